@@ -1,0 +1,29 @@
+// Reads a run configuration from YAML and dotted overrides, and writes it back.
+//
+// The table of keys in yaml_reader.cpp is the only place that knows a key's spelling, type, range
+// and one-line documentation. All functions are local: every rank calls them by itself.
+// Throws ConfigError with file:line:column (or the override's text), what is wrong and what to do.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "configs/run_config.h"
+
+namespace resnext {
+
+// Defaults, then the file, then the overrides ("optimizer.base_lr=0.2"), in this order; each key is
+// checked for its type and range as it is read, and the whole for consistency at the end. Unknown
+// keys, duplicate keys, NaN and infinite numbers are errors; an unknown key names the nearest one.
+RunConfig read_run_config(const std::string& file, const std::vector<std::string>& overrides);
+
+// The fully resolved configuration as YAML, a comment of documentation above each key. Reading it
+// back gives an equal RunConfig.
+std::string to_yaml(const RunConfig& config);
+
+// Global batch = per_rank * world_size * accumulation. Resolves `global` and `per_rank` for this
+// world size; throws ConfigError when the world size does not divide the global batch.
+BatchOptions resolve_batch(const BatchOptions& batch, int world_size);
+
+}  // namespace resnext

@@ -1,0 +1,25 @@
+// One micro-batch of one rank, as the loader hands it to the training step.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace resnext {
+
+// Host memory for pixels, `bytes` long, aligned to 64. A GPU run passes one that gives pinned
+// memory; the default is ordinary memory. Called by the loader's constructor only.
+using HostAllocator = std::function<std::shared_ptr<std::byte>(size_t bytes)>;
+
+// uint8 RGB pixels [count, size, size, 3] (NHWC, 0..255, not normalised) and int64 labels [count].
+// Owned by the loader: valid until the next call of next(), so a step reads or copies it before.
+struct Batch {
+  const uint8_t* pixels = nullptr;
+  const int64_t* labels = nullptr;
+  int64_t count = 0;  // 0 on a rank that has no image in the last global batch of a validation
+  int64_t size = 0;   // height and width
+};
+
+}  // namespace resnext

@@ -1,0 +1,59 @@
+// The data container: one HDF5 file that holds one split of an image set.
+//
+// Format version 1. `/images`: raw = uint8 [N,H,W,3] contiguous (RGB); jpeg = uint8 [bytes]
+// contiguous, the encoded images (JPEG or PNG) one after another, with `/offsets` uint64 [N+1].
+// `/labels` int64 [N], `/crc32c` uint32 [N] (CRC-32C, Castagnoli, of each sample's stored bytes).
+// Attributes of the root: `format_version` int64, `storage` "raw" | "jpeg", `class_names` (array of
+// UTF-8 strings), `mean` and `std` float64 [3] (RGB, of pixels in 0..1).
+// Space is allocated early and aligned to 4096, so that samples are read with pread() at the
+// dataset's offset in the file, past HDF5's global lock. Files made by others (h5py: chunked,
+// compressed, variable-length JPEG, other dataset names) are read through H5Dread, at their speed.
+//
+// Opening checks shapes, types, offsets, file length and the range of all labels; it throws
+// DataError with file, dataset and remedy. Reading is thread-safe.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace resnext {
+
+enum class Storage { kRaw, kJpeg };
+
+class Container {
+ public:
+  // Opens read-only, without file locking. `verify_crc`: every read_sample compares the checksum.
+  explicit Container(const std::string& path, bool verify_crc = true);
+  ~Container();
+  Container(Container&&) noexcept;
+  Container& operator=(Container&&) noexcept;
+
+  const std::string& path() const;
+  Storage storage() const;
+  int64_t count() const;
+  int64_t classes() const;
+  const std::vector<std::string>& class_names() const;
+  // Height and width of raw samples; 0 for jpeg.
+  int64_t height() const;
+  int64_t width() const;
+  // Per channel (RGB), of pixels in 0..1. ImageNet's where the file says nothing.
+  std::array<double, 3> mean() const;
+  std::array<double, 3> std() const;
+
+  int64_t label(int64_t index) const;
+  // True where samples are read with pread() past HDF5.
+  bool direct() const;
+  // Stored bytes of a sample into `bytes` (resized). Throws DataError naming file and index when
+  // the read is short or the checksum differs. Thread-safe.
+  void read_sample(int64_t index, std::vector<uint8_t>& bytes) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace resnext

@@ -1,0 +1,46 @@
+// Options of the network: which ResNeXt to build. Plain data, standard headers only.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace resnext {
+
+// imagenet: depths 50, 101, 152, four stages. cifar: depth 9n+2, three stages of n blocks.
+enum class Family { kImagenet, kCifar };
+
+// Form of the bottleneck (Xie et al. 2017, arXiv 1611.05431, figure 3): C is one grouped
+// convolution, B is `cardinality` separate paths that are concatenated, resnet is C without groups.
+enum class Block { kC, kB, kResnet };
+
+// Shortcut where shapes change (He et al. 2015, arXiv 1512.03385, section 3.3): A subsamples and
+// pads channels with zeros, B is a 1x1 convolution with BN, C is that convolution on every block.
+enum class Shortcut { kA, kB, kC };
+
+// First convolution. 0 means the family's own: imagenet 7x7/2, 64 channels, then max pool 3x3/2;
+// cifar 3x3/1, 64 channels, no pool. `width` is also the number of planes of the first stage
+// (stage s has width * 2^s), so it scales the whole network.
+enum class StemPool { kAuto, kOn, kOff };
+struct StemOptions {
+  int64_t kernel = 0;
+  int64_t stride = 0;
+  int64_t width = 0;
+  StemPool pool = StemPool::kAuto;
+};
+
+struct ModelOptions {
+  Family family = Family::kImagenet;
+  int64_t depth = 50;
+  int64_t cardinality = 32;
+  int64_t base_width = 4;  // channels of one path in the first stage when the stem has 64
+  Block block = Block::kC;
+  Shortcut shortcut = Shortcut::kB;
+  int64_t classes = 0;  // 0: taken from the data set
+  StemOptions stem;
+  bool zero_gamma = false;        // last BN scale of each block starts at 0 (Goyal et al. 2017)
+  std::string pretrained;         // weights file to start from; empty: the seed's initialisation
+  bool reset_classifier = false;  // keep the new classifier when loading `pretrained`
+};
+
+}  // namespace resnext
