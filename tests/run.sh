@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# run.sh [--cpu|--cuda|--asan|--tsan] [ctest arguments]: fresh machine to green tests.
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Installs what is missing, builds the preset with its tests, and ends with ctest's own closing line
+# and exit code. The default is the CUDA build where a GPU and the toolkit are found, else the CPU's.
+set -euo pipefail
+# shellcheck source=launcher/shell_common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../launcher/shell_common.sh"
+
+preset=''
+case ${1:-} in --cpu | --cuda | --asan | --tsan) preset=${1#--} && shift ;; esac
+preset=${preset:-$(default_preset)}
+
+stage "set-up"
+if [ "$preset" = cuda ]; then
+  "$root/launcher/setup.sh" --cuda --python
+else
+  "$root/launcher/setup.sh" --cpu
+fi
+stage "build ($preset)"
+"$root/launcher/build.sh" "$preset"
+stage "tests"
+cd "$root/build/$preset"
+exec ctest --output-on-failure --parallel "$(nproc)" "$@"
