@@ -16,9 +16,9 @@
 namespace resnext {
 
 struct RunOptions {
-  std::string name;             // shown in logs; empty: the configuration file's name
+  std::string name;               // shown in logs; empty: the configuration file's name
   std::string output = "runs/x";  // run folder: metrics, checkpoints, report
-  uint64_t seed = 1;            // of initialisation, sample order and augmentation
+  uint64_t seed = 1;              // of initialisation, sample order and augmentation
   int64_t epochs = 100;
   int64_t steps = 0;            // stop after so many steps; 0: by epochs
   std::string resume = "auto";  // auto: latest checkpoint of the run folder; none; or a path
@@ -33,12 +33,12 @@ struct BatchOptions {
 
 // SGD with momentum, as the seed's optim.sgd (dampening 0).
 struct OptimizerOptions {
-  double base_lr = 0.1;       // learning rate for a global batch of `base_batch`
-  int64_t base_batch = 256;   // Goyal et al. 2017, arXiv 1706.02677: lr = base_lr * batch / 256
+  double base_lr = 0.1;      // learning rate for a global batch of `base_batch`
+  int64_t base_batch = 256;  // Goyal et al. 2017, arXiv 1706.02677: lr = base_lr * batch / 256
   double momentum = 0.9;
   bool nesterov = true;
   double weight_decay = 1e-4;
-  bool decay_norms = true;    // weight decay on BN scales, BN shifts and biases too
+  bool decay_norms = true;  // weight decay on BN scales, BN shifts and biases too
   double label_smoothing = 0;
 };
 

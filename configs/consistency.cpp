@@ -1,0 +1,103 @@
+// Consistency checks, one function a section.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "configs/consistency.h"
+
+#include <algorithm>
+
+#include "comm/common/error.h"
+
+namespace resnext {
+namespace {
+
+std::string shown(int64_t value) {
+  return std::to_string(value);
+}
+
+void check_depth(const ModelOptions& model, const KeyLocation& where) {
+  if (model.family == Family::kImagenet) {
+    if (model.depth == 50 || model.depth == 101 || model.depth == 152) return;
+    throw ConfigError(where("model.depth"),
+                      "model.depth " + shown(model.depth) + " does not exist in family imagenet",
+                      "use 50, 101 or 152, or model.family cifar");
+  }
+  const int64_t extra = (model.depth - 2) % 9;
+  if (extra == 0) return;
+  const int64_t below = std::max<int64_t>(11, model.depth - extra);
+  throw ConfigError(where("model.depth"),
+                    "model.depth " + shown(model.depth) + " is not 9n+2, as family cifar needs",
+                    "use " + shown(below) + " or " + shown(below + 9));
+}
+
+void check_widths(const ModelOptions& model, const KeyLocation& where) {
+  constexpr int64_t kFullWidth = 64;  // base_width counts at this width of the first stage
+  const int64_t planes = model.stem.width == 0 ? kFullWidth : model.stem.width;
+  if (model.block == Block::kResnet || planes * model.base_width >= kFullWidth) return;
+  throw ConfigError(
+      where("model.base_width"),
+      "model.base_width " + shown(model.base_width) + " at model.stem.width " + shown(planes) +
+          " leaves a path of the first stage without channels",
+      "use a model.base_width of at least " + shown((kFullWidth + planes - 1) / planes));
+}
+
+void check_model(const ModelOptions& model, const KeyLocation& where) {
+  check_depth(model, where);
+  check_widths(model, where);
+  if (model.stem.kernel != 0 && model.stem.kernel % 2 == 0) {
+    throw ConfigError(where("model.stem.kernel"),
+                      "model.stem.kernel " + shown(model.stem.kernel) + " is even",
+                      "use an odd side, which can be padded equally, or 0 for the family's own");
+  }
+  if (model.reset_classifier && model.pretrained.empty()) {
+    throw ConfigError(where("model.reset_classifier"),
+                      "model.reset_classifier is true, but there is no model.pretrained to load",
+                      "set model.pretrained or leave model.reset_classifier out");
+  }
+}
+
+void check_data(const DataOptions& data, const KeyLocation& where) {
+  if (data.recipe == RecipeName::kCifar || data.resize >= data.size) return;
+  throw ConfigError(where("data.resize"),
+                    "data.resize " + shown(data.resize) + " is less than data.size " +
+                        shown(data.size) + ", so the centre crop does not fit",
+                    "use a data.resize of at least " + shown(data.size));
+}
+
+void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
+  if (!optimizer.nesterov || optimizer.momentum > 0) return;
+  throw ConfigError(where("optimizer.momentum"),
+                    "optimizer.nesterov is true, but optimizer.momentum is 0",
+                    "set optimizer.nesterov to false or give a momentum");
+}
+
+void check_schedule(const RunConfig& config, const KeyLocation& where) {
+  const auto& milestones = config.schedule.milestones;
+  if (!std::ranges::is_sorted(milestones, std::less_equal<>{})) {
+    throw ConfigError(where("schedule.milestones"),
+                      "schedule.milestones are not in ascending order, each once",
+                      "sort them, such as [30, 60, 90]");
+  }
+  if (config.schedule.warmup_epochs > static_cast<double>(config.run.epochs)) {
+    throw ConfigError(
+        where("schedule.warmup_epochs"),
+        "schedule.warmup_epochs is longer than run.epochs (" + shown(config.run.epochs) + ")",
+        "use a shorter warm-up or more run.epochs");
+  }
+}
+
+void check_batch(const BatchOptions& batch, const KeyLocation& where) {
+  if (batch.per_rank != 0 || batch.global != 0) return;
+  throw ConfigError(where("batch.per_rank"), "batch.per_rank and batch.global are both 0",
+                    "set one of them");
+}
+
+}  // namespace
+
+void check_consistency(const RunConfig& config, const KeyLocation& where) {
+  check_model(config.model, where);
+  check_data(config.data, where);
+  check_batch(config.batch, where);
+  check_optimizer(config.optimizer, where);
+  check_schedule(config, where);
+}
+
+}  // namespace resnext

@@ -1,0 +1,92 @@
+// Suggestions for unknown keys, by edit distance.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "configs/key_suggestion.h"
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <vector>
+
+#include "configs/run_keys.h"
+
+namespace resnext {
+namespace {
+
+constexpr size_t kLongestKey = 64;  // longer ones resemble nothing, and cost time to compare
+
+// Case and hyphens are the commonest slips, so they do not count.
+std::string normalised(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return result;
+}
+
+// Every key and every section, dotted.
+std::vector<std::string_view> known_names() {
+  std::vector<std::string_view> names;
+  for (const RunKey& key : run_keys()) {
+    names.push_back(key.name);
+    for (auto section = section_of(key.name); !section.empty(); section = section_of(section)) {
+      if (std::ranges::find(names, section) == names.end()) names.push_back(section);
+    }
+  }
+  return names;
+}
+
+// A right leaf in the wrong section is one step away.
+int distance(const std::string& name, std::string_view known) {
+  const int whole = edit_distance(name, normalised(known));
+  const int leaf = edit_distance(leaf_of(name), normalised(leaf_of(known)));
+  return std::min(whole, leaf + 1);
+}
+
+}  // namespace
+
+int edit_distance(std::string_view a, std::string_view b) {
+  std::vector<int> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    int diagonal = row[0];
+    row[0] = static_cast<int>(i) + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const int substituted = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+std::string suggest_key(std::string_view name) {
+  const std::string wanted = normalised(name.substr(0, kLongestKey));
+  const auto names = known_names();
+  const auto nearest = std::ranges::min_element(
+      names, {}, [&wanted](std::string_view known) { return distance(wanted, known); });
+  const int allowed = std::max<int>(2, static_cast<int>(leaf_of(wanted).size()) / 3);
+  if (distance(wanted, *nearest) > allowed) {
+    const std::string_view section = is_section(section_of(name)) ? section_of(name) : "";
+    return (section.empty() ? "the sections are " : "its section has the keys ") +
+           keys_of_section(section);
+  }
+  const std::string known(*nearest);
+  if (section_of(known) != section_of(name) && leaf_of(wanted) == normalised(leaf_of(known))) {
+    return "'" + std::string(leaf_of(known)) + "' belongs to the section '" +
+           std::string(section_of(known)) + "': write " + known;
+  }
+  return "did you mean '" + known + "'?";
+}
+
+std::string keys_of_section(std::string_view section) {
+  std::string list;
+  for (std::string_view name : known_names()) {
+    if (section_of(name) != section) continue;
+    if (section.empty() && !is_section(name)) continue;
+    if (!list.empty()) list += ", ";
+    list += leaf_of(name);
+  }
+  return list;
+}
+
+}  // namespace resnext

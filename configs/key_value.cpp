@@ -1,0 +1,239 @@
+// Conversion of configuration values from and to text.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "configs/key_value.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <system_error>
+
+#include "comm/common/error.h"
+
+namespace resnext {
+namespace {
+
+constexpr size_t kMaxListLength = 1000;
+constexpr size_t kMaxShown = 60;
+
+template <typename... Ts>
+struct Overload : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overload(Ts...) -> Overload<Ts...>;
+
+// Shortest decimal form that reads back equal. "1e-04" gets a point, "1.0e-04", since YAML 1.1
+// readers take it for text without one.
+std::string format_real(double value) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  std::string text(buffer, end);
+  const auto exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos) {
+    text.insert(exponent, ".0");
+  }
+  return text;
+}
+
+std::string quote(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < ' ' || byte == 0x7F) {
+      quoted.append("\\x").append({kHex[byte >> 4], kHex[byte & 15]});
+    } else {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+std::string describe(const Interval& range) {
+  return (range.open_min ? "above " : "from ") + format_real(range.min) +
+         (range.open_max ? " to below " : " to ") + format_real(range.max);
+}
+
+// One value on its way into one key.
+struct Reader {
+  const RunKey& key;
+  const YamlScalar& value;
+
+  [[noreturn]] void fail(std::string_view problem) const {
+    throw ConfigError(
+        value.where,
+        std::string(key.name) + ": '" + shorten(value.text) + "' " + std::string(problem),
+        "give " + expected_value(key));
+  }
+  template <typename T>
+  T number(std::string_view type) const;
+  double real(const Interval& range) const;
+};
+
+bool is_not_finite(std::string_view text) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with('.')) text.remove_prefix(1);
+  std::string word(text);
+  std::ranges::transform(word, word.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  return word == "nan" || word == "inf" || word == "infinity";
+}
+
+template <typename T>
+T Reader::number(std::string_view type) const {
+  if (value.quoted) fail("is quoted text, not " + std::string(type));
+  if (is_not_finite(value.text)) fail("is not a finite number");
+  const char* begin = value.text.data();
+  const char* end = begin + value.text.size();
+  if (value.text.starts_with('+') && !value.text.starts_with("+-")) ++begin;
+  T result{};
+  const auto [stop, error] = std::from_chars(begin, end, result);
+  if (stop != end || error == std::errc::invalid_argument) fail("is not " + std::string(type));
+  if (error == std::errc::result_out_of_range) fail("does not fit 64 bits");
+  return result;
+}
+
+double Reader::real(const Interval& range) const {
+  const auto result = number<double>("a number");
+  if (!range.contains(result)) fail("is out of range");
+  return result;
+}
+
+const YamlScalar& only_scalar(const RunKey& key, const YamlEntry& entry) {
+  if (entry.is_list) {
+    throw ConfigError(
+        entry.where,
+        std::string(key.name) + " is a list, but " + expected_value(key) + " is expected",
+        "give one value");
+  }
+  return entry.values.front();
+}
+
+int64_t read_int(const IntField& field, const Reader& reader) {
+  const auto value = reader.number<int64_t>("a whole number");
+  if (value < field.min || value > field.max) reader.fail("is out of range");
+  return value;
+}
+
+bool read_bool(const Reader& reader) {
+  const bool yes = reader.value.text == "true";
+  if (reader.value.quoted || (!yes && reader.value.text != "false")) {
+    reader.fail("is not true or false");
+  }
+  return yes;
+}
+
+std::string read_text(const TextField& field, const Reader& reader) {
+  if (reader.value.text.empty() && !field.may_be_empty) reader.fail("is empty");
+  if (reader.value.text.find('\0') != std::string::npos) reader.fail("contains a NUL character");
+  return reader.value.text;
+}
+
+int read_choice(const ChoiceField& field, const Reader& reader) {
+  const auto words = split_spellings(field.spellings);
+  const auto found = std::ranges::find(words, reader.value.text);
+  if (found == words.end()) reader.fail("is not one of its values");
+  return static_cast<int>(found - words.begin());
+}
+
+std::vector<double> read_list(const RunKey& key, const RealListField& field,
+                              const YamlEntry& entry) {
+  if (!entry.is_list) Reader{key, entry.values.front()}.fail("is not a list");
+  if (entry.values.size() > kMaxListLength) {
+    throw ConfigError(entry.where, std::string(key.name) + " has more than 1000 elements",
+                      "give " + expected_value(key));
+  }
+  std::vector<double> numbers;
+  for (const YamlScalar& value : entry.values) {
+    numbers.push_back(Reader{key, value}.real(field.range));
+  }
+  return numbers;
+}
+
+std::string format_list(const std::vector<double>& numbers) {
+  std::string text = "[";
+  for (const double number : numbers) {
+    if (text.size() > 1) text += ", ";
+    text += format_real(number);
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+void assign_value(const RunKey& key, const YamlEntry& entry, RunConfig& config) {
+  const auto reader = [&] { return Reader{key, only_scalar(key, entry)}; };
+  std::visit(
+      Overload{
+          [&](const IntField& f) { f.at(config) = read_int(f, reader()); },
+          [&](const SeedField& f) { f.at(config) = reader().number<uint64_t>("a whole number"); },
+          [&](const RealField& f) { f.at(config) = reader().real(f.range); },
+          [&](const RealListField& f) { f.at(config) = read_list(key, f, entry); },
+          [&](const BoolField& f) { f.at(config) = read_bool(reader()); },
+          [&](const TextField& f) { f.at(config) = read_text(f, reader()); },
+          [&](const ChoiceField& f) { f.set(config, read_choice(f, reader())); },
+      },
+      key.field);
+}
+
+std::string format_value(const RunKey& key, RunConfig& config) {
+  return std::visit(
+      Overload{
+          [&](const IntField& f) { return std::to_string(f.at(config)); },
+          [&](const SeedField& f) { return std::to_string(f.at(config)); },
+          [&](const RealField& f) { return format_real(f.at(config)); },
+          [&](const RealListField& f) { return format_list(f.at(config)); },
+          [&](const BoolField& f) { return std::string(f.at(config) ? "true" : "false"); },
+          [&](const TextField& f) { return quote(f.at(config)); },
+          [&](const ChoiceField& f) {
+            return std::string(split_spellings(f.spellings).at(static_cast<size_t>(f.get(config))));
+          },
+      },
+      key.field);
+}
+
+std::string expected_value(const RunKey& key) {
+  const auto from_to = [](auto min, auto max) {
+    return "from " + std::to_string(min) + " to " + std::to_string(max);
+  };
+  return std::visit(
+      Overload{
+          [&](const IntField& f) { return "a whole number " + from_to(f.min, f.max); },
+          [&](const SeedField&) {
+            return "a whole number " + from_to(0, std::numeric_limits<uint64_t>::max());
+          },
+          [](const RealField& f) { return "a number " + describe(f.range); },
+          [](const RealListField& f) {
+            return "a list, such as [30, 60, 90], of numbers " + describe(f.range);
+          },
+          [](const BoolField&) { return std::string("true or false"); },
+          [](const TextField& f) {
+            return std::string(f.may_be_empty ? "text" : "non-empty text");
+          },
+          [](const ChoiceField& f) {
+            std::string words = "one of";
+            for (const auto word : split_spellings(f.spellings)) {
+              words.append(words == "one of" ? " " : ", ").append(word);
+            }
+            return words;
+          },
+      },
+      key.field);
+}
+
+std::string shorten(std::string_view text) {
+  size_t length = std::min(text.size(), kMaxShown);
+  const auto continues = [&](size_t i) {
+    return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
+  };
+  while (length < text.size() && length > 0 && continues(length)) --length;  // whole characters
+  std::string shown(text.substr(0, length));
+  std::ranges::replace_if(
+      shown, [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
+  return length < text.size() ? shown + "..." : shown;
+}
+
+}  // namespace resnext

@@ -1,0 +1,204 @@
+// The table of configuration keys and the look-ups in it.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "configs/run_keys.h"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace resnext {
+namespace {
+
+constexpr int64_t kMany = 1'000'000'000;  // of images, steps, ...: more is a slip of the keyboard
+constexpr int64_t kManyEpochs = 1'000'000;
+
+using R = RunConfig;
+
+// The member at the end of a path of members: at<&RunConfig::run, &RunOptions::seed>.
+template <auto... Path>
+auto& at(RunConfig& config) {
+  return (config.*....*Path);
+}
+
+template <auto... Path>
+constexpr ChoiceField choice(std::string_view spellings) {
+  return {spellings, [](RunConfig& c) { return static_cast<int>(at<Path...>(c)); },
+          [](RunConfig& c, int value) {
+            auto& member = at<Path...>(c);
+            member = static_cast<std::remove_reference_t<decltype(member)>>(value);
+          }};
+}
+
+const RunKey kKeys[] = {
+    {"run.name", "name of the run in logs; empty: the configuration file's name",
+     TextField{at<&R::run, &RunOptions::name>, true}},
+    {"run.output", "run folder: configuration, metrics, checkpoints, report",
+     TextField{at<&R::run, &RunOptions::output>, false}},
+    {"run.seed", "seed of initialisation, sample order and augmentation",
+     SeedField{at<&R::run, &RunOptions::seed>}},
+    {"run.epochs", "passes over the training set",
+     IntField{at<&R::run, &RunOptions::epochs>, 1, kManyEpochs}},
+    {"run.steps", "stop after so many steps; 0: by epochs",
+     IntField{at<&R::run, &RunOptions::steps>, 0, kMany}},
+    {"run.resume", "auto: latest checkpoint of the run folder; none; or the path of a checkpoint",
+     TextField{at<&R::run, &RunOptions::resume>, false}},
+    {"run.deterministic", "use deterministic algorithms only",
+     BoolField{at<&R::run, &RunOptions::deterministic>}},
+
+    {"model.family", "imagenet: four stages, depth 50, 101 or 152; cifar: three stages, depth 9n+2",
+     choice<&R::model, &ModelOptions::family>("imagenet|cifar")},
+    {"model.depth", "weighted layers on the longest path",
+     IntField{at<&R::model, &ModelOptions::depth>, 11, 1001}},
+    {"model.cardinality", "paths (groups) of a block",
+     IntField{at<&R::model, &ModelOptions::cardinality>, 1, 1024}},
+    {"model.base_width", "channels of one path in the first stage when the stem has 64",
+     IntField{at<&R::model, &ModelOptions::base_width>, 1, 1024}},
+    {"model.block", "C: one grouped convolution; B: separate paths; resnet: no groups",
+     choice<&R::model, &ModelOptions::block>("C|B|resnet")},
+    {"model.shortcut", "where shapes change: A pads with zeros, B projects; C projects everywhere",
+     choice<&R::model, &ModelOptions::shortcut>("A|B|C")},
+    {"model.classes", "outputs of the classifier; 0: from the data set",
+     IntField{at<&R::model, &ModelOptions::classes>, 0, 1'000'000}},
+    {"model.stem.kernel",
+     "side of the first convolution; 0: the family's own (imagenet 7, cifar 3)",
+     IntField{at<&R::model, &ModelOptions::stem, &StemOptions::kernel>, 0, 31}},
+    {"model.stem.stride",
+     "stride of the first convolution; 0: the family's own (imagenet 2, cifar 1)",
+     IntField{at<&R::model, &ModelOptions::stem, &StemOptions::stride>, 0, 8}},
+    {"model.stem.width", "channels of the first convolution, scales the whole network; 0: 64",
+     IntField{at<&R::model, &ModelOptions::stem, &StemOptions::width>, 0, 2048}},
+    {"model.stem.pool", "max pool 3x3/2 after the first convolution; auto: imagenet only",
+     choice<&R::model, &ModelOptions::stem, &StemOptions::pool>("auto|true|false")},
+    {"model.zero_gamma", "start the last BN scale of each block at 0",
+     BoolField{at<&R::model, &ModelOptions::zero_gamma>}},
+    {"model.pretrained", "weights file to start from; empty: random initialisation",
+     TextField{at<&R::model, &ModelOptions::pretrained>, true}},
+    {"model.reset_classifier", "keep the new classifier when loading model.pretrained",
+     BoolField{at<&R::model, &ModelOptions::reset_classifier>}},
+
+    {"data.train", "container file of the training split",
+     TextField{at<&R::data, &DataOptions::train>, true}},
+    {"data.validation", "container file of the validation split; empty: no validation",
+     TextField{at<&R::data, &DataOptions::validation>, true}},
+    {"data.recipe", "augmentation; none: resize, centre crop and normalise only",
+     choice<&R::data, &DataOptions::recipe>("seed|torchvision|torchvision-v2|cifar|none")},
+    {"data.size", "side of the square that the network sees, pixels",
+     IntField{at<&R::data, &DataOptions::size>, 1, 4096}},
+    {"data.resize", "validation: shorter side before the centre crop, pixels",
+     IntField{at<&R::data, &DataOptions::resize>, 1, 8192}},
+    {"data.threads", "decode threads of each rank",
+     IntField{at<&R::data, &DataOptions::threads>, 1, 1024}},
+    {"data.prefetch", "micro-batches held ready ahead of the step",
+     IntField{at<&R::data, &DataOptions::prefetch>, 1, 1024}},
+    {"data.shuffle",
+     "full: one permutation of all samples; block: for storage slow at random reads",
+     choice<&R::data, &DataOptions::shuffle>("full|block")},
+
+    {"batch.per_rank", "images of one rank in one micro-batch; 0: from batch.global",
+     IntField{at<&R::batch, &BatchOptions::per_rank>, 0, 1'000'000}},
+    {"batch.global", "images of all ranks in one step; 0: from batch.per_rank",
+     IntField{at<&R::batch, &BatchOptions::global>, 0, kMany}},
+    {"batch.accumulation", "micro-batches whose gradients are summed before a step",
+     IntField{at<&R::batch, &BatchOptions::accumulation>, 1, 1'000'000}},
+
+    {"optimizer.base_lr", "learning rate for a global batch of optimizer.base_batch",
+     RealField{at<&R::optimizer, &OptimizerOptions::base_lr>, {0, 1000, true, false}}},
+    {"optimizer.base_batch", "effective rate = base_lr * global batch / base_batch",
+     IntField{at<&R::optimizer, &OptimizerOptions::base_batch>, 1, kMany}},
+    {"optimizer.momentum", "momentum of SGD",
+     RealField{at<&R::optimizer, &OptimizerOptions::momentum>, {0, 1, false, true}}},
+    {"optimizer.nesterov", "Nesterov's momentum",
+     BoolField{at<&R::optimizer, &OptimizerOptions::nesterov>}},
+    {"optimizer.weight_decay", "L2 penalty, part of the gradient",
+     RealField{at<&R::optimizer, &OptimizerOptions::weight_decay>, {0, 1}}},
+    {"optimizer.decay_norms", "weight decay on BN scales, BN shifts and biases too",
+     BoolField{at<&R::optimizer, &OptimizerOptions::decay_norms>}},
+    {"optimizer.label_smoothing", "share of the target spread over all classes",
+     RealField{at<&R::optimizer, &OptimizerOptions::label_smoothing>, {0, 1, false, true}}},
+
+    {"schedule.kind", "step: times gamma at each milestone; cosine: half a cosine down to 0",
+     choice<&R::schedule, &ScheduleOptions::kind>("step|cosine")},
+    {"schedule.milestones", "epochs at which the rate is multiplied by gamma (step)",
+     RealListField{at<&R::schedule, &ScheduleOptions::milestones>,
+                   {0, static_cast<double>(kManyEpochs), true, false}}},
+    {"schedule.gamma", "factor at each milestone (step)",
+     RealField{at<&R::schedule, &ScheduleOptions::gamma>, {0, 1, true, false}}},
+    {"schedule.warmup_epochs", "linear warm-up from base_lr to the effective rate",
+     RealField{at<&R::schedule, &ScheduleOptions::warmup_epochs>,
+               {0, static_cast<double>(kManyEpochs)}}},
+
+    {"precision.compute", "number type of forward and backward",
+     choice<&R::precision, &PrecisionOptions::compute>("fp32|tf32|bf16|fp16|fp64")},
+    {"precision.channels_last", "keep images and weights in NHWC order",
+     BoolField{at<&R::precision, &PrecisionOptions::channels_last>}},
+
+    {"comm.backend", "auto: nccl where every rank has a GPU, else mpi",
+     choice<&R::comm, &CommOptions::backend>("auto|mpi|nccl")},
+    {"comm.bucket_mib", "size of a gradient bucket, MiB",
+     RealField{at<&R::comm, &CommOptions::bucket_mib>, {0, 65536, true, false}}},
+    {"comm.first_bucket_mib", "size of the first bucket, MiB: small, so that sending starts early",
+     RealField{at<&R::comm, &CommOptions::first_bucket_mib>, {0, 65536, true, false}}},
+    {"comm.compress", "type that gradients travel in; none: their own",
+     choice<&R::comm, &CommOptions::compress>("none|bf16")},
+    {"comm.timeout_s", "a collective that takes longer means a lost peer, seconds",
+     RealField{at<&R::comm, &CommOptions::timeout_s>, {0, 604800, true, false}}},
+
+    {"checkpoint.every_epochs", "save after so many epochs; 0: not by epochs",
+     RealField{at<&R::checkpoint, &CheckpointOptions::every_epochs>,
+               {0, static_cast<double>(kManyEpochs)}}},
+    {"checkpoint.every_steps", "save after so many steps; 0: not by steps",
+     IntField{at<&R::checkpoint, &CheckpointOptions::every_steps>, 0, kMany}},
+    {"checkpoint.keep", "newest checkpoints that are kept, besides the best",
+     IntField{at<&R::checkpoint, &CheckpointOptions::keep>, 1, 1'000'000}},
+
+    {"log.every_steps", "log and record after so many steps",
+     IntField{at<&R::log, &LogOptions::every_steps>, 1, kMany}},
+    {"log.tensorboard", "write TensorBoard event files",
+     BoolField{at<&R::log, &LogOptions::tensorboard>}},
+    {"log.timeline", "record a timeline of each step's phases",
+     BoolField{at<&R::log, &LogOptions::timeline>}},
+};
+
+}  // namespace
+
+bool Interval::contains(double value) const {
+  return (open_min ? value > min : value >= min) && (open_max ? value < max : value <= max);
+}
+
+std::span<const RunKey> run_keys() {
+  return kKeys;
+}
+
+const RunKey* find_run_key(std::string_view name) {
+  const auto found = std::ranges::find(kKeys, name, &RunKey::name);
+  return found == std::end(kKeys) ? nullptr : found;
+}
+
+bool is_section(std::string_view name) {
+  if (name.empty()) return true;
+  return std::ranges::any_of(kKeys, [name](const RunKey& key) {
+    return key.name.size() > name.size() && key.name.starts_with(name) &&
+           key.name[name.size()] == '.';
+  });
+}
+
+std::string_view section_of(std::string_view name) {
+  const auto dot = name.rfind('.');
+  return dot == std::string_view::npos ? std::string_view{} : name.substr(0, dot);
+}
+
+std::string_view leaf_of(std::string_view name) {
+  const auto dot = name.rfind('.');
+  return dot == std::string_view::npos ? name : name.substr(dot + 1);
+}
+
+std::vector<std::string_view> split_spellings(std::string_view spellings) {
+  std::vector<std::string_view> words;
+  while (true) {
+    const auto bar = spellings.find('|');
+    words.push_back(spellings.substr(0, bar));
+    if (bar == std::string_view::npos) return words;
+    spellings.remove_prefix(bar + 1);
+  }
+}
+
+}  // namespace resnext
