@@ -19,7 +19,8 @@ shift
 cd "$root"
 log=build/$preset.configure.log
 mkdir -p build
-cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2 && die "cmake --preset $preset failed"; }
+cmake --preset "$preset" ${RESNEXT_LIBTORCH:+"-DRESNEXT_LIBTORCH=$RESNEXT_LIBTORCH"} \
+  >"$log" 2>&1 || { cat "$log" >&2 && die "cmake --preset $preset failed"; }
 NINJA_STATUS='[%f/%t, %e s] ' cmake --build --preset "$preset" --parallel "$(jobs_that_fit)" \
   ${1:+--target "$@"}
 ln -sfn "$preset/bin" build/bin

@@ -18,11 +18,9 @@ packages=(
   libopenmpi-dev openmpi-bin libhwloc-dev                             # communication
   libhdf5-dev libjpeg-dev libturbojpeg0-dev libpng-dev zlib1g-dev libisal-dev libhwy-dev  # data
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev                # programs
-  libgtest-dev libbenchmark-dev shellcheck                            # tests
-  gnuplot-nox                                                         # curves
+  libgtest-dev libbenchmark-dev librapidcheck-dev shellcheck          # tests
+  gnuplot-nox dataset-fashion-mnist                                   # quickstart
 )
-# Not in every release; the tests and the quickstart say so where they would need one.
-optional_packages=(librapidcheck-dev dataset-fashion-mnist)
 wheels=("torch==$torch_version" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")
 cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile)
 python_wheels=(torchvision==0.26.0 numpy h5py pillow typing-extensions sympy mpmath networkx jinja2
@@ -36,23 +34,22 @@ not_installed() {
       sed -n 's/^installed //p' | sort -u)
 }
 
-# optional_missing: prints the optional packages that are not installed and can be.
-optional_missing() {
-  local package
-  for package in $(not_installed "${optional_packages[@]}"); do
-    if apt-cache show "$package" >/dev/null 2>&1; then say "$package"; fi
-  done
-}
-
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
+# Asks for a password only where someone can type it.
 can_be_root() {
-  [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || sudo -v; }; }
+  [ "$(id -u)" = 0 ] ||
+    { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; }
 }
 
+# A new machine may still be busy with its first updates: wait for the lock.
 apt_get() {
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a apt-get -q -y "$@"
+  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
+    apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"
 }
+
+# A source of someone else's that is broken need not stop us.
+apt_update() { apt_get update || true; }
 
 apt_status() { grep -E '^(Get|Unpacking|Setting up)' "$apt_log" | tail -n 1 | cut -c 1-70; }
 
@@ -60,14 +57,13 @@ install_packages() {
   local missing
   command -v dpkg-query >/dev/null || die "this set-up knows Debian and Ubuntu only; install the" \
     "equivalents of: ${packages[*]}"
-  mapfile -t missing < <(not_installed "${packages[@]}" && optional_missing)
+  mapfile -t missing < <(not_installed "${packages[@]}")
   [ ${#missing[@]} -gt 0 ] || return 0
   can_be_root || die "these packages are missing, and installing them needs root:
   apt-get install --no-install-recommends ${missing[*]}
 Run that as root, or ask your administrator to, and start again."
   apt_log=$(mktemp)
-  with_progress "package lists" apt_status "$apt_log" apt_get update
-  mapfile -t missing < <(not_installed "${packages[@]}" && optional_missing)
+  with_progress "package lists" apt_status "$apt_log" apt_update
   say "   installing ${missing[*]}"
   with_progress "packages" apt_status "$apt_log" \
     apt_get install --no-install-recommends "${missing[@]}"
