@@ -97,7 +97,7 @@ wheel_status() { du -sm "$partial" | sed 's/^\([0-9]*\).*/\1 MB downloaded and u
 add_wheels() {
   partial=$root/.deps/partial
   rm -rf "$partial" && mkdir -p "$partial/tmp"
-  trap 'rm -rf "$partial"' EXIT
+  unfinished=$partial
   say "   downloading $* into $libtorch"
   TMPDIR=$partial/tmp with_progress "LibTorch" wheel_status "$partial/pip.log" \
     python3 -m pip install --no-deps --no-compile --no-cache-dir --progress-bar off \

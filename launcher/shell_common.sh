@@ -25,24 +25,40 @@ stage_end() {
   stage_name=''
 }
 
+# What an interrupted script must not leave behind: the command that runs in the background (it does
+# not hear Ctrl-C) and a folder that is not complete.
+background=''
+unfinished=''
+clean_up() {
+  if [ -n "$background" ]; then
+    { kill "$background" && wait "$background"; } 2>/dev/null || true
+  fi
+  [ -z "$unfinished" ] || rm -rf "$unfinished"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 # with_progress LABEL STATUS LOG COMMAND...: runs COMMAND with its output in LOG and prints every few
 # seconds the time spent and what the function STATUS prints; shows the end of LOG when it fails.
 with_progress() {
-  local label=$1 status=$2 log=$3 begin=$SECONDS last=$SECONDS pid
+  local label=$1 status=$2 log=$3 begin=$SECONDS last=$SECONDS
   shift 3
   "$@" >"$log" 2>&1 </dev/null &
-  pid=$!
-  while kill -0 "$pid" 2>/dev/null; do
+  background=$!
+  while kill -0 "$background" 2>/dev/null; do
     sleep 0.5
     if [ $((SECONDS - last)) -ge 5 ]; then
       last=$SECONDS
       say "   $label: $((SECONDS - begin)) s, $("$status" 2>/dev/null || true)"
     fi
   done
-  if ! wait "$pid"; then
+  if ! wait "$background"; then
+    background=''
     tail -n 25 "$log" >&2
     die "$label failed; the lines above are the end of its output ($*)"
   fi
+  background=''
   say "   $label: done in $((SECONDS - begin)) s"
 }
 
