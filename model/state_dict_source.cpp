@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "model/state_dict_source.h"
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+#include <unordered_map>
+
+#include "model/state_dict_input.h"
+#include "model/state_dict_zip.h"
+
+namespace resnext {
+namespace {
+
+// The pickles of ResNeXt-152 take 0.2 MB; nothing near this is a state_dict.
+constexpr uint64_t kMaxPickleBytes = uint64_t{64} << 20;
+
+// Pickle of the number 0x1950a86a20f9469cfc6c that begins the older format.
+constexpr std::string_view kLegacyMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
+                                        15);
+constexpr int64_t kLegacyProtocol = 1001;
+
+class ZipSource final : public StateDictSource {
+ public:
+  explicit ZipSource(const std::string& path)
+      : input_(path), zip_(input_), pickle_(read_pickle()), reader_(pickle_, path) {
+    if (zip_.has("byteorder") && zip_.read("byteorder") != "little") {
+      input_.fail("has another byte order than this machine");
+    }
+    root_ = &reader_.read();
+  }
+
+  const PickleValue& root() const override { return *root_; }
+
+  void read_storage(const PickleStorage& storage, void* target) const override {
+    zip_.read("data/" + storage.key, target);
+  }
+
+  void check_storage(const PickleStorage& storage) const override {
+    if (zip_.size_of("data/" + storage.key) != storage_bytes(storage)) {
+      input_.fail("is corrupt: record 'data/" + storage.key + "' has another size than its tensor");
+    }
+  }
+
+ private:
+  std::string read_pickle() const {
+    if (!zip_.has("data.pkl") || zip_.size_of("data.pkl") > kMaxPickleBytes) {
+      input_.fail("has no usable record 'data.pkl'");
+    }
+    return zip_.read("data.pkl");
+  }
+
+  StateDictInput input_;
+  StateDictZip zip_;
+  std::string pickle_;
+  PickleReader reader_;
+  const PickleValue* root_ = nullptr;
+};
+
+class LegacySource final : public StateDictSource {
+ public:
+  explicit LegacySource(const std::string& path)
+      : input_(path),
+        head_(input_.read(0, std::min(input_.size(), kMaxPickleBytes))),
+        reader_(head_, path),
+        keys_reader_({}, path) {
+    reader_.read();  // the magic number, which recognises() compared
+    const auto* protocol = reader_.read().get_if<int64_t>();
+    if (protocol == nullptr || *protocol != kLegacyProtocol) {
+      input_.fail("has an unknown version of the format before PyTorch 1.6");
+    }
+    check_byte_order(reader_.read());
+    root_ = &reader_.read();
+    keys_reader_ = PickleReader(std::string_view(head_).substr(reader_.position()), path);
+    locate_storages(keys_reader_.read());
+  }
+
+  static bool recognises(const StateDictInput& input) {
+    return input.size() >= kLegacyMagic.size() &&
+           input.read(0, kLegacyMagic.size()) == kLegacyMagic;
+  }
+
+  const PickleValue& root() const override { return *root_; }
+
+  void read_storage(const PickleStorage& storage, void* target) const override {
+    input_.read(offsets_.at(storage.key), target, storage_bytes(storage));
+  }
+
+  void check_storage(const PickleStorage& storage) const override {
+    if (!offsets_.contains(storage.key)) {
+      input_.fail("is corrupt: the bytes of storage '" + storage.key + "' are missing");
+    }
+  }
+
+ private:
+  void check_byte_order(const PickleValue& system) const {
+    const auto* dict = system.get_if<PickleDict>();
+    if (dict == nullptr) input_.fail("is corrupt: its system information is damaged");
+    for (const auto& [key, value] : dict->items) {
+      const auto* name = key->get_if<std::string>();
+      const auto* flag = value->get_if<bool>();
+      if (name == nullptr || *name != "little_endian") continue;
+      if (flag == nullptr || !*flag) input_.fail("has another byte order than this machine");
+    }
+  }
+
+  void locate_storages(const PickleValue& keys) {
+    uint64_t cursor = reader_.position() + keys_reader_.position();
+    const auto* list = keys.get_if<PickleList>();
+    if (list == nullptr) input_.fail("is corrupt: its list of storages is damaged");
+    for (const PickleValue* item : list->items) {
+      const auto* key = item->get_if<std::string>();
+      const auto known = key == nullptr ? reader_.storages().end() : reader_.storages().find(*key);
+      if (known == reader_.storages().end()) input_.fail("is corrupt: it has an unused storage");
+      int64_t numel = 0;
+      input_.read(cursor, &numel, sizeof numel);
+      cursor += sizeof numel;
+      const uint64_t bytes = storage_bytes(known->second);
+      if (numel != known->second.numel || bytes > input_.size() - cursor) {
+        input_.fail("is truncated or corrupt: storage '" + *key + "' has another size");
+      }
+      if (!offsets_.emplace(*key, cursor).second) input_.fail("is corrupt: a storage comes twice");
+      cursor += bytes;
+    }
+  }
+
+  StateDictInput input_;
+  std::string head_;
+  PickleReader reader_;
+  PickleReader keys_reader_;
+  const PickleValue* root_ = nullptr;
+  std::unordered_map<std::string, uint64_t> offsets_;
+};
+
+}  // namespace
+
+std::unique_ptr<StateDictSource> open_state_dict(const std::string& path) {
+  const StateDictInput input(path);
+  if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(path);
+  if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(path);
+  input.fail("is not a file of torch.save()");
+}
+
+uint64_t storage_bytes(const PickleStorage& storage) {
+  const auto numel = static_cast<uint64_t>(storage.numel);
+  const uint64_t item = c10::elementSize(storage.dtype);
+  const uint64_t largest = std::numeric_limits<uint64_t>::max();
+  return numel > largest / item ? largest : numel * item;
+}
+
+}  // namespace resnext
