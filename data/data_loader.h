@@ -24,13 +24,13 @@ struct LoaderOptions {
   int64_t per_rank = 32;     // images of a micro-batch on one rank
   int64_t accumulation = 1;  // micro-batches of a step
   int64_t threads = 4;
-  int64_t prefetch = 4;      // micro-batches held ready
+  int64_t prefetch = 4;  // micro-batches held ready
   uint64_t seed = 1;
-  bool training = true;      // training: shuffled, augmented, last partial global batch dropped,
-                             // endless (the next epoch follows by itself).
-                             // validation: ascending, every image exactly once, one epoch.
+  bool training = true;  // training: shuffled, augmented, last partial global batch dropped,
+                         // endless (the next epoch follows by itself).
+                         // validation: ascending, every image exactly once, one epoch.
   Shuffle shuffle = Shuffle::kFull;
-  HostAllocator allocate;    // empty: ordinary aligned memory
+  HostAllocator allocate;  // empty: ordinary aligned memory
 };
 
 class DataLoader {

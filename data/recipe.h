@@ -1,13 +1,27 @@
-// Named augmentation recipes: what happens to a decoded image in training and in validation.
+// Named augmentation recipes: what happens to a stored image in training and in validation.
 //
 // Each recipe's source is cited in recipe.cpp. Randomness is keyed by (seed, epoch, sample index).
 // Local; const functions are thread-safe.
+//
+// seed            train: random crop of 8..100 % of the area, aspect 3/4..4/3, bicubic; colour
+//                 jitter, PCA lighting; flip. validation: shorter side to `resize`, bicubic,
+//                 centre.
+// torchvision     train: RandomResizedCrop, bilinear; flip. validation: the same, bilinear.
+// torchvision-v2  train: as before, then TrivialAugmentWide, flip, and erasing with `fill` for one
+//                 image in ten. validation: as torchvision.
+// cifar           train: 4 pixels of `fill` around the image, random crop, flip. validation: the
+//                 image itself. Images of another size are first cropped and resized to `size`.
+// none            shorter side to `resize`, centre crop, also in training.
+//
+// Where nothing is drawn, an image that already is size x size passes unchanged.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
+#include "data/container.h"
 #include "data/data_options.h"
 
 namespace resnext {
@@ -24,8 +38,45 @@ struct RecipeOptions {
   int64_t size = 224;
   int64_t resize = 256;
   bool training = true;
-  double fill[3] = {0, 0, 0};  // colour of padding, 0..255 (cifar: the mean, which is 0 once
-                               // normalised)
+  double fill[3] = {0, 0, 0};  // colour of padding and erasing, 0..255 (give the mean, which is 0
+                               // once normalised)
+};
+
+// A sample as a container stores it. Does not own the bytes.
+struct StoredSample {
+  Storage storage = Storage::kRaw;
+  std::span<const uint8_t> bytes;  // raw: height * width * 3; jpeg: an encoded image
+  int64_t height = 0;              // of raw
+  int64_t width = 0;
+};
+
+// Memory that apply() works in. One for each thread, reused, so that no sample allocates.
+class RecipeScratch {
+ public:
+  RecipeScratch();
+  ~RecipeScratch();
+  RecipeScratch(RecipeScratch&&) noexcept;
+
+ private:
+  friend class Recipe;
+  struct Buffers;
+  std::unique_ptr<Buffers> buffers_;
+};
+
+class Recipe {
+ public:
+  // Throws ConfigError when size or resize is not positive.
+  explicit Recipe(const RecipeOptions& options);
+
+  const RecipeOptions& options() const { return options_; }
+
+  // Writes size x size RGB pixels (uint8, NHWC order) to `out`. Throws DataError when the stored
+  // bytes are no image that can be decoded; the caller adds which sample it was.
+  void apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch,
+             uint8_t* out) const;
+
+ private:
+  RecipeOptions options_;
 };
 
 }  // namespace resnext

@@ -1,0 +1,300 @@
+// A ring of batch buffers, filled by decoder threads and emptied in order by next().
+//
+// One mutex guards all positions. Micro-batches are planned in order; a thread takes a few samples
+// of the oldest planned micro-batch at a time, so that all threads work on what is needed first.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/data_loader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "comm/common/error.h"
+
+namespace resnext {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+std::shared_ptr<std::byte> allocate_aligned(size_t bytes) {
+  auto* memory = static_cast<std::byte*>(::operator new(bytes, std::align_val_t(kAlignment)));
+  return {memory, [](std::byte* p) { ::operator delete(p, std::align_val_t(kAlignment)); }};
+}
+
+// One buffer of the ring and the micro-batch that it holds or is being filled with.
+struct Slot {
+  std::shared_ptr<std::byte> memory;
+  std::vector<int64_t> labels;
+  std::shared_ptr<const std::vector<int64_t>> order;  // of the micro-batch's epoch
+  Share share;                                        // positions in `order`
+  int64_t epoch = 0;
+  int64_t taken = 0;  // samples handed to threads
+  int64_t done = 0;   // samples finished
+  int64_t failed_at = 0;
+  std::exception_ptr error;  // of the first sample, in order, that failed
+
+  int64_t count() const { return share.end - share.begin; }
+  uint8_t* pixels() const { return reinterpret_cast<uint8_t*>(memory.get()); }
+};
+
+// Samples [first, last) of a slot, to be decoded by one thread.
+struct Task {
+  Slot* slot = nullptr;
+  int64_t first = 0;
+  int64_t last = 0;
+};
+
+void check_options(const LoaderOptions& options) {
+  const auto positive = [](int64_t value, const char* key) {
+    if (value <= 0) throw ConfigError(key, "must be positive", "give 1 or more");
+  };
+  positive(options.per_rank, "batch.per_rank");
+  positive(options.accumulation, "batch.accumulation");
+  positive(options.threads, "data.threads");
+  positive(options.prefetch, "data.prefetch");
+}
+
+}  // namespace
+
+struct DataLoader::Impl {
+  const Container& container;
+  const Recipe recipe;
+  const LoaderOptions options;
+  const Sampler sampler;
+  const int64_t grain;  // samples of a task
+
+  std::mutex mutex;
+  std::condition_variable work;   // for the threads: something to do, or stop
+  std::condition_variable ready;  // for next() and start(): a slot is complete, a thread is idle
+  std::vector<Slot> slots;
+  bool stopping = false;
+  bool started = false;
+  int64_t active = 0;      // tasks being decoded
+  int64_t planned = 0;     // micro-batches planned since start()
+  int64_t taken = 0;       // micro-batches whose samples are all handed out
+  int64_t consumed = 0;    // micro-batches returned by next()
+  bool holding = false;    // the last of those is still in use by the caller
+  bool exhausted = false;  // validation: all is planned
+  Cursor cursor;           // of the next micro-batch to plan
+  int64_t micro_batch = 0;
+  std::shared_ptr<const std::vector<int64_t>> order;
+  double wait_ms = 0;
+  std::vector<std::jthread> threads;
+
+  Impl(const Container& set, const Recipe& how, const LoaderOptions& opts);
+  ~Impl();
+
+  int64_t global_batch() const {
+    return options.per_rank * options.accumulation * options.world_size;
+  }
+  int64_t steps_per_epoch() const {
+    const int64_t rounding = options.training ? 0 : global_batch() - 1;
+    return (container.count() + rounding) / global_batch();
+  }
+  Slot& slot(int64_t number) { return slots[static_cast<size_t>(number) % slots.size()]; }
+
+  void run();
+  bool plan();
+  void advance();
+  Task take();
+  void decode(const Task& task, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
+  void decode_sample(Slot& target, int64_t i, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
+  void start(Cursor from);
+  Batch next();
+};
+
+DataLoader::Impl::Impl(const Container& set, const Recipe& how, const LoaderOptions& opts)
+    : container(set),
+      recipe(how),
+      options(opts),
+      sampler(set.count(), opts.seed, opts.training, opts.shuffle),
+      grain(std::clamp<int64_t>(opts.per_rank / (4 * std::max<int64_t>(opts.threads, 1)), 1, 16)) {
+  check_options(options);
+  if (options.training && steps_per_epoch() == 0) {
+    throw ConfigError("batch",
+                      "the global batch of " + std::to_string(global_batch()) +
+                          " is larger than the " + std::to_string(container.count()) +
+                          " images of " + container.path(),
+                      "lower batch.per_rank, batch.accumulation or the number of ranks");
+  }
+  const int64_t size = recipe.options().size;
+  slots.resize(static_cast<size_t>(options.prefetch) + 1);
+  for (Slot& each : slots) {
+    const auto bytes = static_cast<size_t>(options.per_rank * size * size * 3);
+    each.memory = options.allocate ? options.allocate(bytes) : allocate_aligned(bytes);
+    each.labels.resize(static_cast<size_t>(options.per_rank));
+  }
+  for (int64_t i = 0; i < options.threads; ++i) threads.emplace_back([this] { run(); });
+}
+
+DataLoader::Impl::~Impl() {
+  {
+    const std::lock_guard lock(mutex);
+    stopping = true;
+  }
+  work.notify_all();
+  threads.clear();  // joins
+}
+
+// A decoder thread.
+void DataLoader::Impl::run() {
+  std::vector<uint8_t> bytes;
+  RecipeScratch scratch;
+  std::unique_lock lock(mutex);
+  for (;;) {
+    Task task;
+    work.wait(lock, [&] { return stopping || (task = take()).slot != nullptr; });
+    if (stopping) return;
+    ++active;
+    lock.unlock();
+    decode(task, bytes, scratch);
+    lock.lock();
+    --active;
+    task.slot->done += task.last - task.first;
+    if (active == 0 || task.slot->done == task.slot->count()) ready.notify_all();
+  }
+}
+
+// The next samples to decode; no slot when there is nothing to do. Under the lock.
+Task DataLoader::Impl::take() {
+  while (taken < planned || plan()) {
+    Slot& oldest = slot(taken);
+    if (oldest.taken == oldest.count()) {
+      ++taken;
+      continue;
+    }
+    const int64_t first = oldest.taken;
+    oldest.taken = std::min(oldest.count(), first + grain);
+    return {&oldest, first, oldest.taken};
+  }
+  return {};
+}
+
+// Assigns the next micro-batch to a free slot. False when there is none to assign. Under the lock.
+bool DataLoader::Impl::plan() {
+  const int64_t released = consumed - (holding ? 1 : 0);
+  if (!started || exhausted || planned - released == static_cast<int64_t>(slots.size())) {
+    return false;
+  }
+  if (!order) order = std::make_shared<const std::vector<int64_t>>(sampler.order(cursor.epoch));
+  const Share step = share_of_rank(container.count(), global_batch(), cursor.step, options.rank,
+                                   options.world_size);
+  Slot& free = slot(planned);
+  free.share.begin = std::min(step.end, step.begin + micro_batch * options.per_rank);
+  free.share.end = std::min(step.end, free.share.begin + options.per_rank);
+  free.order = order;
+  free.epoch = cursor.epoch;
+  free.taken = free.done = 0;
+  free.error = nullptr;
+  if (free.count() == 0) ready.notify_all();
+  ++planned;
+  advance();
+  return true;
+}
+
+// Moves the cursor past the micro-batch that was planned.
+void DataLoader::Impl::advance() {
+  if (++micro_batch < options.accumulation) return;
+  micro_batch = 0;
+  if (++cursor.step < steps_per_epoch()) return;
+  if (!options.training) {
+    exhausted = true;
+    ready.notify_all();
+    return;
+  }
+  cursor = {cursor.epoch + 1, 0};
+  order.reset();
+}
+
+void DataLoader::Impl::decode(const Task& task, std::vector<uint8_t>& bytes,
+                              RecipeScratch& scratch) {
+  for (int64_t i = task.first; i < task.last; ++i) {
+    try {
+      decode_sample(*task.slot, i, bytes, scratch);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (task.slot->error && task.slot->failed_at < i) continue;
+      task.slot->error = std::current_exception();
+      task.slot->failed_at = i;
+    }
+  }
+}
+
+void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_t>& bytes,
+                                     RecipeScratch& scratch) {
+  const int64_t index = (*target.order)[static_cast<size_t>(target.share.begin + i)];
+  container.read_sample(index, bytes);
+  const StoredSample sample{container.storage(), bytes, container.height(), container.width()};
+  const int64_t size = recipe.options().size;
+  try {
+    recipe.apply(sample, {options.seed, target.epoch, index}, scratch,
+                 target.pixels() + i * size * size * 3);
+  } catch (const DataError& error) {
+    throw DataError(container.path() + ", sample " + std::to_string(index), error.what(),
+                    "`resnext_data verify` lists all damaged samples");
+  }
+  target.labels[static_cast<size_t>(i)] = container.label(index);
+}
+
+void DataLoader::Impl::start(Cursor from) {
+  std::unique_lock lock(mutex);
+  started = false;  // no new work is planned, and what is planned is dropped
+  taken = planned;
+  ready.wait(lock, [this] { return active == 0; });
+  planned = taken = consumed = 0;
+  holding = false;
+  micro_batch = 0;
+  order.reset();
+  cursor = from;
+  const int64_t steps = steps_per_epoch();
+  if (options.training) cursor = {from.epoch + from.step / steps, from.step % steps};
+  exhausted = !options.training && from.step >= steps;
+  started = true;
+  work.notify_all();
+}
+
+Batch DataLoader::Impl::next() {
+  const auto begin = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex);
+  if (!started) throw std::logic_error("DataLoader::next() before start()");
+  if (std::exchange(holding, false)) work.notify_all();
+  Slot& oldest = slot(consumed);
+  ready.wait(lock, [&] { return consumed == planned ? exhausted : oldest.done == oldest.count(); });
+  const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begin;
+  wait_ms += waited.count();
+  if (consumed == planned) return {nullptr, nullptr, 0, recipe.options().size};
+  if (oldest.error) std::rethrow_exception(oldest.error);
+  ++consumed;
+  holding = true;
+  return {oldest.pixels(), oldest.labels.data(), oldest.count(), recipe.options().size};
+}
+
+DataLoader::DataLoader(const Container& container, const Recipe& recipe,
+                       const LoaderOptions& options)
+    : impl_(std::make_unique<Impl>(container, recipe, options)) {}
+DataLoader::~DataLoader() = default;
+
+int64_t DataLoader::steps_per_epoch() const {
+  return impl_->steps_per_epoch();
+}
+int64_t DataLoader::global_batch() const {
+  return impl_->global_batch();
+}
+void DataLoader::start(Cursor cursor) {
+  impl_->start(cursor);
+}
+Batch DataLoader::next() {
+  return impl_->next();
+}
+double DataLoader::take_wait_ms() {
+  return std::exchange(impl_->wait_ms, 0.0);
+}
+
+}  // namespace resnext

@@ -1,0 +1,30 @@
+// HDF5 property lists and error text.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/hdf5_handle.h"
+
+namespace resnext {
+
+std::unique_lock<std::mutex> lock_hdf5() {
+  static std::mutex mutex;  // HDF5's own state is one for the process, so is this
+  return std::unique_lock(mutex);
+}
+
+std::string hdf5_error() {
+  std::string text;
+  const auto innermost = [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
+    if (error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, innermost, &text);
+  return text;
+}
+
+Hdf5Handle hdf5_file_access() {
+  constexpr hsize_t kPage = 4096;
+  Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access.get(), false, true);
+  H5Pset_alignment(access.get(), kPage, kPage);
+  return access;
+}
+
+}  // namespace resnext

@@ -1,0 +1,193 @@
+// Typed, checked reads through the HDF5 C API.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/hdf5_reading.h"
+
+#include "comm/common/error.h"
+
+namespace resnext {
+namespace {
+
+constexpr uint64_t kMaxAttributeElements = 1 << 24;
+
+Hdf5Handle own_type(hid_t id) {
+  return {id, H5Tclose};
+}
+
+// Describes the element type of `info`.
+void describe_type(DatasetInfo& info) {
+  const Hdf5Handle type = own_type(H5Dget_type(info.id.get()));
+  info.element_bytes = H5Tget_size(type.get());
+  const auto is_uint8 = [](hid_t t) {
+    return H5Tget_class(t) == H5T_INTEGER && H5Tget_size(t) == 1 && H5Tget_sign(t) == H5T_SGN_NONE;
+  };
+  info.is_integer = H5Tget_class(type.get()) == H5T_INTEGER;
+  info.is_uint8 = is_uint8(type.get());
+  if (H5Tget_class(type.get()) != H5T_VLEN) return;
+  const Hdf5Handle base = own_type(H5Tget_super(type.get()));
+  info.is_vlen_uint8 = is_uint8(base.get());
+}
+
+// Where the elements lie in the file, when they lie there in one piece and as they are.
+std::optional<uint64_t> contiguous_offset(const DatasetInfo& info) {
+  const Hdf5Handle properties(H5Dget_create_plist(info.id.get()), H5Pclose);
+  if (H5Pget_layout(properties.get()) != H5D_CONTIGUOUS) return std::nullopt;
+  if (H5Pget_external_count(properties.get()) != 0) return std::nullopt;
+  const haddr_t offset = H5Dget_offset(info.id.get());
+  if (offset == HADDR_UNDEF) return std::nullopt;
+  return offset;
+}
+
+}  // namespace
+
+struct Hdf5Reader::Attribute {
+  Hdf5Handle id;
+  Hdf5Handle type;
+  size_t elements = 0;
+};
+
+void Hdf5Reader::fail(const std::string& object, const std::string& what) const {
+  const std::string detail = hdf5_error();
+  throw DataError(path_ + ":" + object, what + (detail.empty() ? "" : " (" + detail + ")"),
+                  "pack the file again or name another one");
+}
+
+Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path) {
+  if (H5Fis_hdf5(path.c_str()) <= 0) {
+    throw DataError(path, "is not an HDF5 file", "make it with `resnext_data pack`");
+  }
+  const Hdf5Handle access = hdf5_file_access();
+  file_ = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
+  if (!file_) {
+    throw DataError(path, "cannot be opened as HDF5: " + hdf5_error(),
+                    "the file is damaged or incomplete: copy or pack it again");
+  }
+}
+
+bool Hdf5Reader::has_dataset(const std::string& name) const {
+  if (H5Lexists(file_.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
+  const Hdf5Handle object(H5Oopen(file_.get(), name.c_str(), H5P_DEFAULT), H5Oclose);
+  return object && H5Iget_type(object.get()) == H5I_DATASET;
+}
+
+DatasetInfo Hdf5Reader::dataset(const std::string& name) const {
+  DatasetInfo info;
+  info.name = name;
+  if (!has_dataset(name)) fail(name, "there is no such dataset");
+  info.id = Hdf5Handle(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!info.id) fail(name, "the dataset cannot be opened");
+  const Hdf5Handle space(H5Dget_space(info.id.get()), H5Sclose);
+  const int rank = H5Sget_simple_extent_ndims(space.get());
+  if (rank < 0) fail(name, "the dataset's shape cannot be read");
+  std::vector<hsize_t> dims(static_cast<size_t>(rank));
+  H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
+  info.dims.assign(dims.begin(), dims.end());
+  describe_type(info);
+  info.offset = contiguous_offset(info);
+  return info;
+}
+
+std::vector<std::string> Hdf5Reader::dataset_names() const {
+  std::vector<std::string> names;
+  const auto add = [](hid_t, const char* name, const H5O_info_t* info, void* out) -> herr_t {
+    if (info->type == H5O_TYPE_DATASET)
+      static_cast<std::vector<std::string>*>(out)->push_back(name);
+    return 0;
+  };
+  if (H5Ovisit1(file_.get(), H5_INDEX_NAME, H5_ITER_INC, add, &names) < 0) {
+    fail("/", "the file's contents cannot be listed");
+  }
+  return names;
+}
+
+std::vector<int64_t> Hdf5Reader::int64s(const DatasetInfo& info) const {
+  if (!info.is_integer || info.dims.size() != 1) fail(info.name, "must be integers [N]");
+  std::vector<int64_t> values(info.dims[0]);
+  if (!values.empty() &&
+      H5Dread(info.id.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    fail(info.name, "the dataset cannot be read");
+  }
+  return values;
+}
+
+std::vector<uint64_t> Hdf5Reader::uint64s(const DatasetInfo& info) const {
+  if (!info.is_integer || info.dims.size() != 1) fail(info.name, "must be integers [N]");
+  std::vector<uint64_t> values(info.dims[0]);
+  if (!values.empty() &&
+      H5Dread(info.id.get(), H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    fail(info.name, "the dataset cannot be read");
+  }
+  return values;
+}
+
+std::optional<Hdf5Reader::Attribute> Hdf5Reader::attribute(const char* name,
+                                                           H5T_class_t wanted) const {
+  if (H5Aexists(file_.get(), name) <= 0) return std::nullopt;
+  Attribute found;
+  found.id = Hdf5Handle(H5Aopen(file_.get(), name, H5P_DEFAULT), H5Aclose);
+  if (!found.id) fail(name, "the attribute cannot be opened");
+  found.type = own_type(H5Aget_type(found.id.get()));
+  if (H5Tget_class(found.type.get()) != wanted) fail(name, "the attribute has a wrong type");
+  const Hdf5Handle space(H5Aget_space(found.id.get()), H5Sclose);
+  const hssize_t elements = H5Sget_simple_extent_npoints(space.get());
+  if (elements < 0 || static_cast<uint64_t>(elements) > kMaxAttributeElements) {
+    fail(name, "the attribute's shape cannot be read");
+  }
+  found.elements = static_cast<size_t>(elements);
+  return found;
+}
+
+std::optional<int64_t> Hdf5Reader::int64_attribute(const char* name) const {
+  const auto found = attribute(name, H5T_INTEGER);
+  if (!found) return std::nullopt;
+  int64_t value = 0;
+  if (found->elements != 1 || H5Aread(found->id.get(), H5T_NATIVE_INT64, &value) < 0) {
+    fail(name, "the attribute must be one integer");
+  }
+  return value;
+}
+
+std::optional<std::vector<double>> Hdf5Reader::doubles_attribute(const char* name) const {
+  const auto found = attribute(name, H5T_FLOAT);
+  if (!found) return std::nullopt;
+  std::vector<double> values(found->elements);
+  if (H5Aread(found->id.get(), H5T_NATIVE_DOUBLE, values.data()) < 0) {
+    fail(name, "the attribute cannot be read");
+  }
+  return values;
+}
+
+std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(const char* name) const {
+  const auto found = attribute(name, H5T_STRING);
+  if (!found) return std::nullopt;
+  std::vector<std::string> values;
+  if (H5Tis_variable_str(found->type.get()) > 0) {
+    const Hdf5Handle space(H5Aget_space(found->id.get()), H5Sclose);
+    std::vector<char*> texts(found->elements, nullptr);
+    if (H5Aread(found->id.get(), found->type.get(), texts.data()) < 0) {
+      fail(name, "the attribute cannot be read");
+    }
+    for (const char* text : texts) values.emplace_back(text == nullptr ? "" : text);
+    H5Dvlen_reclaim(found->type.get(), space.get(), H5P_DEFAULT, texts.data());
+    return values;
+  }
+  const size_t width = H5Tget_size(found->type.get());
+  if (width == 0 || width > kMaxAttributeElements) fail(name, "the attribute cannot be read");
+  std::string all(found->elements * width, '\0');
+  if (H5Aread(found->id.get(), found->type.get(), all.data()) < 0) {
+    fail(name, "the attribute cannot be read");
+  }
+  for (size_t i = 0; i < found->elements; ++i) {
+    const std::string padded = all.substr(i * width, width);
+    values.push_back(padded.substr(0, padded.find('\0')));
+  }
+  return values;
+}
+
+std::optional<std::string> Hdf5Reader::string_attribute(const char* name) const {
+  const auto values = strings_attribute(name);
+  if (!values) return std::nullopt;
+  if (values->size() != 1) fail(name, "the attribute must be one string");
+  return values->front();
+}
+
+}  // namespace resnext

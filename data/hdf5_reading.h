@@ -1,0 +1,57 @@
+// Reads datasets and attributes of an HDF5 file with their types and shapes checked.
+//
+// The caller holds lock_hdf5() and Hdf5ErrorsSilenced. Throws DataError naming file and object.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/hdf5_handle.h"
+
+namespace resnext {
+
+// What a dataset is, without its elements.
+struct DatasetInfo {
+  std::string name;
+  Hdf5Handle id;
+  std::vector<uint64_t> dims;
+  bool is_integer = false;  // of any width and sign
+  bool is_uint8 = false;
+  bool is_vlen_uint8 = false;      // variable-length sequences of uint8
+  size_t element_bytes = 0;        // stored size of one element
+  std::optional<uint64_t> offset;  // in the file, where stored contiguously; else unknown
+};
+
+class Hdf5Reader {
+ public:
+  // Opens read-only. Throws DataError when `path` is no complete HDF5 file.
+  explicit Hdf5Reader(const std::string& path);
+
+  bool has_dataset(const std::string& name) const;
+  DatasetInfo dataset(const std::string& name) const;
+  // Paths of all datasets of the file.
+  std::vector<std::string> dataset_names() const;
+
+  // The elements of a one-dimensional dataset of integers.
+  std::vector<int64_t> int64s(const DatasetInfo& info) const;
+  std::vector<uint64_t> uint64s(const DatasetInfo& info) const;
+
+  // Attributes of the root group; nothing where there is none of that name.
+  std::optional<int64_t> int64_attribute(const char* name) const;
+  std::optional<std::string> string_attribute(const char* name) const;
+  std::optional<std::vector<std::string>> strings_attribute(const char* name) const;
+  std::optional<std::vector<double>> doubles_attribute(const char* name) const;
+
+ private:
+  struct Attribute;
+  std::optional<Attribute> attribute(const char* name, H5T_class_t wanted) const;
+  [[noreturn]] void fail(const std::string& object, const std::string& what) const;
+
+  std::string path_;
+  Hdf5Handle file_;
+};
+
+}  // namespace resnext

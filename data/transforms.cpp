@@ -1,0 +1,42 @@
+// Flip, pad and crop.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/transforms.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace resnext {
+namespace {
+
+void fill_pixels(uint8_t* out, int64_t count, Colour fill) {
+  for (int64_t i = 0; i < count; ++i, out += 3) std::memcpy(out, fill.data(), 3);
+}
+
+}  // namespace
+
+void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width) {
+  for (int64_t y = 0; y < height; ++y) {
+    uint8_t* left = pixels + y * width * 3;
+    uint8_t* right = left + (width - 1) * 3;
+    for (; left < right; left += 3, right -= 3) std::swap_ranges(left, left + 3, right);
+  }
+}
+
+void pad_and_crop(const ImageView& source, int64_t padding, Colour fill, int64_t top, int64_t left,
+                  int64_t out_height, int64_t out_width, uint8_t* out) {
+  const int64_t before = std::clamp<int64_t>(padding - left, 0, out_width);
+  const int64_t first = std::max<int64_t>(0, left - padding);
+  const int64_t copied = std::clamp<int64_t>(source.width - first, 0, out_width - before);
+  for (int64_t y = 0; y < out_height; ++y, out += out_width * 3) {
+    const int64_t row = top + y - padding;
+    if (row < 0 || row >= source.height) {
+      fill_pixels(out, out_width, fill);
+      continue;
+    }
+    fill_pixels(out, before, fill);
+    std::memcpy(out + before * 3, source.row(row) + first * 3, static_cast<size_t>(copied * 3));
+    fill_pixels(out + (before + copied) * 3, out_width - before - copied, fill);
+  }
+}
+
+}  // namespace resnext

@@ -1,0 +1,24 @@
+// Operations on the pixels of one square or rectangular RGB image.
+//
+// In place on rows without gaps unless said otherwise. Local; thread-safe.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "data/image.h"
+
+namespace resnext {
+
+using Colour = std::array<uint8_t, 3>;
+
+// Mirrors left and right.
+void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width);
+
+// The source with `padding` pixels of `fill` on each side; of that, out_height x out_width pixels
+// from (top, left), 0 <= top <= height + 2 * padding - out_height.
+void pad_and_crop(const ImageView& source, int64_t padding, Colour fill, int64_t top, int64_t left,
+                  int64_t out_height, int64_t out_width, uint8_t* out);
+
+}  // namespace resnext
