@@ -2,30 +2,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "configs/consistency.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
+#include <functional>
 
 #include "comm/common/error.h"
 
 namespace resnext {
 namespace {
 
-std::string shown(int64_t value) {
-  return std::to_string(value);
-}
-
 void check_depth(const ModelOptions& model, const KeyLocation& where) {
   if (model.family == Family::kImagenet) {
     if (model.depth == 50 || model.depth == 101 || model.depth == 152) return;
     throw ConfigError(where("model.depth"),
-                      "model.depth " + shown(model.depth) + " does not exist in family imagenet",
+                      fmt::format("model.depth {} does not exist in family imagenet", model.depth),
                       "use 50, 101 or 152, or model.family cifar");
   }
   const int64_t extra = (model.depth - 2) % 9;
   if (extra == 0) return;
   const int64_t below = std::max<int64_t>(11, model.depth - extra);
   throw ConfigError(where("model.depth"),
-                    "model.depth " + shown(model.depth) + " is not 9n+2, as family cifar needs",
-                    "use " + shown(below) + " or " + shown(below + 9));
+                    fmt::format("model.depth {} is not 9n+2, as family cifar needs", model.depth),
+                    fmt::format("use {} or {}", below, below + 9));
 }
 
 void check_widths(const ModelOptions& model, const KeyLocation& where) {
@@ -34,9 +33,10 @@ void check_widths(const ModelOptions& model, const KeyLocation& where) {
   if (model.block == Block::kResnet || planes * model.base_width >= kFullWidth) return;
   throw ConfigError(
       where("model.base_width"),
-      "model.base_width " + shown(model.base_width) + " at model.stem.width " + shown(planes) +
-          " leaves a path of the first stage without channels",
-      "use a model.base_width of at least " + shown((kFullWidth + planes - 1) / planes));
+      fmt::format("model.base_width {} at model.stem.width {} leaves a path of the "
+                  "first stage without channels",
+                  model.base_width, planes),
+      fmt::format("use a model.base_width of at least {}", (kFullWidth + planes - 1) / planes));
 }
 
 void check_model(const ModelOptions& model, const KeyLocation& where) {
@@ -44,7 +44,7 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
   check_widths(model, where);
   if (model.stem.kernel != 0 && model.stem.kernel % 2 == 0) {
     throw ConfigError(where("model.stem.kernel"),
-                      "model.stem.kernel " + shown(model.stem.kernel) + " is even",
+                      fmt::format("model.stem.kernel {} is even", model.stem.kernel),
                       "use an odd side, which can be padded equally, or 0 for the family's own");
   }
   if (model.reset_classifier && model.pretrained.empty()) {
@@ -57,9 +57,10 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
 void check_data(const DataOptions& data, const KeyLocation& where) {
   if (data.recipe == RecipeName::kCifar || data.resize >= data.size) return;
   throw ConfigError(where("data.resize"),
-                    "data.resize " + shown(data.resize) + " is less than data.size " +
-                        shown(data.size) + ", so the centre crop does not fit",
-                    "use a data.resize of at least " + shown(data.size));
+                    fmt::format("data.resize {} is less than data.size {}, so the centre crop does "
+                                "not fit",
+                                data.resize, data.size),
+                    fmt::format("use a data.resize of at least {}", data.size));
 }
 
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
@@ -79,7 +80,7 @@ void check_schedule(const RunConfig& config, const KeyLocation& where) {
   if (config.schedule.warmup_epochs > static_cast<double>(config.run.epochs)) {
     throw ConfigError(
         where("schedule.warmup_epochs"),
-        "schedule.warmup_epochs is longer than run.epochs (" + shown(config.run.epochs) + ")",
+        fmt::format("schedule.warmup_epochs is longer than run.epochs ({})", config.run.epochs),
         "use a shorter warm-up or more run.epochs");
   }
 }

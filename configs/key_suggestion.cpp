@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "configs/key_suggestion.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <cctype>
 #include <numeric>
@@ -35,11 +37,18 @@ std::vector<std::string_view> known_names() {
   return names;
 }
 
-// A right leaf in the wrong section is one step away.
+// Is `word` one of the words of `key`, as "lr" is of "base_lr"?
+bool has_word(std::string_view key, std::string_view word) {
+  return !word.empty() && fmt::format("_{}_", key).find(fmt::format("_{}_", word)) != key.npos;
+}
+
+// A right leaf in the wrong section is one step away, and so is a word of a leaf in the right one.
 int distance(const std::string& name, std::string_view known) {
-  const int whole = edit_distance(name, normalised(known));
-  const int leaf = edit_distance(leaf_of(name), normalised(leaf_of(known)));
-  return std::min(whole, leaf + 1);
+  const int whole = edit_distance(name, known);
+  if (section_of(name) == section_of(known) && has_word(leaf_of(known), leaf_of(name))) {
+    return std::min(whole, 1);
+  }
+  return std::min(whole, edit_distance(leaf_of(name), leaf_of(known)) + 1);
 }
 
 }  // namespace
@@ -70,12 +79,11 @@ std::string suggest_key(std::string_view name) {
     return (section.empty() ? "the sections are " : "its section has the keys ") +
            keys_of_section(section);
   }
-  const std::string known(*nearest);
-  if (section_of(known) != section_of(name) && leaf_of(wanted) == normalised(leaf_of(known))) {
-    return "'" + std::string(leaf_of(known)) + "' belongs to the section '" +
-           std::string(section_of(known)) + "': write " + known;
+  if (section_of(*nearest) != section_of(name) && leaf_of(wanted) == leaf_of(*nearest)) {
+    return fmt::format("'{}' belongs to the section '{}': write {}", leaf_of(*nearest),
+                       section_of(*nearest), *nearest);
   }
-  return "did you mean '" + known + "'?";
+  return fmt::format("did you mean '{}'?", *nearest);
 }
 
 std::string keys_of_section(std::string_view section) {

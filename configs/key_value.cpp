@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "configs/key_value.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <charconv>
-#include <cmath>
+#include <iterator>
 #include <limits>
 #include <system_error>
 
@@ -37,12 +39,11 @@ std::string format_real(double value) {
 }
 
 std::string quote(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
   std::string quoted = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < ' ' || byte == 0x7F) {
-      quoted.append("\\x").append({kHex[byte >> 4], kHex[byte & 15]});
+      quoted += fmt::format("\\x{:02x}", byte);
     } else {
       if (c == '"' || c == '\\') quoted += '\\';
       quoted += c;
@@ -52,8 +53,8 @@ std::string quote(std::string_view text) {
 }
 
 std::string describe(const Interval& range) {
-  return (range.open_min ? "above " : "from ") + format_real(range.min) +
-         (range.open_max ? " to below " : " to ") + format_real(range.max);
+  return fmt::format("{} {} to {}{}", range.open_min ? "above" : "from", format_real(range.min),
+                     range.open_max ? "below " : "", format_real(range.max));
 }
 
 // One value on its way into one key.
@@ -62,10 +63,9 @@ struct Reader {
   const YamlScalar& value;
 
   [[noreturn]] void fail(std::string_view problem) const {
-    throw ConfigError(
-        value.where,
-        std::string(key.name) + ": '" + shorten(value.text) + "' " + std::string(problem),
-        "give " + expected_value(key));
+    throw ConfigError(value.where,
+                      fmt::format("{}: '{}' {}", key.name, shorten(value.text), problem),
+                      "give " + expected_value(key));
   }
   template <typename T>
   T number(std::string_view type) const;
@@ -84,14 +84,14 @@ bool is_not_finite(std::string_view text) {
 
 template <typename T>
 T Reader::number(std::string_view type) const {
-  if (value.quoted) fail("is quoted text, not " + std::string(type));
+  if (value.quoted) fail(fmt::format("is quoted text, not {}", type));
   if (is_not_finite(value.text)) fail("is not a finite number");
   const char* begin = value.text.data();
   const char* end = begin + value.text.size();
   if (value.text.starts_with('+') && !value.text.starts_with("+-")) ++begin;
   T result{};
   const auto [stop, error] = std::from_chars(begin, end, result);
-  if (stop != end || error == std::errc::invalid_argument) fail("is not " + std::string(type));
+  if (stop != end || error == std::errc::invalid_argument) fail(fmt::format("is not {}", type));
   if (error == std::errc::result_out_of_range) fail("does not fit 64 bits");
   return result;
 }
@@ -105,8 +105,7 @@ double Reader::real(const Interval& range) const {
 const YamlScalar& only_scalar(const RunKey& key, const YamlEntry& entry) {
   if (entry.is_list) {
     throw ConfigError(
-        entry.where,
-        std::string(key.name) + " is a list, but " + expected_value(key) + " is expected",
+        entry.where, fmt::format("{} is a list, but {} is expected", key.name, expected_value(key)),
         "give one value");
   }
   return entry.values.front();
@@ -143,7 +142,8 @@ std::vector<double> read_list(const RunKey& key, const RealListField& field,
                               const YamlEntry& entry) {
   if (!entry.is_list) Reader{key, entry.values.front()}.fail("is not a list");
   if (entry.values.size() > kMaxListLength) {
-    throw ConfigError(entry.where, std::string(key.name) + " has more than 1000 elements",
+    throw ConfigError(entry.where,
+                      fmt::format("{} has more than {} elements", key.name, kMaxListLength),
                       "give " + expected_value(key));
   }
   std::vector<double> numbers;
@@ -154,12 +154,9 @@ std::vector<double> read_list(const RunKey& key, const RealListField& field,
 }
 
 std::string format_list(const std::vector<double>& numbers) {
-  std::string text = "[";
-  for (const double number : numbers) {
-    if (text.size() > 1) text += ", ";
-    text += format_real(number);
-  }
-  return text + "]";
+  std::vector<std::string> texts;
+  std::ranges::transform(numbers, std::back_inserter(texts), format_real);
+  return fmt::format("[{}]", fmt::join(texts, ", "));
 }
 
 }  // namespace
@@ -196,29 +193,24 @@ std::string format_value(const RunKey& key, RunConfig& config) {
 }
 
 std::string expected_value(const RunKey& key) {
-  const auto from_to = [](auto min, auto max) {
-    return "from " + std::to_string(min) + " to " + std::to_string(max);
-  };
   return std::visit(
       Overload{
-          [&](const IntField& f) { return "a whole number " + from_to(f.min, f.max); },
-          [&](const SeedField&) {
-            return "a whole number " + from_to(0, std::numeric_limits<uint64_t>::max());
+          [](const IntField& f) {
+            return fmt::format("a whole number from {} to {}", f.min, f.max);
           },
-          [](const RealField& f) { return "a number " + describe(f.range); },
+          [](const SeedField&) {
+            return fmt::format("a whole number from 0 to {}", std::numeric_limits<uint64_t>::max());
+          },
+          [](const RealField& f) { return fmt::format("a number {}", describe(f.range)); },
           [](const RealListField& f) {
-            return "a list, such as [30, 60, 90], of numbers " + describe(f.range);
+            return fmt::format("a list, such as [30, 60, 90], of numbers {}", describe(f.range));
           },
           [](const BoolField&) { return std::string("true or false"); },
           [](const TextField& f) {
             return std::string(f.may_be_empty ? "text" : "non-empty text");
           },
           [](const ChoiceField& f) {
-            std::string words = "one of";
-            for (const auto word : split_spellings(f.spellings)) {
-              words.append(words == "one of" ? " " : ", ").append(word);
-            }
-            return words;
+            return fmt::format("one of {}", fmt::join(split_spellings(f.spellings), ", "));
           },
       },
       key.field);

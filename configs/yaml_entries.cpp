@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "configs/yaml_entries.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -33,7 +34,7 @@ struct Source {
 
   std::string at(const YAML::Mark& mark) const {
     if (!has_lines || mark.is_null()) return name;
-    return name + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+    return fmt::format("{}:{}:{}", name, mark.line + 1, mark.column + 1);
   }
 };
 
@@ -83,25 +84,27 @@ class EntryBuilder : public YAML::EventHandler {
 
 void EntryBuilder::check_tag(const YAML::Mark& mark, const std::string& tag) {
   if (tag.empty() || tag == "?" || tag == "!") return;
-  fail(mark, "the tag '" + shorten(tag) + "' is not understood", "remove it");
+  fail(mark, fmt::format("the tag '{}' is not understood", shorten(tag)), "remove it");
 }
 
 // Only keys of the table take scalars and lists; sections do not.
 void EntryBuilder::check_takes_value(const YAML::Mark& mark, std::string_view given) {
   if (!is_section(target_)) return;
   if (target_.empty()) {
-    fail(mark, std::string(given) + " where sections are expected",
+    fail(mark, fmt::format("{} where sections are expected", given),
          "write sections with keys below them, such as 'run:' with '  epochs: 10'");
   }
-  fail(mark, "'" + target_ + "' is a section, but " + std::string(given) + " was given",
+  fail(mark, fmt::format("'{}' is a section, but {} was given", target_, given),
        "set one of its keys: " + keys_of_section(target_));
 }
 
 void EntryBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t) {
-  if (in_list_) fail(mark, "'" + target_ + "' has an empty element", "give a number or remove it");
+  if (in_list_) {
+    fail(mark, fmt::format("'{}' has an empty element", target_), "give a number or remove it");
+  }
   if (!has_target_) fail(mark, "a key is empty", "write the name of a key");
   if (target_.empty()) return;  // an empty file: every key has its default
-  fail(mark, "'" + target_ + "' has no value",
+  fail(mark, fmt::format("'{}' has no value", target_),
        "give a value (\"\" is an empty text) or remove the key to use its default");
 }
 
@@ -113,7 +116,7 @@ void EntryBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML
                             const std::string& value) {
   check_tag(mark, tag);
   if (value.find(kReplacement) != std::string::npos) {
-    fail(mark, "'" + shorten(value) + "' is not UTF-8", "save the text as UTF-8");
+    fail(mark, fmt::format("'{}' is not UTF-8", shorten(value)), "save the text as UTF-8");
   }
   const YamlScalar scalar{value, tag == "!", source_.at(mark)};
   if (in_list_) {
@@ -121,7 +124,7 @@ void EntryBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML
   } else if (!has_target_) {
     add_key(mark, value);
   } else {
-    check_takes_value(mark, "'" + shorten(value) + "'");
+    check_takes_value(mark, fmt::format("'{}'", shorten(value)));
     entries_.push_back({target_, scalar.where, false, {scalar}});
     has_target_ = false;
   }
@@ -130,7 +133,7 @@ void EntryBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML
 void EntryBuilder::start_collection(const YAML::Mark& mark, const std::string& tag) {
   check_tag(mark, tag);
   if (in_list_) {
-    fail(mark, "'" + target_ + "' has a list or map inside its list",
+    fail(mark, fmt::format("'{}' has a list or map inside its list", target_),
          "write one flat list such as [30, 60, 90]");
   }
   if (!has_target_) fail(mark, "a key is a list or a map", "write the name of a key");
@@ -148,11 +151,11 @@ void EntryBuilder::OnMapStart(const YAML::Mark& mark, const std::string& tag, YA
                               YAML::EmitterStyle::value) {
   start_collection(mark, tag);
   if (const RunKey* key = find_run_key(target_)) {
-    fail(mark, "'" + target_ + "' is a map, but " + expected_value(*key) + " is expected",
+    fail(mark, fmt::format("'{}' is a map, but {} is expected", target_, expected_value(*key)),
          "give " + expected_value(*key));
   }
   if (!source_.has_lines) {
-    fail(mark, "'" + target_ + "' is a section",
+    fail(mark, fmt::format("'{}' is a section", target_),
          "override its keys one at a time: " + keys_of_section(target_));
   }
   sections_.push_back(target_);
@@ -161,16 +164,16 @@ void EntryBuilder::OnMapStart(const YAML::Mark& mark, const std::string& tag, YA
 
 void EntryBuilder::add_key(const YAML::Mark& mark, const std::string& name) {
   if (name.find('.') != std::string::npos) {
-    fail(mark, "'" + shorten(name) + "' is a dotted key, which only overrides take",
+    fail(mark, fmt::format("'{}' is a dotted key, which only overrides take", shorten(name)),
          "write the section and the key below it");
   }
   target_ = sections_.back().empty() ? name : sections_.back() + "." + name;
   has_target_ = true;
   if (find_run_key(target_) == nullptr && !is_section(target_)) {
-    fail(mark, "unknown key '" + shorten(target_) + "'", suggest_key(target_));
+    fail(mark, fmt::format("unknown key '{}'", shorten(target_)), suggest_key(target_));
   }
   if (!seen_.insert(target_).second) {
-    fail(mark, "'" + target_ + "' is given twice", "keep one of the two");
+    fail(mark, fmt::format("'{}' is given twice", target_), "keep one of the two");
   }
 }
 
@@ -200,7 +203,7 @@ std::string read_file(const std::string& file) {
   }
   std::ifstream stream(file, std::ios::binary);
   if (!stream) {
-    throw ConfigError(file, std::string("cannot be opened: ") + std::strerror(errno),
+    throw ConfigError(file, fmt::format("cannot be opened: {}", std::strerror(errno)),
                       "name a readable configuration file, e.g. configs/tiny.yaml");
   }
   std::string text(kMaxBytes + 1, '\0');
@@ -221,8 +224,8 @@ void check_is_text(const std::string& text, const Source& source) {
   if (bad == text.end()) return;
   const auto line = 1 + std::count(text.begin(), bad, '\n');
   throw ConfigError(
-      source.has_lines ? source.name + ":" + std::to_string(line) : source.name,
-      "control character " + std::to_string(static_cast<int>(static_cast<unsigned char>(*bad))),
+      source.has_lines ? fmt::format("{}:{}", source.name, line) : source.name,
+      fmt::format("control character {}", static_cast<int>(static_cast<unsigned char>(*bad))),
       "save it as plain UTF-8 text");
 }
 
@@ -236,7 +239,7 @@ std::vector<YamlEntry> read_yaml_entries(const std::string& file) {
 }
 
 YamlEntry parse_override(const std::string& text) {
-  const Source source{"override '" + shorten(text) + "'", false};
+  const Source source{fmt::format("override '{}'", shorten(text)), false};
   const auto equals = text.find('=');
   if (equals == std::string::npos) {
     throw ConfigError(source.name, "has no '='", "write key=value, e.g. optimizer.base_lr=0.2");
@@ -244,15 +247,15 @@ YamlEntry parse_override(const std::string& text) {
   check_is_text(text, source);
   const std::string key = text.substr(0, equals);
   const std::string value = text.substr(equals + 1);
-  if (find_run_key(key) == nullptr && !is_section(key)) {
-    throw ConfigError(source.name, "unknown key '" + shorten(key) + "'", suggest_key(key));
-  }
   if (key.empty()) {
     throw ConfigError(source.name, "has no key before '='", "write key=value");
   }
+  if (find_run_key(key) == nullptr && !is_section(key)) {
+    throw ConfigError(source.name, fmt::format("unknown key '{}'", shorten(key)), suggest_key(key));
+  }
   std::vector<YamlEntry> entries = parse(value, source, key);
   if (entries.empty()) {
-    throw ConfigError(source.name, "'" + key + "' has no value",
+    throw ConfigError(source.name, fmt::format("'{}' has no value", key),
                       "give a value (\"\" is an empty text) or leave the override out");
   }
   return std::move(entries.front());

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "configs/yaml_reader.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <filesystem>
 #include <map>
-#include <set>
 #include <string_view>
 
 #include "comm/common/error.h"
@@ -39,8 +40,8 @@ class Layers {
   }
 
  private:
-  // per_rank and global exclude each other: within a layer that is a mistake, between layers the
-  // later one wins.
+  // per_rank and global exclude each other: within a layer both are a mistake, between layers
+  // the later one wins.
   void choose_batch(const std::vector<YamlEntry>& layer) {
     bool per_rank = false;
     bool global = false;
@@ -63,14 +64,7 @@ class Layers {
 
 std::vector<YamlEntry> read_overrides(const std::vector<std::string>& overrides) {
   std::vector<YamlEntry> entries;
-  std::set<std::string> seen;
-  for (const std::string& text : overrides) {
-    entries.push_back(parse_override(text));
-    if (!seen.insert(entries.back().key).second) {
-      throw ConfigError(entries.back().where, "'" + entries.back().key + "' is given twice",
-                        "keep one of the two");
-    }
-  }
+  for (const std::string& text : overrides) entries.push_back(parse_override(text));
   return entries;
 }
 
@@ -86,34 +80,35 @@ void open_sections(std::string_view section, std::string_view previous, std::str
   }
   const std::string_view parent = section_of(section);
   open_sections(parent, previous, yaml);
-  yaml += indent(parent) + std::string(leaf_of(section)) + ":\n";
+  yaml += fmt::format("{}{}:\n", indent(parent), leaf_of(section));
 }
 
 // Neighbours of a global batch that `divisor` divides.
 std::string fitting_batches(int64_t global, int64_t divisor) {
   const int64_t below = global / divisor * divisor;
-  const std::string above = std::to_string(below + divisor);
-  return below == 0 ? above : std::to_string(below) + " or " + above;
+  if (below == 0) return std::to_string(divisor);
+  return fmt::format("{} or {}", below, below + divisor);
 }
 
 // World sizes up to twice the present one that divide the batch.
 std::string fitting_world_sizes(int64_t global, int64_t accumulation, int world_size) {
-  std::string list;
+  std::vector<int64_t> sizes;
   for (int64_t n = 1; n <= 2 * static_cast<int64_t>(world_size); ++n) {
-    if (global % (n * accumulation) == 0) list += (list.empty() ? "" : ", ") + std::to_string(n);
+    if (global % (n * accumulation) == 0) sizes.push_back(n);
   }
-  return list;
+  return fmt::format("{}", fmt::join(sizes, ", "));
 }
 
 [[noreturn]] void fail_indivisible(const BatchOptions& batch, int world_size) {
   const int64_t divisor = world_size * batch.accumulation;
   const std::string sizes = fitting_world_sizes(batch.global, batch.accumulation, world_size);
-  throw ConfigError("batch.global",
-                    "a global batch of " + std::to_string(batch.global) +
-                        " cannot be split evenly over " + std::to_string(world_size) +
-                        " ranks with batch.accumulation " + std::to_string(batch.accumulation),
-                    "set batch.global to " + fitting_batches(batch.global, divisor) +
-                        (sizes.empty() ? "" : ", or run with one of these world sizes: " + sizes));
+  throw ConfigError(
+      "batch.global",
+      fmt::format("a global batch of {} cannot be split evenly over {} ranks with "
+                  "batch.accumulation {}",
+                  batch.global, world_size, batch.accumulation),
+      fmt::format("set batch.global to {}{}{}", fitting_batches(batch.global, divisor),
+                  sizes.empty() ? "" : ", or run with one of these world sizes: ", sizes));
 }
 
 }  // namespace
@@ -133,9 +128,9 @@ std::string to_yaml(const RunConfig& config) {
   for (const RunKey& key : run_keys()) {
     const std::string_view section = section_of(key.name);
     open_sections(section, previous, yaml);
-    yaml += indent(section) + "# " + std::string(key.doc) + " (" + expected_value(key) + ")\n";
-    yaml +=
-        indent(section) + std::string(leaf_of(key.name)) + ": " + format_value(key, copy) + "\n";
+    const std::string margin = indent(section);
+    yaml += fmt::format("{}# {}\n{}# ({})\n", margin, key.doc, margin, expected_value(key));
+    yaml += fmt::format("{}{}: {}\n", margin, leaf_of(key.name), format_value(key, copy));
     previous = section;
   }
   return yaml;
@@ -148,7 +143,7 @@ BatchOptions resolve_batch(const BatchOptions& batch, int world_size) {
   }
   const int64_t divisor = world_size * batch.accumulation;
   BatchOptions resolved = batch;
-  if (batch.global == 0) resolved.global = batch.per_rank * divisor;
+  if (resolved.global == 0) resolved.global = batch.per_rank * divisor;
   if (resolved.global % divisor != 0) fail_indivisible(resolved, world_size);
   resolved.per_rank = resolved.global / divisor;
   return resolved;
