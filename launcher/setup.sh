@@ -4,7 +4,7 @@
 #
 # Distribution packages come from apt (as root or with sudo); LibTorch from PyPI wheels, unpacked into
 # .deps/libtorch. The default is --cuda where a GPU and the CUDA toolkit are found. --python adds
-# what Python needs to import torch beside the CUDA build, for the parity tests.
+# what Python needs to import torch (with the toolkit's libraries), for the parity tests.
 # RESNEXT_LIBTORCH=DIR uses the torch/ and nvidia/ in DIR instead and downloads nothing.
 # This is the only place that knows names and versions of packages.
 set -euo pipefail
@@ -134,9 +134,9 @@ for argument in "$@"; do
   esac
 done
 preset=${preset:-$(default_preset)}
-if [ "$preset" = cuda ]; then
+if [ "$preset" = cuda ] || [ -n "$python" ]; then
   lacking=$(cuda_missing)
-  [ -z "$lacking" ] || die "the CUDA build needs ${lacking//$'\n'/, }, not found on this machine:" \
+  [ -z "$lacking" ] || die "$* needs ${lacking//$'\n'/, }, not found on this machine:" \
     "install it from NVIDIA, or build without (--cpu)"
   wheels+=("${cuda_wheels[@]}")
 fi

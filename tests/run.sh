@@ -4,6 +4,7 @@
 #
 # Installs what is missing, builds the preset with its tests, and ends with ctest's own closing line
 # and exit code. The default is the CUDA build where a GPU and the toolkit are found, else the CPU's.
+# Where the toolkit is there, Python's torch is installed too, for the tests that compare with it.
 set -euo pipefail
 # shellcheck source=launcher/shell_common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../launcher/shell_common.sh"
@@ -13,11 +14,10 @@ case ${1:-} in --cpu | --cuda | --asan | --tsan) preset=${1#--} && shift ;; esac
 preset=${preset:-$(default_preset)}
 
 stage "set-up"
-if [ "$preset" = cuda ]; then
-  "$root/launcher/setup.sh" --cuda --python
-else
-  "$root/launcher/setup.sh" --cpu
-fi
+target=--cpu python=''
+if [ "$preset" = cuda ]; then target=--cuda; fi
+if [ -z "$(cuda_missing)" ]; then python=--python; fi  # some tests compare with Python's torch
+"$root/launcher/setup.sh" "$target" ${python:+"$python"}
 stage "build ($preset)"
 "$root/launcher/build.sh" "$preset"
 stage "tests"
