@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$root"
 images=/usr/share/datasets/fashion-mnist
 data=datasets/fashion_mnist
-run=runs/fashion_mnist
+run=runs/fashion_mnist # as in configs/fashion_mnist.yaml
 preset=$(default_preset)
 
 pack() {
@@ -30,7 +30,7 @@ train() {
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
   mpirun -np "$ranks" --oversubscribe --bind-to none \
-    build/bin/resnext_worker configs/fashion_mnist.yaml run.output="$run" "$@"
+    build/bin/resnext_worker configs/fashion_mnist.yaml "$@"
 }
 
 stage "set-up"
