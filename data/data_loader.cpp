@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "comm/common/error.h"
+#include "data/image_decoder.h"
 
 namespace resnext {
 namespace {
@@ -236,7 +237,7 @@ void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_
   try {
     recipe.apply(sample, {options.seed, target.epoch, index}, scratch,
                  target.pixels() + i * size * size * 3);
-  } catch (const DataError& error) {
+  } catch (const DamagedImage& error) {
     throw DataError(container.path() + ", sample " + std::to_string(index), error.what(),
                     "`resnext_data verify` lists all damaged samples");
   }

@@ -9,28 +9,36 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "comm/common/error.h"
+#include "data/colour.h"
 #include "data/crop.h"
 #include "data/image.h"
+#include "data/image_decoder.h"
 #include "data/resample.h"
 #include "data/transforms.h"
+#include "data/trivial_augment.h"
 
 namespace resnext {
 
-struct RecipeScratch::Buffers {
+struct RecipeBuffers {
   Image decoded;
   Image square;
+  std::vector<uint8_t> augmented;
   Resampler resampler;
 };
 
-RecipeScratch::RecipeScratch() : buffers_(std::make_unique<Buffers>()) {}
+RecipeScratch::RecipeScratch() : buffers_(std::make_unique<RecipeBuffers>()) {}
 RecipeScratch::~RecipeScratch() = default;
 RecipeScratch::RecipeScratch(RecipeScratch&&) noexcept = default;
 
 namespace {
 
 constexpr int64_t kCifarPadding = 4;
+constexpr double kSeedJitter = 0.4;
+constexpr double kSeedLighting = 0.1;
+constexpr double kErasing = 0.1;
 
 Colour to_colour(const double (&fill)[3]) {
   Colour colour{};
@@ -38,6 +46,18 @@ Colour to_colour(const double (&fill)[3]) {
     colour[c] = static_cast<uint8_t>(std::lround(std::clamp(fill[c], 0.0, 255.0)));
   }
   return colour;
+}
+
+// The box as an image of its own, so that no pixel outside of it has an influence, where it lies on
+// whole pixels; else (reduced decoding) the image as it is.
+ImageView whole_pixels(const ImageView& image, Box& box) {
+  const auto whole = [](double x) { return x == std::floor(x); };
+  if (!whole(box.top) || !whole(box.left) || !whole(box.height) || !whole(box.width)) return image;
+  const ImageView region =
+      image.crop(static_cast<int64_t>(box.top), static_cast<int64_t>(box.left),
+                 static_cast<int64_t>(box.height), static_cast<int64_t>(box.width));
+  box.top = box.left = 0;
+  return region;
 }
 
 // The part of the image that the recipe uses. May draw from `random`.
@@ -56,6 +76,62 @@ Crop choose_crop(const RecipeOptions& options, int64_t height, int64_t width, Ke
   return centre_crop(height, width, resize, size, centre);
 }
 
+// Decodes what the crop needs and resizes it to the square `out`.
+void render(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
+            RecipeBuffers& buffers, uint8_t* out) {
+  ResizePlan plan;
+  plan.height = crop.resized_height;
+  plan.width = crop.resized_width;
+  plan.top = crop.out_top;
+  plan.left = crop.out_left;
+  plan.filter = options.name == RecipeName::kSeed ? Filter::kBicubic : Filter::kBilinear;
+  plan.box = {0, 0, static_cast<double>(crop.height), static_cast<double>(crop.width)};
+  ImageView region{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
+  if (sample.storage == Storage::kRaw) {
+    region = region.crop(crop.top, crop.left, crop.height, crop.width);
+  } else {
+    Region wanted{crop.top, crop.left, crop.height, crop.width, 0, 0};
+    if (options.training && options.name != RecipeName::kNone) {
+      wanted.wanted_height = plan.height;
+      wanted.wanted_width = plan.width;
+    }
+    plan.box = decode_region(sample.bytes, wanted, buffers.decoded);
+    region = whole_pixels(buffers.decoded.view(), plan.box);
+  }
+  buffers.resampler.resize(region, plan, options.size, options.size, out);
+}
+
+void train_cifar(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
+                 KeyedRandom& random, RecipeBuffers& buffers, uint8_t* out) {
+  const int64_t size = options.size;
+  buffers.square.resize(size, size);
+  render(options, sample, crop, buffers, buffers.square.pixels.data());
+  const auto top = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
+  const auto left = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
+  pad_and_crop(buffers.square.view(), kCifarPadding, to_colour(options.fill), top, left, size, size,
+               out);
+  if (random.chance(0.5)) flip_horizontal(out, size, size);
+}
+
+// What follows the random crop.
+void train_imagenet(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers,
+                    uint8_t* out) {
+  const int64_t size = options.size;
+  if (options.name == RecipeName::kSeed) {
+    ColourMap map(mean_colour(out, size * size));
+    colour_jitter(map, kSeedJitter, random);
+    lighting(map, kSeedLighting, random);
+    map.apply(out, size * size);
+  }
+  if (random.chance(0.5)) flip_horizontal(out, size, size);
+  if (options.name == RecipeName::kTorchvisionV2) {
+    trivial_augment(out, size, random, buffers.augmented);
+    if (random.chance(kErasing)) {
+      random_erasing(out, size, size, to_colour(options.fill), random);
+    }
+  }
+}
+
 }  // namespace
 
 Recipe::Recipe(const RecipeOptions& options) : options_(options) {
@@ -65,33 +141,19 @@ Recipe::Recipe(const RecipeOptions& options) : options_(options) {
 
 void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch,
                    uint8_t* out) const {
-  RecipeScratch::Buffers& buffers = *scratch.buffers_;
   KeyedRandom random(RandomUse::kAugment, key.seed, static_cast<uint64_t>(key.epoch),
                      static_cast<uint64_t>(key.index));
-  const int64_t size = options_.size;
-  const Crop crop = choose_crop(options_, sample.height, sample.width, random);
-  const ImageView whole{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
-  const ImageView region = whole.crop(crop.top, crop.left, crop.height, crop.width);
-  const Filter filter = options_.name == RecipeName::kSeed ? Filter::kBicubic : Filter::kBilinear;
-  const ResizePlan plan{{0, 0, static_cast<double>(crop.height), static_cast<double>(crop.width)},
-                        crop.resized_height,
-                        crop.resized_width,
-                        crop.out_top,
-                        crop.out_left,
-                        filter};
-  const bool pads = options_.training && options_.name == RecipeName::kCifar;
-  if (!pads) {
-    buffers.resampler.resize(region, plan, size, size, out);
+  RecipeBuffers& buffers = *scratch.buffers_;
+  ImageSize stored{sample.height, sample.width};
+  if (sample.storage == Storage::kJpeg) stored = read_image_size(sample.bytes);
+  const Crop crop = choose_crop(options_, stored.height, stored.width, random);
+  if (!options_.training || options_.name == RecipeName::kNone) {
+    render(options_, sample, crop, buffers, out);
+  } else if (options_.name == RecipeName::kCifar) {
+    train_cifar(options_, sample, crop, random, buffers, out);
   } else {
-    buffers.square.resize(size, size);
-    buffers.resampler.resize(region, plan, size, size, buffers.square.pixels.data());
-    const auto top = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
-    const auto left = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
-    pad_and_crop(buffers.square.view(), kCifarPadding, to_colour(options_.fill), top, left, size,
-                 size, out);
-  }
-  if (options_.training && options_.name != RecipeName::kNone && random.chance(0.5)) {
-    flip_horizontal(out, size, size);
+    render(options_, sample, crop, buffers, out);
+    train_imagenet(options_, random, buffers, out);
   }
 }
 

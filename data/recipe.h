@@ -7,7 +7,7 @@
 //                 jitter, PCA lighting; flip. validation: shorter side to `resize`, bicubic,
 //                 centre.
 // torchvision     train: RandomResizedCrop, bilinear; flip. validation: the same, bilinear.
-// torchvision-v2  train: as before, then TrivialAugmentWide, flip, and erasing with `fill` for one
+// torchvision-v2  train: as before, flip, then TrivialAugmentWide and erasing with `fill` for one
 //                 image in ten. validation: as torchvision.
 // cifar           train: 4 pixels of `fill` around the image, random crop, flip. validation: the
 //                 image itself. Images of another size are first cropped and resized to `size`.
@@ -50,6 +50,8 @@ struct StoredSample {
   int64_t width = 0;
 };
 
+struct RecipeBuffers;
+
 // Memory that apply() works in. One for each thread, reused, so that no sample allocates.
 class RecipeScratch {
  public:
@@ -59,8 +61,7 @@ class RecipeScratch {
 
  private:
   friend class Recipe;
-  struct Buffers;
-  std::unique_ptr<Buffers> buffers_;
+  std::unique_ptr<RecipeBuffers> buffers_;
 };
 
 class Recipe {
@@ -70,8 +71,8 @@ class Recipe {
 
   const RecipeOptions& options() const { return options_; }
 
-  // Writes size x size RGB pixels (uint8, NHWC order) to `out`. Throws DataError when the stored
-  // bytes are no image that can be decoded; the caller adds which sample it was.
+  // Writes size x size RGB pixels (uint8, NHWC order) to `out`. Throws DamagedImage
+  // (image_decoder.h) when the stored bytes cannot be decoded.
   void apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch,
              uint8_t* out) const;
 

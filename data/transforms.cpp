@@ -3,6 +3,7 @@
 #include "data/transforms.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace resnext {
@@ -36,6 +37,25 @@ void pad_and_crop(const ImageView& source, int64_t padding, Colour fill, int64_t
     fill_pixels(out, before, fill);
     std::memcpy(out + before * 3, source.row(row) + first * 3, static_cast<size_t>(copied * 3));
     fill_pixels(out + (before + copied) * 3, out_width - before - copied, fill);
+  }
+}
+
+void random_erasing(uint8_t* pixels, int64_t height, int64_t width, Colour fill,
+                    KeyedRandom& random) {
+  const auto area = static_cast<double>(height * width);
+  for (int i = 0; i < 10; ++i) {
+    const double target = area * random.uniform(0.02, 0.33);
+    const double aspect = std::exp(random.uniform(std::log(0.3), std::log(3.3)));
+    const auto rows = static_cast<int64_t>(std::nearbyint(std::sqrt(target * aspect)));
+    const auto columns = static_cast<int64_t>(std::nearbyint(std::sqrt(target / aspect)));
+    if (rows >= height || columns >= width) continue;
+    const auto top = static_cast<int64_t>(random.below(static_cast<uint64_t>(height - rows + 1)));
+    const auto left =
+        static_cast<int64_t>(random.below(static_cast<uint64_t>(width - columns + 1)));
+    for (int64_t y = top; y < top + rows; ++y) {
+      fill_pixels(pixels + (y * width + left) * 3, columns, fill);
+    }
+    return;
   }
 }
 

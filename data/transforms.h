@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "data/image.h"
+#include "data/keyed_random.h"
 
 namespace resnext {
 
@@ -20,5 +21,10 @@ void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width);
 // from (top, left), 0 <= top <= height + 2 * padding - out_height.
 void pad_and_crop(const ImageView& source, int64_t padding, Colour fill, int64_t top, int64_t left,
                   int64_t out_height, int64_t out_width, uint8_t* out);
+
+// Fills a random rectangle of 2..33 % of the area, aspect 0.3..3.3 (Zhong et al. 2017,
+// arXiv 1708.04896, with the ranges of torchvision.transforms.RandomErasing); 10 tries.
+void random_erasing(uint8_t* pixels, int64_t height, int64_t width, Colour fill,
+                    KeyedRandom& random);
 
 }  // namespace resnext

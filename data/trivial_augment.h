@@ -1,0 +1,43 @@
+// TrivialAugmentWide: one operation of random kind and strength (Müller and Hutter 2021,
+// arXiv 2103.10158), with the operations, ranges and 31 strengths of
+// torchvision.transforms.TrivialAugmentWide: nearest neighbour, black outside the image.
+//
+// On square RGB images without gaps between rows. Local; thread-safe.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/keyed_random.h"
+
+namespace resnext {
+
+enum class Augmentation {
+  kIdentity,
+  kShearX,
+  kShearY,
+  kTranslateX,
+  kTranslateY,
+  kRotate,
+  kBrightness,
+  kColour,
+  kContrast,
+  kSharpness,
+  kPosterize,
+  kSolarize,
+  kAutoContrast,
+  kEqualize,
+};
+inline constexpr int kAugmentations = 14;
+
+// In place. `magnitude`, as torchvision counts it: slope, pixels, degrees anticlockwise, change of
+// the blend factor, bits kept, or threshold. `scratch` is memory to work in, resized.
+void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
+             std::vector<uint8_t>& scratch);
+
+// Draws kind, strength and sign, and applies them.
+void trivial_augment(uint8_t* pixels, int64_t size, KeyedRandom& random,
+                     std::vector<uint8_t>& scratch);
+
+}  // namespace resnext
