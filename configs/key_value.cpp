@@ -25,12 +25,10 @@ struct Overload : Ts... {
 template <typename... Ts>
 Overload(Ts...) -> Overload<Ts...>;
 
-// Shortest decimal form that reads back equal. "1e-04" gets a point, "1.0e-04", since YAML 1.1
-// readers take it for text without one.
+// Shortest decimal form that reads back equal (fmt's default). "1e-05" gets a point, "1.0e-05",
+// since YAML 1.1 readers take it for text without one.
 std::string format_real(double value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-  std::string text(buffer, end);
+  std::string text = fmt::format("{}", value);
   const auto exponent = text.find('e');
   if (exponent != std::string::npos && text.find('.') == std::string::npos) {
     text.insert(exponent, ".0");

@@ -1,7 +1,7 @@
 // Values of keys: text to typed member with its checks, and typed member to text.
 //
 // Local; pure functions of their arguments. Numbers are written in the shortest form that reads
-// back equal (std::to_chars).
+// back equal (fmt).
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

@@ -7,7 +7,6 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -19,13 +18,13 @@
 #include "comm/common/error.h"
 #include "configs/key_suggestion.h"
 #include "configs/key_value.h"
+#include "configs/plain_text.h"
 #include "configs/run_keys.h"
 
 namespace resnext {
 namespace {
 
 constexpr size_t kMaxBytes = 1 << 20;
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // what yaml-cpp makes of invalid UTF-8
 
 // Where a text comes from. An override is one line, so it is quoted whole instead of by position.
 struct Source {
@@ -102,7 +101,7 @@ void EntryBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t) {
   if (in_list_) {
     fail(mark, fmt::format("'{}' has an empty element", target_), "give a number or remove it");
   }
-  if (!has_target_) fail(mark, "a key is empty", "write the name of a key");
+  if (!has_target_) add_key(mark, "");
   if (target_.empty()) return;  // an empty file: every key has its default
   fail(mark, fmt::format("'{}' has no value", target_),
        "give a value (\"\" is an empty text) or remove the key to use its default");
@@ -115,9 +114,6 @@ void EntryBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t) {
 void EntryBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                             const std::string& value) {
   check_tag(mark, tag);
-  if (value.find(kReplacement) != std::string::npos) {
-    fail(mark, fmt::format("'{}' is not UTF-8", shorten(value)), "save the text as UTF-8");
-  }
   const YamlScalar scalar{value, tag == "!", source_.at(mark)};
   if (in_list_) {
     entries_.back().values.push_back(scalar);
@@ -163,6 +159,7 @@ void EntryBuilder::OnMapStart(const YAML::Mark& mark, const std::string& tag, YA
 }
 
 void EntryBuilder::add_key(const YAML::Mark& mark, const std::string& name) {
+  if (name.empty()) fail(mark, "a key is empty", "write the name of a key");
   if (name.find('.') != std::string::npos) {
     fail(mark, fmt::format("'{}' is a dotted key, which only overrides take", shorten(name)),
          "write the section and the key below it");
@@ -177,18 +174,41 @@ void EntryBuilder::add_key(const YAML::Mark& mark, const std::string& name) {
   }
 }
 
+// Takes all events and does nothing: the text's syntax alone.
+class SyntaxCheck : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Feeds the one document of `text` to the handler; false when there is none.
+bool handle_document(const std::string& text, const Source& source, YAML::EventHandler& handler) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  if (!parser.HandleNextDocument(handler)) return false;
+  SyntaxCheck rest;
+  if (!parser.HandleNextDocument(rest)) return true;
+  throw ConfigError(source.name, "more than one YAML document", "keep one, without '---'");
+}
+
 // `root` is the key that the whole text is the value of ("" for a file).
 std::vector<YamlEntry> parse(const std::string& text, const Source& source,
                              const std::string& root) {
   EntryBuilder builder(source, root);
-  std::istringstream stream(text);
+  SyntaxCheck syntax;  // first, since a missing bracket makes the wildest keys of what follows
   try {
-    YAML::Parser parser(stream);
-    if (!parser.HandleNextDocument(builder)) return {};
-    EntryBuilder second(source, root);
-    if (parser.HandleNextDocument(second)) {
-      throw ConfigError(source.name, "more than one YAML document", "keep one, without '---'");
-    }
+    if (!handle_document(text, source, syntax)) return {};
+    handle_document(text, source, builder);
   } catch (const YAML::Exception& error) {
     throw ConfigError(source.at(error.mark), "YAML syntax error: " + error.msg,
                       "correct the text there");
@@ -216,17 +236,12 @@ std::string read_file(const std::string& file) {
   return text;
 }
 
-// yaml-cpp takes some control characters for the end of the text, so none are let through.
 void check_is_text(const std::string& text, const Source& source) {
-  const auto bad = std::ranges::find_if(text, [](unsigned char c) {
-    return (c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7F;
-  });
-  if (bad == text.end()) return;
-  const auto line = 1 + std::count(text.begin(), bad, '\n');
+  const auto problem = find_text_problem(text);
+  if (!problem) return;
   throw ConfigError(
-      source.has_lines ? fmt::format("{}:{}", source.name, line) : source.name,
-      fmt::format("control character {}", static_cast<int>(static_cast<unsigned char>(*bad))),
-      "save it as plain UTF-8 text");
+      source.has_lines ? fmt::format("{}:{}", source.name, problem->line) : source.name,
+      problem->what, problem->remedy);
 }
 
 }  // namespace

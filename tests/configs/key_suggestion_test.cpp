@@ -1,0 +1,67 @@
+// Edit distance against its laws, and suggestions for every possible slip of one letter.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "configs/key_suggestion.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+
+#include "configs/run_keys.h"
+
+namespace resnext {
+namespace {
+
+TEST(EditDistance, KnownPairs) {
+  EXPECT_EQ(edit_distance("", ""), 0);
+  EXPECT_EQ(edit_distance("", "abc"), 3);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3);
+  EXPECT_EQ(edit_distance("saturday", "sunday"), 3);
+}
+
+// Independent definition: plain recursion.
+int reference(std::string_view a, std::string_view b) {
+  if (a.empty() || b.empty()) return static_cast<int>(a.size() + b.size());
+  if (a.front() == b.front()) return reference(a.substr(1), b.substr(1));
+  return 1 + std::min({reference(a.substr(1), b), reference(a, b.substr(1)),
+                       reference(a.substr(1), b.substr(1))});
+}
+
+RC_GTEST_PROP(EditDistanceProperty, EqualsTheRecursiveDefinition, ()) {
+  const auto word = rc::gen::resize(6, rc::gen::container<std::string>(rc::gen::element('a', 'b')));
+  const std::string a = *word;
+  const std::string b = *word;
+  RC_ASSERT(edit_distance(a, b) == reference(a, b));
+}
+
+TEST(SuggestKey, AMissingLetterAnywhereIsForgiven) {
+  for (const RunKey& key : run_keys()) {
+    if (key.name == "data.resize") continue;  // without a letter it is as near to data.size
+    const std::string leaf(leaf_of(key.name));
+    for (size_t i = 0; leaf.size() > 3 && i < leaf.size(); ++i) {
+      std::string wrong = leaf;
+      wrong.erase(i, 1);
+      const std::string section(section_of(key.name));
+      const std::string hint = suggest_key(section + "." + wrong);
+      EXPECT_NE(hint.find(key.name), std::string::npos) << wrong << ": " << hint;
+    }
+  }
+}
+
+TEST(SuggestKey, AKeyInTheWrongSectionIsSentHome) {
+  for (const RunKey& key : run_keys()) {
+    if (leaf_of(key.name) == "every_steps") continue;  // two sections have one
+    const std::string wrong = "batches." + std::string(leaf_of(key.name));
+    const std::string hint = suggest_key(wrong);
+    EXPECT_NE(hint.find("write " + std::string(key.name)), std::string::npos) << wrong << hint;
+  }
+}
+
+TEST(KeysOfSection, ListsLeavesAndSubsections) {
+  EXPECT_EQ(keys_of_section("model.stem"), "kernel, stride, width, pool");
+  EXPECT_EQ(keys_of_section(""),
+            "run, model, data, batch, optimizer, schedule, precision, comm, checkpoint, log");
+}
+
+}  // namespace
+}  // namespace resnext
