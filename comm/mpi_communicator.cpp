@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "comm/mpi_communicator.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <limits>
+#include <memory>
+
+#include "comm/common/error.h"
+#include "comm/mpi_check.h"
+
+namespace resnext {
+namespace {
+
+MPI_Datatype mpi_type(DataType type) {
+  switch (type) {
+    case DataType::kUint8: return MPI_UINT8_T;
+    case DataType::kInt64: return MPI_INT64_T;
+    case DataType::kFloat32: return MPI_FLOAT;
+    case DataType::kFloat64: return MPI_DOUBLE;
+  }
+  return MPI_DATATYPE_NULL;
+}
+
+MPI_Op mpi_op(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kSum:
+    case ReduceOp::kMean: return MPI_SUM;
+    case ReduceOp::kMax: return MPI_MAX;
+    case ReduceOp::kMin: return MPI_MIN;
+  }
+  return MPI_OP_NULL;
+}
+
+// MPI 3 counts in int: calls f(first element's address, count) for parts that fit.
+template <class F>
+void in_parts(const Buffer& buffer, F f) {
+  constexpr size_t kMax = std::numeric_limits<int>::max();
+  auto* bytes = static_cast<std::byte*>(buffer.data);
+  for (size_t begin = 0; begin < buffer.count; begin += kMax) {
+    f(bytes + begin * size_of(buffer.type),
+      static_cast<int>(std::min(kMax, buffer.count - begin)));
+  }
+}
+
+template <class T>
+void divide(void* data, size_t count, int by) {
+  auto* values = static_cast<T*>(data);
+  for (size_t i = 0; i < count; ++i) values[i] /= static_cast<T>(by);
+}
+
+void divide(const Buffer& buffer, int by) {
+  switch (buffer.type) {
+    case DataType::kFloat32: return divide<float>(buffer.data, buffer.count, by);
+    case DataType::kFloat64: return divide<double>(buffer.data, buffer.count, by);
+    default: throw CommError("all_reduce", "the mean of integers was asked for", "reduce their sum");
+  }
+}
+
+}  // namespace
+
+void check_mpi(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = "unknown error";
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw CommError(call, text, "see the messages of the other ranks; a peer has probably died");
+}
+
+// What the training thread and the communication thread share, under `mutex`.
+struct MpiCommunicator::Shared {
+  struct Call {
+    std::string what;
+    std::function<void()> run;
+  };
+
+  void run() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [&] { return stopping || !queue.empty(); });
+      if (queue.empty()) break;
+      Call& call = queue.front();
+      lock.unlock();
+      std::exception_ptr raised;
+      try {
+        call.run();
+      } catch (...) {
+        raised = std::current_exception();
+      }
+      lock.lock();
+      queue.pop_front();
+      ++completed;
+      if (raised && !error) error = raised;
+      changed.notify_all();
+    }
+    MPI_Comm_free(&comm);
+  }
+
+  MPI_Comm comm = MPI_COMM_NULL;  // used by the communication thread only
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Call> queue;  // the front is being carried out
+  Ticket started = 0;
+  Ticket completed = 0;
+  std::exception_ptr error;  // first one raised by a call
+  bool stopping = false;
+  std::thread thread;
+};
+
+MpiCommunicator::MpiCommunicator(double timeout_s)
+    : timeout_s_(timeout_s), shared_(std::make_shared<Shared>()) {
+  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &shared_->comm), "MPI_Comm_dup");
+  MPI_Comm_set_errhandler(shared_->comm, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(shared_->comm, &rank_);
+  MPI_Comm_size(shared_->comm, &size_);
+  shared_->thread = std::thread([shared = shared_] { shared->run(); });
+}
+
+MpiCommunicator::~MpiCommunicator() {
+  std::unique_lock lock(shared_->mutex);
+  shared_->stopping = true;
+  const bool idle = shared_->queue.empty();
+  shared_->changed.notify_all();
+  lock.unlock();
+  if (idle) {
+    shared_->thread.join();
+  } else {
+    shared_->thread.detach();
+  }
+}
+
+Ticket MpiCommunicator::start(std::string what, std::function<void()> call) {
+  std::lock_guard lock(shared_->mutex);
+  shared_->queue.push_back({std::move(what), std::move(call)});
+  shared_->changed.notify_all();
+  return ++shared_->started;
+}
+
+void MpiCommunicator::wait(Ticket ticket) {
+  std::unique_lock lock(shared_->mutex);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s_);
+  const bool completed = shared_->changed.wait_until(
+      lock, deadline, [&] { return shared_->completed >= ticket || shared_->error; });
+  if (shared_->error) std::rethrow_exception(shared_->error);
+  if (!completed) {
+    throw CommError(fmt::format("rank {}", rank_),
+                    fmt::format("collective {} ({}) did not complete within {} s: a peer hangs or is lost",
+                                shared_->completed + 1, shared_->queue.front().what, timeout_s_),
+                    "start again from the last checkpoint, or raise comm.timeout_s");
+  }
+}
+
+Ticket MpiCommunicator::start_all_reduce(Buffer buffer, ReduceOp op) {
+  return start(fmt::format("all_reduce of {} bytes", buffer.bytes()),
+               [comm = shared_->comm, size = size_, buffer, op] {
+                 in_parts(buffer, [&](void* data, int count) {
+                   check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, mpi_type(buffer.type),
+                                           mpi_op(op), comm),
+                             "MPI_Allreduce");
+                 });
+                 if (op == ReduceOp::kMean && size > 1) divide(buffer, size);
+               });
+}
+
+void MpiCommunicator::broadcast(Buffer buffer, int root) {
+  wait(start(fmt::format("broadcast of {} bytes", buffer.bytes()), [comm = shared_->comm, buffer, root] {
+    in_parts(buffer, [&](void* data, int count) {
+      check_mpi(MPI_Bcast(data, count, mpi_type(buffer.type), root, comm), "MPI_Bcast");
+    });
+  }));
+}
+
+void MpiCommunicator::all_gather(Buffer mine, Buffer all) {
+  wait(start(fmt::format("all_gather of {} bytes", all.bytes()), [comm = shared_->comm, mine, all] {
+    check_mpi(MPI_Allgather(mine.data, static_cast<int>(mine.count), mpi_type(mine.type), all.data,
+                            static_cast<int>(mine.count), mpi_type(mine.type), comm),
+              "MPI_Allgather");
+  }));
+}
+
+}  // namespace resnext

@@ -1,0 +1,49 @@
+// Communicator over MPI, for buffers in host memory.
+//
+// One communication thread makes all MPI calls of this communicator, blocking ones, in the order
+// in which they were started: MPI_Iallreduce moves data only inside MPI calls and is half as fast.
+// wait() gives up after `timeout_s` and throws CommError, which names the collective that did not
+// complete; main then takes the job down.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <mpi.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "comm/communicator.h"
+
+namespace resnext {
+
+class MpiCommunicator final : public Communicator {
+ public:
+  // Collective: duplicates MPI_COMM_WORLD.
+  explicit MpiCommunicator(double timeout_s);
+  // Local. Ends the communication thread once it is idle; a thread that is stuck in a collective
+  // of a lost peer is left behind for the abort that follows.
+  ~MpiCommunicator() override;
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  std::string_view name() const override { return "mpi"; }
+  Ticket start_all_reduce(Buffer buffer, ReduceOp op) override;
+  void wait(Ticket ticket) override;
+  void broadcast(Buffer buffer, int root) override;
+  void all_gather(Buffer mine, Buffer all) override;
+
+ private:
+  struct Shared;
+  Ticket start(std::string what, std::function<void()> call);
+
+  int rank_ = 0;
+  int size_ = 1;
+  double timeout_s_;
+  std::shared_ptr<Shared> shared_;  // outlives a thread that is left behind
+};
+
+}  // namespace resnext

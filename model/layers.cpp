@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "model/layers.h"
+
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+
+namespace resnext {
+namespace {
+
+constexpr double kEps = 1e-5;
+constexpr double kMomentum = 0.1;
+
+}  // namespace
+
+Convolution::Convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups,
+                         const at::Generator& generator)
+    : weight(at::empty({out, in / groups, kernel, kernel})),
+      shape{stride, kernel / 2, groups} {
+  weight.normal_(0, std::sqrt(2.0 / static_cast<double>(kernel * kernel * out)), generator);
+}
+
+void Convolution::visit(const std::string& name, const TensorVisitor& visitor) {
+  visitor(name + ".weight", weight, true);
+}
+
+BatchNorm::BatchNorm(int64_t channels)
+    : weight(at::ones({channels})),
+      bias(at::zeros({channels})),
+      running_mean(at::zeros({channels})),
+      running_var(at::ones({channels})),
+      num_batches_tracked(at::zeros({}, at::kLong)) {}
+
+at::Tensor BatchNorm::operator()(const at::Tensor& x, Mode mode) const {
+  if (mode == Mode::kTrain) num_batches_tracked.add_(1);
+  return at::batch_norm(x, weight, bias, running_mean, running_var, mode == Mode::kTrain, kMomentum,
+                        kEps, /*cudnn_enabled=*/true);
+}
+
+void BatchNorm::visit(const std::string& name, const TensorVisitor& visitor) {
+  visitor(name + ".weight", weight, true);
+  visitor(name + ".bias", bias, true);
+  visitor(name + ".running_mean", running_mean, false);
+  visitor(name + ".running_var", running_var, false);
+  visitor(name + ".num_batches_tracked", num_batches_tracked, false);
+}
+
+Linear::Linear(int64_t in, int64_t out, const at::Generator& generator)
+    : weight(at::empty({out, in})), bias(at::zeros({out})) {
+  const double bound = 1 / std::sqrt(static_cast<double>(in));
+  weight.uniform_(-bound, bound, generator);
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+
+void Linear::visit(const std::string& name, const TensorVisitor& visitor) {
+  visitor(name + ".weight", weight, true);
+  visitor(name + ".bias", bias, true);
+}
+
+}  // namespace resnext

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/data_sets.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "comm/common/error.h"
+#include "data/recipe.h"
+
+namespace resnext {
+namespace {
+
+void check_named(const std::string& file, const char* key) {
+  if (!file.empty()) return;
+  throw ConfigError(key, "no file is named",
+                    fmt::format("add {}=FILE.h5, made by: resnext_data pack", key));
+}
+
+void check_labels(const Container& container, int64_t classes) {
+  if (container.classes() <= classes) return;
+  throw DataError(container.path(),
+                  fmt::format("has {} classes, the model only {}", container.classes(), classes),
+                  "set model.classes to 0 or to the number of classes of the data");
+}
+
+}  // namespace
+
+DataSets::DataSets(const DataOptions& options, bool training) {
+  if (training) {
+    check_named(options.train, "data.train");
+    train.emplace(options.train);
+  } else {
+    check_named(options.validation, "data.validation");
+  }
+  if (!options.validation.empty()) validation.emplace(options.validation);
+}
+
+int64_t DataSets::classes(int64_t configured) const {
+  const int64_t classes = configured > 0 ? configured : reference().classes();
+  check_labels(reference(), classes);
+  if (validation) check_labels(*validation, classes);
+  return classes;
+}
+
+std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
+                                        const BatchOptions& batch, int rank, int world_size,
+                                        bool training) {
+  RecipeOptions recipe;
+  recipe.name = config.data.recipe;
+  recipe.size = config.data.size;
+  recipe.resize = config.data.resize;
+  recipe.training = training;
+  for (int c = 0; c < 3; ++c) recipe.fill[c] = 255 * container.mean()[c];
+  LoaderOptions options;
+  options.rank = rank;
+  options.world_size = world_size;
+  options.per_rank = batch.per_rank;
+  options.accumulation = training ? batch.accumulation : 1;
+  options.threads = config.data.threads;
+  options.prefetch = config.data.prefetch;
+  options.seed = config.run.seed;
+  options.training = training;
+  options.shuffle = config.data.shuffle;
+  return std::make_unique<DataLoader>(container, Recipe(recipe), options);
+}
+
+}  // namespace resnext

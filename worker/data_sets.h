@@ -1,0 +1,33 @@
+// The containers that a run reads, opened and checked against the configuration.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "configs/run_config.h"
+#include "data/container.h"
+#include "data/data_loader.h"
+
+namespace resnext {
+
+struct DataSets {
+  std::optional<Container> train;
+  std::optional<Container> validation;
+
+  // Local; opens read-only. Throws ConfigError (a file that is needed is not named) or DataError.
+  // `training` false opens the validation split alone.
+  DataSets(const DataOptions& options, bool training);
+
+  // The split that says the number of classes, mean and standard deviation.
+  const Container& reference() const { return train ? *train : *validation; }
+  // `configured`, or from the data when that is 0. Throws DataError when labels do not fit.
+  int64_t classes(int64_t configured) const;
+};
+
+// A loader over one split for this rank. `batch` is resolved for the world size.
+std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
+                                        const BatchOptions& batch, int rank, int world_size,
+                                        bool training);
+
+}  // namespace resnext

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/evaluator.h"
+
+#include <ATen/core/Reduction.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/topk.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "comm/tensor_collectives.h"
+
+namespace resnext {
+namespace {
+
+// [loss, top-1 hits, top-5 hits, images], summed over the batch, float64.
+void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& labels) {
+  const int64_t k = std::min<int64_t>(5, logits.size(1));
+  const at::Tensor best = std::get<1>(at::topk(logits, k, 1));
+  const at::Tensor hits = at::eq(best, labels.unsqueeze(1)).to(at::kDouble);
+  sums[0] += at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum).to(at::kDouble);
+  sums[1] += hits.select(1, 0).sum();
+  sums[2] += hits.sum();
+  sums[3] += static_cast<double>(labels.size(0));
+}
+
+}  // namespace
+
+Accuracy evaluate(const ResNeXt& model, const Precision& precision, DataLoader& loader,
+                  Communicator& communicator) {
+  at::NoGradGuard no_grad;
+  at::Tensor sums;
+  loader.start({});
+  for (Batch batch = loader.next(); batch.count > 0; batch = loader.next()) {
+    const Precision::Scope scope(precision);
+    const at::Tensor labels = precision.labels(batch);
+    if (!sums.defined()) sums = at::zeros({4}, labels.options().dtype(at::kDouble));
+    add_batch(sums, model.forward(precision.images(batch), Mode::kEvaluate), labels);
+  }
+  if (!sums.defined()) sums = at::zeros({4}, at::kDouble);
+  communicator.all_reduce(as_buffer(sums), ReduceOp::kSum);
+  const at::Tensor total = sums.cpu();
+  const double* s = total.const_data_ptr<double>();
+  return {s[0] / s[3], 100 * s[1] / s[3], 100 * s[2] / s[3], static_cast<int64_t>(s[3])};
+}
+
+}  // namespace resnext

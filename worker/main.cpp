@@ -1,0 +1,54 @@
+// resnext_worker: the training process, one a rank.
+// SPDX-License-Identifier: BSD-3-Clause
+#include <malloc.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "comm/common/error.h"
+#include "comm/common/log.h"
+#include "comm/mpi_environment.h"
+#include "worker/command_line.h"
+#include "worker/session.h"
+#include "worker/stop_signal.h"
+
+namespace {
+
+using namespace resnext;
+
+// Large tensors come and go each step: keeping their pages halves the system time of CPU training.
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 256 << 20);
+}
+
+int run(int argc, char** argv) {
+  MpiEnvironment environment;
+  set_up_log(environment.rank(), environment.size());
+  try {
+    watch_stop_signals();
+    const CommandLine line = parse_command_line(argc, argv);
+    if (line.action == Action::kHelp) {
+      if (environment.rank() == 0) std::fputs(line.help.c_str(), stdout);
+      return 0;
+    }
+    return static_cast<int>(run_session(line, environment));
+  } catch (const Error& error) {
+    return environment.fail(error.exit_code(), error.what());
+  } catch (const std::exception& error) {
+    return environment.fail(ExitCode::kInternal, error.what());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {  // MPI did not start
+    std::fprintf(stderr, "%s\n", error.what());
+    return static_cast<int>(ExitCode::kPeerLost);
+  }
+}

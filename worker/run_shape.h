@@ -1,0 +1,30 @@
+// The derived figures of a run: what follows from the configuration, the data and the world size.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "configs/run_config.h"
+#include "model/cost.h"
+
+namespace resnext {
+
+struct RunShape {
+  int world_size = 1;
+  std::string backend;         // of communication
+  std::string device;          // of this rank
+  int threads = 1;             // of computation, a rank
+  BatchOptions batch;          // resolved: per_rank and global
+  int64_t train_images = 0;
+  int64_t validation_images = 0;
+  int64_t steps_per_epoch = 0;
+  int64_t total_steps = 0;     // at which the run ends
+  double effective_lr = 0;
+  Cost cost;
+};
+
+// The table that is printed at the start and by --plan.
+std::string to_table(const RunConfig& config, const RunShape& shape);
+
+}  // namespace resnext

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/session.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <sched.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "comm/make_communicator.h"
+#include "configs/yaml_reader.h"
+#include "worker/data_sets.h"
+#include "worker/trainer.h"
+
+namespace resnext {
+namespace {
+
+void print(const MpiEnvironment& environment, const std::string& text) {
+  if (environment.rank() != 0) return;
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+// OMP_NUM_THREADS, else an equal share of the cores that this process may use.
+int compute_threads(const MpiEnvironment& environment) {
+  if (const char* set = std::getenv("OMP_NUM_THREADS")) return std::max(1, std::atoi(set));
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  const bool known = sched_getaffinity(0, sizeof cores, &cores) == 0;
+  return std::max(1, known ? CPU_COUNT(&cores) / environment.local_size() : 1);
+}
+
+RunConfig load_config(const CommandLine& line) {
+  RunConfig config = read_run_config(line.config, line.overrides);
+  if (config.run.name.empty()) config.run.name = std::filesystem::path(line.config).stem().string();
+  return config;
+}
+
+void set_up_torch(const RunConfig& config, int threads) {
+  at::set_num_threads(threads);
+  at::set_num_interop_threads(1);
+  if (config.run.deterministic) {
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+    at::globalContext().setDeterministicCuDNN(true);
+  }
+}
+
+RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnvironment& environment,
+                  const std::string& backend, int threads) {
+  RunShape shape;
+  shape.world_size = environment.size();
+  shape.backend = backend;
+  shape.device = "cpu";
+  shape.threads = threads;
+  shape.batch = resolve_batch(config.batch, environment.size());
+  shape.train_images = data.train ? data.train->count() : 0;
+  shape.validation_images = data.validation ? data.validation->count() : 0;
+  shape.steps_per_epoch = shape.train_images / shape.batch.global;
+  shape.total_steps = shape.steps_per_epoch * config.run.epochs;
+  if (config.run.steps > 0) shape.total_steps = std::min(shape.total_steps, config.run.steps);
+  shape.effective_lr = LrSchedule(config.optimizer, config.schedule, shape.batch.global,
+                                  shape.steps_per_epoch, config.run.epochs)
+                           .effective_lr();
+  shape.cost = model_cost(config.model, config.data.size);
+  return shape;
+}
+
+std::string plan(const RunConfig& config, const RunShape& shape) {
+  std::string text = to_table(config, shape) + "  learning rate by epoch:";
+  const LrSchedule schedule(config.optimizer, config.schedule, shape.batch.global,
+                            shape.steps_per_epoch, config.run.epochs);
+  double before = -1;
+  for (int64_t epoch = 0; epoch < config.run.epochs; ++epoch) {
+    const double lr = schedule.at(epoch * shape.steps_per_epoch);
+    if (lr != before) text += fmt::format(" {}:{:.4g}", epoch + 1, lr);
+    before = lr;
+  }
+  return text + "\n";
+}
+
+std::string evaluate_only(const RunConfig& config, const DataSets& data,
+                          const BatchOptions& batch, Communicator& communicator) {
+  const Precision precision(config.precision, at::kCPU, data.reference().mean(),
+                            data.reference().std());
+  const std::optional<Checkpoint> checkpoint = find_checkpoint(config.run);
+  if (!checkpoint && config.model.pretrained.empty()) {
+    throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
+                      "train first, or set model.pretrained or run.resume to a file");
+  }
+  ResNeXt model = make_model(config, checkpoint);
+  model.to(at::kCPU, precision.parameter_type(), config.precision.channels_last);
+  const auto loader = make_loader(*data.validation, config, batch, communicator.rank(),
+                                  communicator.size(), /*training=*/false);
+  const Accuracy a = evaluate(model, precision, *loader, communicator);
+  return fmt::format("top-1 {:.3f} %  top-5 {:.3f} %  loss {:.5f}  images {}\n", a.top1, a.top5,
+                     a.loss, a.images);
+}
+
+}  // namespace
+
+ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment) {
+  RunConfig config = load_config(line);
+  if (line.action == Action::kPrintConfig) {
+    print(environment, to_yaml(config));
+    return ExitCode::kOk;
+  }
+  const DataSets data(config.data, line.action != Action::kEvaluate);
+  config.model.classes = data.classes(config.model.classes);
+  const int threads = compute_threads(environment);
+  set_up_torch(config, threads);
+  const std::unique_ptr<Communicator> communicator = make_communicator(config.comm, environment);
+  const RunShape shape =
+      shape_of(config, data, environment, std::string(communicator->name()), threads);
+  if (line.action == Action::kPlan) {
+    print(environment, plan(config, shape));
+    return ExitCode::kOk;
+  }
+  if (line.action == Action::kEvaluate) {
+    print(environment, evaluate_only(config, data, shape.batch, *communicator));
+    return ExitCode::kOk;
+  }
+  return Trainer(config, shape, data, *communicator, at::kCPU).run();
+}
+
+}  // namespace resnext
