@@ -82,13 +82,14 @@ Hdf5Handle list_space(size_t length) {
 
 ContainerWriter::ContainerWriter(std::string path)
     : path_(std::move(path)), partial_path_(path_ + ".partial-" + std::to_string(::getpid())) {
+  // Opened before HDF5 does, because the system's reason for a failure is clearer than HDF5's.
+  data_ = FileDescriptor(::open(partial_path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  if (data_.get() < 0) fail(std::string("cannot create the file: ") + std::strerror(errno));
   const auto lock = lock_hdf5();
   const Hdf5ErrorsSilenced silenced;
   start_ = start_of_images(partial_path_);
-  if (start_ == HADDR_UNDEF) fail("cannot create the file: " + hdf5_error());
   file_ = create_file(partial_path_);
-  data_ = FileDescriptor(::open(partial_path_.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file_ || data_.get() < 0) fail("cannot create the file");
+  if (start_ == HADDR_UNDEF || !file_) fail("HDF5 cannot create the file");
   buffer_.reserve(kBufferBytes);
 }
 

@@ -1,26 +1,159 @@
 // resnext_data: packs image sets into containers, checks and describes containers.
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
 
 #include "comm/common/error.h"
+#include "data/inspection.h"
 #include "data/packer.h"
+#include "data/progress.h"
 
 namespace {
 
 using namespace resnext;
 
-void add_pack_idx(CLI::App& pack) {
-  auto* command = pack.add_subcommand("idx", "MNIST's format: IMAGES LABELS OUT.h5");
+// Set by SIGINT and SIGTERM, so that a stopped packer removes its unfinished file.
+volatile std::sig_atomic_t stop_requested = 0;
+
+void remove_unfinished_on_signal() {
+  std::signal(SIGINT, [](int) { stop_requested = 1; });
+  std::signal(SIGTERM, [](int) { stop_requested = 1; });
+}
+
+void show(Progress& progress, int64_t done, int64_t total) {
+  progress.update(done, total);
+  if (stop_requested == 0) return;
+  throw Error(ExitCode::kStopped, "resnext_data", "stopped on request, nothing was written",
+              "start it again");
+}
+
+int64_t all_cores() {
+  return std::max<int64_t>(1, std::thread::hardware_concurrency());
+}
+
+// The file to write, and whether it may replace one.
+struct Output {
+  std::string path;
+  bool force = false;
+
+  void check() const {
+    if (force || !std::filesystem::exists(path)) return;
+    throw ConfigError(path, "exists already", "give another name, or --force to replace it");
+  }
+};
+
+std::shared_ptr<Output> add_output(CLI::App& command) {
+  auto output = std::make_shared<Output>();
+  command.add_option("OUT", output->path, "container to write")->required();
+  command.add_flag("--force", output->force, "replace OUT if it exists");
+  return output;
+}
+
+void add_imagefolder(CLI::App& pack) {
+  auto* command = pack.add_subcommand("imagefolder", "ImageNet's layout: one folder a class");
+  auto source = std::make_shared<ImageFolderSource>();
+  auto size = std::make_shared<int64_t>(0);
+  auto on_error = std::make_shared<std::string>("fail");
+  source->threads = all_cores();
+  command->add_option("SRC", source->folder, "folder that holds the class folders")->required();
+  auto output = add_output(*command);
+  const std::map<std::string, Storage> storages = {{"jpeg", Storage::kJpeg},
+                                                   {"raw", Storage::kRaw}};
+  command->add_option("--storage", source->storage, "jpeg (default) or raw squares")
+      ->transform(CLI::CheckedTransformer(storages));
+  command->add_option("--size", *size,
+                      "raw: side of the squares (256); jpeg: shorter side of larger images, "
+                      "encoded again (default: files unchanged)");
+  command->add_option("--quality", source->quality, "of JPEG encoded again")->capture_default_str();
+  command->add_option("--threads", source->threads, "default: all cores")->capture_default_str();
+  command->add_option("--on-error", *on_error, "damaged files: fail or skip")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fail", "skip"}));
+  command->callback([=] {
+    output->check();
+    constexpr int64_t kRawSize = 256;
+    const bool given = command->count("--size") > 0;
+    source->size = given ? *size : source->storage == Storage::kRaw ? kRawSize : 0;
+    if (given && *size < 1) throw ConfigError("--size", "must be positive", "give 256");
+    source->skip_damaged = *on_error == "skip";
+    Progress progress;
+    PackObserver observer;
+    observer.progress = [&](int64_t done, int64_t total) { show(progress, done, total); };
+    observer.warning = [&](const std::string& text) { progress.message("warning: " + text); };
+    remove_unfinished_on_signal();
+    pack_imagefolder(*source, output->path, observer);
+  });
+}
+
+void add_cifar(CLI::App& pack, const char* name, CifarKind kind) {
+  auto* command = pack.add_subcommand(name, "CIFAR's binary version");
+  auto source = std::make_shared<CifarSource>();
+  auto split = std::make_shared<std::string>();
+  source->kind = kind;
+  command->add_option("SRC", source->folder, "folder that holds the .bin files")->required();
+  auto output = add_output(*command);
+  command->add_option("--split", *split, "train or test")
+      ->required()
+      ->check(CLI::IsMember({"train", "test"}));
+  command->callback([=] {
+    output->check();
+    source->training = *split == "train";
+    pack_cifar(*source, output->path);
+  });
+}
+
+void add_idx(CLI::App& pack) {
+  auto* command = pack.add_subcommand("idx", "MNIST's format, plain or gzip");
   auto source = std::make_shared<IdxSource>();
-  auto out = std::make_shared<std::string>();
-  command->add_option("IMAGES", source->images, "idx3-ubyte file, plain or gzip")->required();
-  command->add_option("LABELS", source->labels, "idx1-ubyte file, plain or gzip")->required();
-  command->add_option("OUT", *out, "container to write")->required();
+  command->add_option("IMAGES", source->images, "idx3-ubyte file")->required();
+  command->add_option("LABELS", source->labels, "idx1-ubyte file")->required();
+  auto output = add_output(*command);
   command->add_option("--class-names", source->class_names, "names of the classes: a,b,...")
       ->delimiter(',');
-  command->callback([source, out] { pack_idx(*source, *out); });
+  command->callback([=] {
+    output->check();
+    pack_idx(*source, output->path);
+  });
+}
+
+void verify(const std::string& path, int64_t threads) {
+  Progress progress;
+  const auto result = verify_container(
+      path, threads, [&](int64_t done, int64_t total) { show(progress, done, total); });
+  for (const std::string& bad : result.first_bad) progress.message(bad);
+  if (result.bad > 0) {
+    throw DataError(path, fmt::format("{} of {} samples are bad", result.bad, result.count),
+                    "copy or pack the file again");
+  }
+  fmt::print("{}: all {} samples are good\n", path, result.count);
+}
+
+void add_verify(CLI::App& app) {
+  auto* command = app.add_subcommand("verify", "Read, check and decode every sample");
+  auto path = std::make_shared<std::string>();
+  auto threads = std::make_shared<int64_t>(all_cores());
+  command->add_option("FILE", *path, "container")->required();
+  command->add_option("--threads", *threads, "default: all cores")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->callback([=] { verify(*path, *threads); });
+}
+
+void add_inspect(CLI::App& app) {
+  auto* command = app.add_subcommand("inspect", "Describe a container");
+  auto path = std::make_shared<std::string>();
+  command->add_option("FILE", *path, "container")->required();
+  command->callback([=] { fmt::print("{}", describe_container(*path)); });
 }
 
 int run(int argc, char** argv) {
@@ -28,11 +161,19 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   auto* pack = app.add_subcommand("pack", "Write a container");
   pack->require_subcommand(1);
-  add_pack_idx(*pack);
+  add_imagefolder(*pack);
+  add_cifar(*pack, "cifar10", CifarKind::kCifar10);
+  add_cifar(*pack, "cifar100", CifarKind::kCifar100);
+  add_idx(*pack);
+  add_verify(app);
+  add_inspect(app);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& wish) {
+    return app.exit(wish);  // --help
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
+    fmt::print(stderr, "resnext_data: {}; run with --help\n", error.what());
+    return static_cast<int>(ExitCode::kConfig);
   }
   return 0;
 }
@@ -43,10 +184,10 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "resnext_data: %s\n", error.what());
+    fmt::print(stderr, "resnext_data: {}\n", error.what());
     return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "resnext_data: internal error: %s\n", error.what());
+    fmt::print(stderr, "resnext_data: internal error: {}\n", error.what());
     return static_cast<int>(ExitCode::kInternal);
   }
 }

@@ -6,10 +6,45 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "data/container.h"
+
 namespace resnext {
+
+// How a packer tells about its work; called on the caller's thread, may throw to stop it.
+struct PackObserver {
+  std::function<void(int64_t done, int64_t total)> progress = [](int64_t, int64_t) {};
+  std::function<void(const std::string& message)> warning = [](const std::string&) {};
+};
+
+// ImageNet's layout: one folder for each class, classes in order of name, files in order of path.
+// Files named .jpg, .jpeg or .png count; their content says what they are.
+struct ImageFolderSource {
+  std::string folder;
+  Storage storage = Storage::kJpeg;
+  // raw: side of the stored square, the middle of the image with its shorter side resized to it
+  // (bilinear). jpeg: images whose shorter side is longer are resized to it and encoded again;
+  // 0: files are stored unchanged.
+  int64_t size = 0;
+  int quality = 90;  // of JPEG that is encoded again, 1..100
+  int64_t threads = 1;
+  bool skip_damaged = false;  // false: the first damaged file is an error
+};
+void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
+                      const PackObserver& observer = {});
+
+// The binary versions of CIFAR (cs.toronto.edu/~kriz/cifar.html): the folder with
+// data_batch_1.bin ... and batches.meta.txt, or train.bin and fine_label_names.txt.
+enum class CifarKind { kCifar10, kCifar100 };
+struct CifarSource {
+  CifarKind kind = CifarKind::kCifar10;
+  std::string folder;
+  bool training = true;
+};
+void pack_cifar(const CifarSource& source, const std::string& out);
 
 // MNIST's format (yann.lecun.com/exdb/mnist), plain or gzip: `images` idx3-ubyte, `labels`
 // idx1-ubyte. Grey is repeated in three channels; mean and std are those of the pixels. Without
