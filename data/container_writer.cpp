@@ -23,10 +23,14 @@ namespace {
 
 constexpr size_t kBufferBytes = 8 << 20;
 
-// A file whose structures use the 1.8 format, which allows attributes of more than 64 KiB (the
-// names of many classes) and which all readers in use know.
+// A file in which every dataset begins on a page of its own, however small. Its structures use the
+// 1.8 format, which allows attributes of more than 64 KiB (the names of many classes), is
+// protected by checksums, and is known to all readers in use.
 Hdf5Handle create_file(const std::string& path) {
+  constexpr hsize_t kPage = 4096;
   const Hdf5Handle access = hdf5_file_access();
+  H5Pset_alignment(access.get(), 1, kPage);
+  H5Pset_small_data_block_size(access.get(), 0);
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);
   return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose};
 }
@@ -81,29 +85,32 @@ Hdf5Handle list_space(size_t length) {
 }  // namespace
 
 ContainerWriter::ContainerWriter(std::string path)
-    : path_(std::move(path)), partial_path_(path_ + ".partial-" + std::to_string(::getpid())) {
+    : path_(std::move(path)), partial_{path_ + ".partial-" + std::to_string(::getpid())} {
   // Opened before HDF5 does, because the system's reason for a failure is clearer than HDF5's.
-  data_ = FileDescriptor(::open(partial_path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+  data_ = FileDescriptor(::open(partial_.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
   if (data_.get() < 0) fail(std::string("cannot create the file: ") + std::strerror(errno));
   const auto lock = lock_hdf5();
   const Hdf5ErrorsSilenced silenced;
-  start_ = start_of_images(partial_path_);
-  file_ = create_file(partial_path_);
+  start_ = start_of_images(partial_.path);
+  file_ = create_file(partial_.path);
   if (start_ == HADDR_UNDEF || !file_) fail("HDF5 cannot create the file");
   buffer_.reserve(kBufferBytes);
 }
 
 ContainerWriter::~ContainerWriter() {
-  {
-    const auto lock = lock_hdf5();
-    const Hdf5ErrorsSilenced silenced;
-    file_.close();
-  }
-  std::remove(partial_path_.c_str());  // no longer there after finish()
+  if (!file_) return;
+  // On a full disk HDF5 cannot close what it cannot write, so the samples make room first.
+  [[maybe_unused]] const int ignored = ::ftruncate(data_.get(), 0);
+  const auto lock = lock_hdf5();
+  const Hdf5ErrorsSilenced silenced;
+  file_.close();
+}
+
+ContainerWriter::PartialFile::~PartialFile() {
+  std::remove(path.c_str());
 }
 
 void ContainerWriter::fail(const std::string& why) const {
-  std::remove(partial_path_.c_str());
   throw OutputError(path_, why, "check the folder, its permissions and the free space");
 }
 
@@ -183,7 +190,7 @@ void ContainerWriter::finish(const ContainerDescription& description) {
   if (labels_.empty()) throw DataError(path_, "there is no image to write", "check the source");
   flush();
   write_structures(description);
-  if (::fsync(data_.get()) != 0 || std::rename(partial_path_.c_str(), path_.c_str()) != 0) {
+  if (::fsync(data_.get()) != 0 || std::rename(partial_.path.c_str(), path_.c_str()) != 0) {
     fail(std::string("cannot complete the file: ") + std::strerror(errno));
   }
 }

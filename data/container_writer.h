@@ -45,6 +45,12 @@ class ContainerWriter {
   void finish(const ContainerDescription& description);
 
  private:
+  // Removes the file of that name, which is no longer there after finish(). Outlives its handles.
+  struct PartialFile {
+    std::string path;
+    ~PartialFile();
+  };
+
   void flush();
   void write_structures(const ContainerDescription& description);
   void write_images(const ContainerDescription& description);
@@ -52,7 +58,7 @@ class ContainerWriter {
   [[noreturn]] void fail(const std::string& why) const;
 
   std::string path_;
-  std::string partial_path_;
+  PartialFile partial_;
   Hdf5Handle file_;
   FileDescriptor data_;
   uint64_t start_ = 0;  // where the first sample lies in the file

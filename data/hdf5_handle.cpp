@@ -6,6 +6,8 @@ namespace resnext {
 
 std::unique_lock<std::mutex> lock_hdf5() {
   static std::mutex mutex;  // HDF5's own state is one for the process, so is this
+  // We close what we open; HDF5's clean-up at exit would complain about what a damaged file left.
+  [[maybe_unused]] static const herr_t no_clean_up = H5dont_atexit();
   return std::unique_lock(mutex);
 }
 
@@ -20,10 +22,8 @@ std::string hdf5_error() {
 }
 
 Hdf5Handle hdf5_file_access() {
-  constexpr hsize_t kPage = 4096;
   Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_file_locking(access.get(), false, true);
-  H5Pset_alignment(access.get(), kPage, kPage);
   return access;
 }
 

@@ -66,8 +66,7 @@ std::unique_lock<std::mutex> lock_hdf5();
 // The innermost message of HDF5's error stack of this thread; empty when there is none.
 std::string hdf5_error();
 
-// File access without file locking (network file systems refuse locks) and, for writers, with
-// allocations of a page and more on page boundaries.
+// File access without file locking, which network file systems refuse.
 Hdf5Handle hdf5_file_access();
 
 }  // namespace resnext

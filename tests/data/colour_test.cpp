@@ -1,0 +1,91 @@
+// Colour operations against the same operations in float64, step by step.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/colour.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "tests/data/support.h"
+
+namespace resnext {
+namespace {
+
+TEST(ColourMap, EqualsTheOperationsOneByOne) {
+  const std::pair<const char*, std::function<void(ColourMap&)>> cases[] = {
+      {"brightness", [](ColourMap& m) { m.brightness(1.313); }},
+      {"contrast", [](ColourMap& m) { m.contrast(0.65); }},
+      {"saturation", [](ColourMap& m) { m.saturation(1.4); }},
+      {"all",
+       [](ColourMap& m) {
+         m.contrast(1.37);
+         m.saturation(0.61);
+         m.brightness(0.8);
+         m.add({0.05 * 255, -0.02 * 255, 0.01 * 255});
+       }},
+      {"other_order",
+       [](ColourMap& m) {
+         m.saturation(1.2);
+         m.brightness(1.1);
+         m.contrast(0.9);
+       }},
+  };
+  for (const auto& [name, operations] : cases) {
+    Image image = testing::golden_image("source");
+    const int64_t count = image.height * image.width;
+    ColourMap map(mean_colour(image.pixels.data(), count));
+    operations(map);
+    map.apply(image.pixels.data(), count);
+    const Image golden = testing::golden_image(std::string("colour_") + name);
+    EXPECT_LE(testing::difference(image.view(), golden.view()).largest, 1) << name;
+    EXPECT_LT(testing::difference(image.view(), golden.view()).mean, 0.001) << name;
+  }
+}
+
+TEST(ColourMap, IdentityChangesNothing) {
+  Image image = testing::make_image(20, 20, 1);
+  const Image before = image;
+  ColourMap(mean_colour(image.pixels.data(), 400)).apply(image.pixels.data(), 400);
+  EXPECT_EQ(image.pixels, before.pixels);
+}
+
+TEST(ColourJitter, DrawsWithinItsStrength) {
+  // On a grey image of one value only brightness has an effect: 100 * (1 + U(-0.4, 0.4)).
+  std::set<int> seen;
+  for (uint64_t i = 0; i < 3000; ++i) {
+    uint8_t pixel[3] = {100, 100, 100};
+    KeyedRandom random(RandomUse::kAugment, 1, 1, i);
+    ColourMap map({100, 100, 100});
+    colour_jitter(map, 0.4, random);
+    map.apply(pixel, 1);
+    ASSERT_EQ(pixel[0], pixel[2]);
+    ASSERT_GE(pixel[0], 60);
+    ASSERT_LE(pixel[0], 140);
+    seen.insert(pixel[0]);
+  }
+  EXPECT_GT(seen.size(), 75U);
+}
+
+TEST(Lighting, HasTheDeviationOfItsPrincipalComponents) {
+  // Variance of red: sum over components of (0.1 * 255 * eigenvector * eigenvalue)^2.
+  const double want = 25.5 * std::sqrt(std::pow(-0.5675 * 0.2175, 2) +
+                                       std::pow(0.7192 * 0.0188, 2) + std::pow(0.4009 * 0.0045, 2));
+  double sum = 0, squares = 0;
+  constexpr int kDraws = 20000;
+  for (uint64_t i = 0; i < kDraws; ++i) {
+    KeyedRandom random(RandomUse::kAugment, 2, 1, i);
+    ColourMap map({128, 128, 128});
+    lighting(map, 0.1, random);
+    uint8_t pixel[3] = {128, 128, 128};
+    map.apply(pixel, 1);
+    sum += pixel[0] - 128.0;
+    squares += (pixel[0] - 128.0) * (pixel[0] - 128.0);
+  }
+  EXPECT_NEAR(sum / kDraws, 0, 0.12);
+  EXPECT_NEAR(std::sqrt(squares / kDraws), want, 0.1);
+}
+
+}  // namespace
+}  // namespace resnext

@@ -1,0 +1,309 @@
+// The loader: the same images whatever threads, prefetch and ranks; resuming; ends and errors.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/data_loader.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "comm/common/error.h"
+#include "tests/data/support.h"
+
+namespace resnext {
+namespace {
+
+using testing::Bytes;
+using testing::TemporaryFolder;
+
+constexpr int64_t kCount = 53;
+constexpr int64_t kSize = 8;
+
+// One image as it came out: its label (which identifies it) and its pixels.
+using Item = std::pair<int64_t, Bytes>;
+using Items = std::vector<Item>;
+
+class DataLoaderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    // As many classes as images, so that a label names its image.
+    testing::write_raw_container(folder_ / "a.h5", kCount, 10, 12, kCount);
+    container_ = std::make_unique<Container>(folder_ / "a.h5");
+  }
+
+  static Recipe recipe(RecipeName name = RecipeName::kTorchvisionV2, bool training = true) {
+    RecipeOptions options;
+    options.name = name;
+    options.size = kSize;
+    options.resize = 9;
+    options.training = training;
+    return Recipe(options);
+  }
+
+  static void append(const Batch& batch, Items& items) {
+    const auto bytes = static_cast<size_t>(kSize * kSize * 3);
+    for (int64_t i = 0; i < batch.count; ++i) {
+      const uint8_t* pixels = batch.pixels + static_cast<size_t>(i) * bytes;
+      items.emplace_back(batch.labels[i], Bytes(pixels, pixels + bytes));
+    }
+  }
+
+  // The next `steps` global batches, each put together from all ranks in order.
+  Items steps(LoaderOptions options, int64_t global, Cursor from, int64_t steps) const {
+    std::vector<Items> of_step(static_cast<size_t>(steps));
+    options.per_rank = global / options.world_size / options.accumulation;
+    for (int rank = 0; rank < options.world_size; ++rank) {
+      options.rank = rank;
+      DataLoader loader(*container_, recipe(), options);
+      EXPECT_EQ(loader.global_batch(), global);
+      loader.start(from);
+      for (Items& items : of_step) {
+        for (int64_t m = 0; m < options.accumulation; ++m) append(loader.next(), items);
+      }
+    }
+    Items all;
+    for (const Items& items : of_step) all.insert(all.end(), items.begin(), items.end());
+    return all;
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<Container> container_;
+};
+
+TEST_F(DataLoaderTest, ImagesDoNotDependOnThreadsPrefetchOrRanks) {
+  constexpr int64_t kGlobal = 12, kSteps = 10;  // more than two epochs of 4 steps
+  LoaderOptions options;
+  options.threads = 1;
+  options.prefetch = 1;
+  const Items reference = steps(options, kGlobal, {0, 0}, kSteps);
+  ASSERT_EQ(reference.size(), static_cast<size_t>(kGlobal * kSteps));
+  for (const int64_t threads : {1, 2, 4}) {
+    for (const int64_t prefetch : {1, 4}) {
+      for (const int world : {1, 2, 3, 4}) {
+        options.threads = threads;
+        options.prefetch = prefetch;
+        options.world_size = world;
+        ASSERT_EQ(steps(options, kGlobal, {0, 0}, kSteps), reference)
+            << threads << " threads, prefetch " << prefetch << ", " << world << " ranks";
+      }
+    }
+  }
+  options.world_size = 2;
+  options.accumulation = 3;
+  EXPECT_EQ(steps(options, kGlobal, {0, 0}, kSteps), reference) << "accumulation";
+}
+
+TEST_F(DataLoaderTest, ResumingFromAnyCursorContinuesTheSequence) {
+  constexpr int64_t kGlobal = 12, kSteps = 9;
+  LoaderOptions options;
+  options.threads = 2;
+  const Items reference = steps(options, kGlobal, {0, 0}, kSteps);
+  for (int64_t step = 0; step < kSteps; ++step) {
+    const Items rest = steps(options, kGlobal, {step / 4, step % 4}, kSteps - step);
+    EXPECT_TRUE(std::equal(rest.begin(), rest.end(), reference.begin() + step * kGlobal)) << step;
+  }
+  // A cursor at the end of an epoch is the beginning of the next.
+  EXPECT_EQ(steps(options, kGlobal, {0, 4}, 1), steps(options, kGlobal, {1, 0}, 1));
+}
+
+TEST_F(DataLoaderTest, StartsAgainAtAnyTime) {
+  LoaderOptions options;
+  options.threads = 3;
+  options.per_rank = 6;
+  DataLoader loader(*container_, recipe(), options);
+  loader.start({0, 3});
+  Items reference;
+  append(loader.next(), reference);
+  for (int round = 0; round < 30; ++round) {
+    loader.start({2, 0});
+    for (int i = 0; i < round % 4; ++i) loader.next();
+    loader.start({0, 3});
+    Items items;
+    append(loader.next(), items);
+    ASSERT_EQ(items, reference);
+  }
+}
+
+TEST_F(DataLoaderTest, EpochsDifferAndUseEachImageAtMostOnce) {
+  LoaderOptions options;
+  options.per_rank = 10;
+  DataLoader loader(*container_, recipe(), options);
+  EXPECT_EQ(loader.steps_per_epoch(), 5);
+  loader.start({0, 0});
+  std::vector<std::vector<int64_t>> epochs(2);
+  for (auto& labels : epochs) {
+    for (int step = 0; step < 5; ++step) {
+      const Batch batch = loader.next();
+      ASSERT_EQ(batch.count, 10);
+      labels.insert(labels.end(), batch.labels, batch.labels + batch.count);
+    }
+    EXPECT_EQ(std::set<int64_t>(labels.begin(), labels.end()).size(), 50U);
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+}
+
+TEST_F(DataLoaderTest, AugmentationDiffersBetweenEpochs) {
+  LoaderOptions options;
+  options.per_rank = kCount;
+  DataLoader loader(*container_, recipe(RecipeName::kTorchvision), options);
+  loader.start({0, 0});
+  Items first, second;
+  append(loader.next(), first);
+  append(loader.next(), second);
+  std::sort(first.begin(), first.end());
+  std::sort(second.begin(), second.end());
+  int equal = 0;
+  for (size_t i = 0; i < first.size(); ++i) equal += first[i] == second[i] ? 1 : 0;
+  EXPECT_LT(equal, 3);
+}
+
+TEST_F(DataLoaderTest, ValidationUsesEachImageOnceThenReturnsNothing) {
+  for (const int world : {1, 2, 3, 4}) {
+    for (const int64_t per_rank : {1, 4, 7, 64}) {
+      for (const int64_t accumulation : {1, 2}) {
+        std::vector<int64_t> seen;
+        for (int rank = 0; rank < world; ++rank) {
+          LoaderOptions options;
+          options.rank = rank;
+          options.world_size = world;
+          options.per_rank = per_rank;
+          options.accumulation = accumulation;
+          options.training = false;
+          DataLoader loader(*container_, recipe(RecipeName::kNone, false), options);
+          for (int64_t start = 0; start < 2; ++start) {  // a second epoch is the same again
+            loader.start({start, 0});
+            std::vector<int64_t> labels;
+            for (int64_t i = 0; i < loader.steps_per_epoch() * accumulation; ++i) {
+              const Batch batch = loader.next();
+              labels.insert(labels.end(), batch.labels, batch.labels + batch.count);
+            }
+            for (int i = 0; i < 3; ++i) EXPECT_EQ(loader.next().count, 0);
+            if (start == 0) seen.insert(seen.end(), labels.begin(), labels.end());
+            EXPECT_TRUE(std::is_sorted(labels.begin(), labels.end()));
+          }
+        }
+        std::sort(seen.begin(), seen.end());
+        ASSERT_EQ(seen.size(), static_cast<size_t>(kCount)) << world << " " << per_rank;
+        for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(seen[static_cast<size_t>(i)], i);
+      }
+    }
+  }
+}
+
+TEST_F(DataLoaderTest, BatchStaysValidUntilTheNext) {
+  LoaderOptions options;
+  options.per_rank = 4;
+  options.prefetch = 1;
+  DataLoader loader(*container_, recipe(RecipeName::kNone), options);
+  loader.start({0, 0});
+  for (int i = 0; i < 40; ++i) {
+    const Batch batch = loader.next();
+    Items once, twice;
+    append(batch, once);
+    std::this_thread::yield();
+    append(batch, twice);
+    ASSERT_EQ(once, twice);
+  }
+}
+
+TEST_F(DataLoaderTest, UsesTheGivenMemory) {
+  std::vector<std::pair<const std::byte*, size_t>> given;
+  LoaderOptions options;
+  options.per_rank = 4;
+  options.prefetch = 2;
+  options.allocate = [&](size_t bytes) {
+    std::shared_ptr<std::byte> memory(new std::byte[bytes], std::default_delete<std::byte[]>());
+    given.emplace_back(memory.get(), bytes);
+    return memory;
+  };
+  DataLoader loader(*container_, recipe(), options);
+  ASSERT_EQ(given.size(), 3U);
+  loader.start({0, 0});
+  const auto* pixels = reinterpret_cast<const std::byte*>(loader.next().pixels);
+  EXPECT_TRUE(std::any_of(given.begin(), given.end(), [&](auto& g) { return g.first == pixels; }));
+  EXPECT_EQ(given[0].second, static_cast<size_t>(4 * kSize * kSize * 3));
+}
+
+TEST_F(DataLoaderTest, ADamagedSampleReachesNextAsDataError) {
+  const std::string path = folder_ / "bad.h5";
+  testing::write_raw_container(path, kCount, 10, 12, kCount);
+  const Bytes pixels = testing::make_image(10, 12, 17).pixels;
+  Bytes file = testing::read_bytes(path);
+  *std::search(file.begin(), file.end(), pixels.begin(), pixels.end()) ^= 1;
+  testing::write_bytes(path, file);
+  const Container damaged(path);
+  LoaderOptions options;
+  options.training = false;
+  options.per_rank = 5;
+  DataLoader loader(damaged, recipe(RecipeName::kNone, false), options);
+  loader.start({0, 0});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(loader.next().count, 5);
+  for (int i = 0; i < 2; ++i) {
+    try {
+      loader.next();
+      FAIL() << "the damage was not noticed";
+    } catch (const DataError& error) {
+      EXPECT_NE(std::string(error.what()).find("sample 17"), std::string::npos) << error.what();
+    }
+  }
+  loader.start({0, 4});
+  EXPECT_EQ(loader.next().labels[0], 20);
+}
+
+TEST_F(DataLoaderTest, AnUndecodableSampleIsNamed) {
+  const std::string path = folder_ / "bad.h5";
+  ContainerDescription description;
+  description.storage = Storage::kJpeg;
+  description.class_names = {"x"};
+  ContainerWriter writer(path);
+  writer.append(Bytes(50, 1), 0);
+  writer.finish(description);
+  const Container damaged(path);
+  LoaderOptions options;
+  options.per_rank = 1;
+  DataLoader loader(damaged, recipe(), options);
+  loader.start({0, 0});
+  try {
+    loader.next();
+    FAIL() << "the damage was not noticed";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("sample 0: neither JPEG nor PNG"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_F(DataLoaderTest, RefusesAGlobalBatchLargerThanTheSet) {
+  LoaderOptions options;
+  options.per_rank = kCount + 1;
+  EXPECT_THROW(DataLoader(*container_, recipe(), options), ConfigError);
+  options.training = false;
+  EXPECT_NO_THROW(DataLoader(*container_, recipe(RecipeName::kNone, false), options));
+  options.threads = 0;
+  EXPECT_THROW(DataLoader(*container_, recipe(), options), ConfigError);
+}
+
+TEST_F(DataLoaderTest, StopsWithWorkInFlight) {
+  for (int i = 0; i < 50; ++i) {
+    LoaderOptions options;
+    options.per_rank = 8;
+    DataLoader loader(*container_, recipe(), options);
+    if (i % 3 == 0) continue;  // never started
+    loader.start({i, 0});
+    if (i % 3 == 1) loader.next();
+  }
+}
+
+TEST_F(DataLoaderTest, CountsItsWaiting) {
+  LoaderOptions options;
+  options.per_rank = 4;
+  DataLoader loader(*container_, recipe(), options);
+  loader.start({0, 0});
+  loader.next();
+  EXPECT_GE(loader.take_wait_ms(), 0);
+  EXPECT_EQ(loader.take_wait_ms(), 0);
+}
+
+}  // namespace
+}  // namespace resnext

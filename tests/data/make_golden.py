@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# Makes tests/data/golden: images that Pillow, torchvision and PyTorch computed, as references.
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Usage: make_golden.py   (needs numpy, pillow, torch, torchvision)
+# The files are committed; run this again only to add cases. Images are synthetic.
+import pathlib
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.autoaugment import _apply_op
+
+OUT = pathlib.Path(__file__).parent / "golden"
+FILTERS = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
+
+
+def synthetic(height, width, seed):
+    """Waves, an edge and noise: smooth parts, sharp parts and texture."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    channels = [
+        128 + 110 * np.sin(x / 7 + y / 23 + c) * np.cos(y / (11 + 3 * c)) for c in range(3)
+    ]
+    image = np.stack(channels, axis=-1) + random.normal(0, 12, (height, width, 3))
+    image[height // 3 : height // 2, width // 4 : width // 2] = (250, 20, 60)
+    return Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
+
+
+def save(name, image):
+    image.convert("RGB").save(OUT / f"{name}.ppm")
+
+
+def resizes():
+    source = synthetic(45, 67, 1)
+    save("source", source)
+    for name, kernel in FILTERS.items():
+        for height, width in [(20, 30), (45, 30), (20, 67), (90, 140), (7, 9)]:
+            save(f"resize_{name}_{height}x{width}", source.resize((width, height), kernel))
+        box = (3.5, 2.25, 60.5, 40.75)  # left, top, right, bottom
+        save(f"box_{name}_24x26", source.resize((26, 24), kernel, box=box))
+    for name, mode in [("torchvision", "BILINEAR"), ("seed", "BICUBIC")]:
+        evaluate = [transforms.Resize(32, InterpolationMode[mode]), transforms.CenterCrop(28)]
+        save(f"validation_{name}", transforms.Compose(evaluate)(source))
+    region = source.crop((11, 5, 11 + 41, 5 + 33))
+    save("crop_5_11_33x41_to_28", region.resize((28, 28), Image.BILINEAR))
+
+
+def colours():
+    """The seed's operations in float64 on 0..1, nothing limited before the end."""
+    source = torch.from_numpy(np.array(Image.open(OUT / "source.ppm"))).double() / 255
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+
+    def grey(image):
+        return (image @ weights)[..., None].expand_as(image)
+
+    operations = {
+        "brightness": lambda image, a: image * a,
+        "contrast": lambda image, a: image * a + (1 - a) * grey(image).mean(),
+        "saturation": lambda image, a: image * a + (1 - a) * grey(image),
+        "lighting": lambda image, a: image + torch.tensor([0.05, -0.02, 0.01]) * a,
+    }
+    cases = {
+        "brightness": [("brightness", 1.313)],
+        "contrast": [("contrast", 0.65)],
+        "saturation": [("saturation", 1.4)],
+        "all": [("contrast", 1.37), ("saturation", 0.61), ("brightness", 0.8), ("lighting", 1)],
+        "other_order": [("saturation", 1.2), ("brightness", 1.1), ("contrast", 0.9)],
+    }
+    for name, sequence in cases.items():
+        image = source
+        for operation, a in sequence:
+            image = operations[operation](image, a)
+        pixels = (image * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+        save(f"colour_{name}", Image.fromarray(pixels))
+
+
+def augmentations():
+    source = synthetic(40, 40, 2)
+    save("square", source)
+    cases = [("ShearX", 0.3), ("ShearX", -0.66), ("ShearY", 0.45), ("TranslateX", 9.0)]
+    cases += [("TranslateY", -13.0), ("Rotate", 31.5), ("Rotate", -117.0), ("Brightness", 0.5)]
+    cases += [("Brightness", -0.8), ("Color", 0.7), ("Color", -0.6), ("Contrast", 0.6)]
+    cases += [("Contrast", -0.4), ("Sharpness", 0.9), ("Sharpness", -0.7), ("Posterize", 3.0)]
+    cases += [("Solarize", 119.0), ("AutoContrast", 0.0), ("Equalize", 0.0)]
+    for name, magnitude in cases:
+        image = source
+        if name == "AutoContrast":  # an image that does not use all values
+            image = Image.fromarray((np.asarray(source) // 2 + 40).astype(np.uint8))
+            save("square_dull", image)
+        done = _apply_op(image, name, magnitude, InterpolationMode.NEAREST, None)
+        save(f"augment_{name}_{magnitude:g}", done)
+
+
+def encoded():
+    """Files as others write them, and their pixels."""
+    source = synthetic(59, 83, 3)
+    files = {
+        "444.jpg": (source, dict(quality=85, subsampling=0)),
+        "422.jpg": (source, dict(quality=85, subsampling=1)),
+        "420.jpg": (source, dict(quality=85, subsampling=2)),
+        "progressive.jpg": (source, dict(quality=85, progressive=True)),
+        "restart.jpg": (source, dict(quality=85, restart_marker_rows=1)),
+        "grey.jpg": (source.convert("L"), dict(quality=85)),
+        "cmyk.jpg": (source.convert("CMYK"), dict(quality=90)),
+        "rgb.png": (source, {}),
+        "rgba.png": (source.convert("RGBA"), {}),
+        "grey.png": (source.convert("L"), {}),
+        "bilevel.png": (source.convert("1"), {}),
+        "palette.png": (source.quantize(16), {}),
+    }
+    for name, (image, options) in files.items():
+        image.save(OUT / name, **options)
+        save(name.replace(".", "_"), Image.open(OUT / name))
+    wide = np.asarray(source.convert("L")).astype(np.uint16) * 256 + 77
+    Image.fromarray(wide).save(OUT / "grey16.png")
+    save("grey16_png", source.convert("L"))
+
+
+if __name__ == "__main__":
+    OUT.mkdir(exist_ok=True)
+    resizes()
+    colours()
+    augmentations()
+    encoded()
