@@ -185,10 +185,9 @@ std::optional<Checkpoint> CheckpointFolder::load_latest() const {
 }
 
 Checkpoint CheckpointFolder::load(const fs::path& checkpoint) {
-  const Json manifest = read_manifest(checkpoint);
   Checkpoint loaded;
   try {
-    loaded.progress = to_progress(manifest.at("progress"));
+    loaded.progress = to_progress(read_manifest(checkpoint).at("progress"));
   } catch (const nlohmann::json::exception& error) {
     not_whole(checkpoint / "manifest.json", error.what());
   }
