@@ -1,0 +1,169 @@
+// A run that is interrupted anywhere and started again ends as if nothing had happened, bit for
+// bit: the same logged losses, the same bytes of weights and momentum.
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tests/integration/worker_run.h"
+
+namespace resnext::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kStopped = 75;
+
+// ---- run.steps ------------------------------------------------------------------------------
+
+struct Interrupted {
+  int ranks;
+  int accumulation;
+  std::vector<int> after;  // steps; one after the other, in the same run folder
+};
+
+class ResumeAfter : public testing::TestWithParam<Interrupted> {};
+
+TEST_P(ResumeAfter, EndsAsTheWholeRun) {
+  const auto& [ranks, accumulation, after] = GetParam();
+  const Workspace work;
+  const Words batch = {"batch.accumulation=" + std::to_string(accumulation)};
+  ASSERT_EQ(work.train(ranks, "whole", batch).exit_code, 0);
+  for (const int steps : after) {
+    const Result part =
+        work.train(ranks, "parts", batch + Words{"run.steps=" + std::to_string(steps)});
+    ASSERT_EQ(part.exit_code, 0) << part.err;
+    ASSERT_EQ(logged_steps(work / "parts"), steps);
+  }
+  const Result last = work.train(ranks, "parts", batch);
+  ASSERT_EQ(last.exit_code, 0) << last.err;
+  EXPECT_EQ(reproducible_lines(work / "whole").size(), kSteps + kSteps / kStepsPerEpoch);
+  EXPECT_TRUE(same_run(work / "whole", work / "parts"));
+}
+
+std::vector<int> every_step() {
+  std::vector<int> steps(kSteps - 1);
+  std::iota(steps.begin(), steps.end(), 1);
+  return steps;
+}
+
+std::string name_of(const testing::TestParamInfo<Interrupted>& info) {
+  return "Ranks" + std::to_string(info.param.ranks) + "Accumulation" +
+         std::to_string(info.param.accumulation);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryStep, ResumeAfter, testing::Values(Interrupted{3, 1, every_step()}),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(SomeSteps, ResumeAfter,
+                         testing::Values(Interrupted{0, 1, {1, 2, 8, 11}},
+                                         Interrupted{0, 2, {1, 11}}, Interrupted{2, 1, {1, 11}},
+                                         Interrupted{2, 2, {8}}, Interrupted{3, 2, {1, 11}}),
+                         name_of);
+
+// ---- signals --------------------------------------------------------------------------------
+
+// Long enough that a signal finds it running.
+const Words kLong = {"run.epochs=10"};
+
+// Starts the run, and sends `signal` to what was started once `step` steps are logged.
+Result signalled(const Workspace& work, int ranks, const Words& more, int step, int signal) {
+  Process process(work.train_command(ranks, "parts", more));
+  EXPECT_TRUE(wait_until([&] { return logged_steps(work / "parts") >= step; }, kRunTimeout))
+      << process.err();
+  ::kill(process.pid(), signal);
+  const Result result = process.wait(kRunTimeout);
+  EXPECT_TRUE(process.all_gone(5));
+  return result;
+}
+
+class StopSignal : public testing::TestWithParam<int> {};  // ranks
+
+// mpirun forwards SIGUSR1. Four steps a log line: the stop comes within an interval.
+TEST_P(StopSignal, SavesAndContinues) {
+  const Workspace work;
+  const Words more = kLong + Words{"log.every_steps=4"};
+  ASSERT_EQ(work.train(GetParam(), "whole", more).exit_code, 0);
+  for (const int step : {4, 36}) {
+    const Result part = signalled(work, GetParam(), more, step, SIGUSR1);
+    ASSERT_EQ(part.exit_code, kStopped) << part.err;
+  }
+  ASSERT_EQ(work.train(GetParam(), "parts", more).exit_code, 0);
+  EXPECT_TRUE(same_run(work / "whole", work / "parts"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, StopSignal, testing::Values(0, 3));
+
+TEST(KilledRank, TakesTheJobDownAndContinues) {
+  const Workspace work;
+  const Words more = kLong + Words{"checkpoint.every_steps=3"};
+  ASSERT_EQ(work.train(3, "whole", more).exit_code, 0);
+  Process process(work.train_command(3, "parts", more));
+  ASSERT_TRUE(wait_until([&] { return logged_steps(work / "parts") >= 5; }, kRunTimeout));
+  const std::vector<pid_t> ranks = process.members(RESNEXT_BIN_DIR "/resnext_worker");
+  ASSERT_EQ(ranks.size(), 3u);
+  ::kill(ranks.back(), SIGKILL);
+  const Result killed = process.wait(15);
+  EXPECT_FALSE(killed.timed_out);
+  EXPECT_NE(killed.exit_code, 0);
+  EXPECT_TRUE(process.all_gone(5));
+  ASSERT_EQ(work.train(3, "parts", more).exit_code, 0);
+  EXPECT_TRUE(same_run(work / "whole", work / "parts"));
+}
+
+// ---- damage ---------------------------------------------------------------------------------
+
+void flip_bit(const fs::path& path) {
+  std::string bytes = read_text(path);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_text(path, bytes);
+}
+
+struct Damage {
+  const char* name;
+  void (*apply)(const fs::path& checkpoint);
+};
+
+const Damage kDamages[] = {
+    {"a flipped bit", [](const fs::path& c) { flip_bit(c / "model.pt"); }},
+    {"a truncated file", [](const fs::path& c) { fs::resize_file(c / "optimizer.pt", 100); }},
+    {"an empty file", [](const fs::path& c) { fs::resize_file(c / "model.pt", 0); }},
+    {"a missing file", [](const fs::path& c) { fs::remove(c / "optimizer.pt"); }},
+    {"no manifest", [](const fs::path& c) { fs::remove(c / "manifest.json"); }},
+    {"garbage", [](const fs::path& c) { write_text(c / "manifest.json", "\xff{]"); }},
+    {"another type", [](const fs::path& c) { write_text(c / "manifest.json", "[1]"); }},
+    {"another version",
+     [](const fs::path& c) { write_text(c / "manifest.json", R"({"format_version": "x"})"); }},
+    {"no progress",
+     [](const fs::path& c) {
+       write_text(c / "manifest.json", R"({"format_version": 1, "files": 3})");
+     }},
+};
+
+TEST(DamagedCheckpoint, IsNamedAndThePreviousOneUsed) {
+  const Workspace work;
+  const Words often = {"checkpoint.every_steps=3", "checkpoint.keep=9"};
+  ASSERT_EQ(work.train(0, "whole", often).exit_code, 0);
+  ASSERT_EQ(work.train(0, "part", often + Words{"run.steps=11"}).exit_code, 0);
+  for (const Damage& damage : kDamages) {
+    SCOPED_TRACE(damage.name);
+    fs::remove_all(work / "damaged");
+    fs::copy(work / "part", work / "damaged",
+             fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    const fs::path newest = newest_checkpoint(work / "damaged");
+    damage.apply(newest);
+    const Result resumed = work.train(0, "damaged", often);
+    EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_NE(resumed.err.find("warning passing over a damaged checkpoint: " + newest.string()),
+              std::string::npos)
+        << resumed.err;
+    EXPECT_NE(resumed.err.find("continuing after step 9"), std::string::npos) << resumed.err;
+    EXPECT_TRUE(same_run(work / "whole", work / "damaged"));
+  }
+}
+
+}  // namespace
+}  // namespace resnext::test
