@@ -1,0 +1,452 @@
+// Packing image folders, CIFAR and IDX files; the command line and its exit codes.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/packer.h"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+
+#include "comm/common/error.h"
+#include "data/image_decoder.h"
+#include "data/inspection.h"
+#include "data/jpeg_encoder.h"
+#include "data/ordered_parallel.h"
+#include "tests/data/support.h"
+
+namespace resnext {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Bytes;
+using testing::golden_image;
+using testing::golden_path;
+using testing::make_image;
+using testing::read_bytes;
+using testing::run_command;
+using testing::TemporaryFolder;
+using testing::write_bytes;
+
+const std::string kProgram = std::string(RESNEXT_BIN_DIR) + "/resnext_data ";
+
+Bytes text(const std::string& s) {
+  return {s.begin(), s.end()};
+}
+
+class PackerTest : public ::testing::Test {
+ protected:
+  // Two classes: JPEG of several kinds, a PNG with the wrong name, and files that do not count.
+  void make_image_folder(bool with_damage) {
+    write_bytes(folder_ / "src/b_class/1.JPEG", read_bytes(golden_path("420.jpg")));
+    write_bytes(folder_ / "src/b_class/2.jpg", read_bytes(golden_path("cmyk.jpg")));
+    write_bytes(folder_ / "src/a_class/grey.jpeg", read_bytes(golden_path("grey.jpg")));
+    write_bytes(folder_ / "src/a_class/png_inside.jpg", read_bytes(golden_path("rgb.png")));
+    write_bytes(folder_ / "src/a_class/deeper/p.png", read_bytes(golden_path("palette.png")));
+    write_bytes(folder_ / "src/a_class/notes.txt", text("no image"));
+    if (!with_damage) return;
+    Bytes cut = read_bytes(golden_path("444.jpg"));
+    cut.resize(cut.size() / 2);
+    write_bytes(folder_ / "src/a_class/cut.jpg", cut);
+    write_bytes(folder_ / "src/b_class/gif.jpg", text("GIF89a...."));
+  }
+
+  ImageFolderSource source() const {
+    ImageFolderSource s;
+    s.folder = folder_ / "src";
+    s.threads = 3;
+    return s;
+  }
+
+  // Names in the order of the container.
+  const std::vector<std::pair<const char*, int>> kPacked = {
+      {"palette.png", 0}, {"grey.jpg", 0}, {"rgb.png", 0}, {"420.jpg", 1}, {"cmyk.jpg", 1}};
+
+  std::string out() const { return folder_ / "out.h5"; }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(PackerTest, ImageFolderKeepsTheFilesUnchanged) {
+  make_image_folder(false);
+  pack_imagefolder(source(), out());
+  const Container container(out());
+  EXPECT_EQ(container.class_names(), (std::vector<std::string>{"a_class", "b_class"}));
+  ASSERT_EQ(container.count(), 5);
+  Bytes bytes;
+  for (int64_t i = 0; i < 5; ++i) {
+    container.read_sample(i, bytes);
+    const auto& [name, label] = kPacked[static_cast<size_t>(i)];
+    EXPECT_EQ(bytes, read_bytes(golden_path(name))) << name;
+    EXPECT_EQ(container.label(i), label);
+  }
+  EXPECT_EQ(container.mean(), (std::array<double, 3>{0.485, 0.456, 0.406}));
+}
+
+TEST_F(PackerTest, ImageFolderToRawSquares) {
+  make_image_folder(false);
+  ImageFolderSource s = source();
+  s.storage = Storage::kRaw;
+  s.size = 40;
+  pack_imagefolder(s, out());
+  const Container container(out());
+  EXPECT_EQ(container.storage(), Storage::kRaw);
+  EXPECT_EQ(container.height(), 40);
+  Image cmyk = golden_image("cmyk_jpg");
+  Image want;
+  want.resize(40, 40);
+  // 59 x 83 to 40 x 56, then the middle 40 columns.
+  Resampler().resize(cmyk.view(), {{0, 0, 59, 83}, 40, 56, 0, 8, Filter::kBilinear}, 40, 40,
+                     want.pixels.data());
+  Image got;
+  got.resize(40, 40);
+  container.read_sample(4, got.pixels);
+  EXPECT_LE(testing::difference(got.view(), want.view()).largest, 1);
+}
+
+TEST_F(PackerTest, ImageFolderToSmallerJpeg) {
+  make_image_folder(false);
+  write_bytes(folder_ / "src/b_class/3.jpg", encode_jpeg(make_image(30, 80, 1).view(), 50));
+  ImageFolderSource s = source();
+  s.size = 40;
+  pack_imagefolder(s, out());
+  const Container container(out());
+  Bytes bytes;
+  container.read_sample(0, bytes);
+  EXPECT_EQ(read_image_size(bytes).height, 40);
+  EXPECT_EQ(read_image_size(bytes).width, 56);
+  container.read_sample(5, bytes);
+  EXPECT_EQ(bytes, encode_jpeg(make_image(30, 80, 1).view(), 50))
+      << "small images stay as they are";
+}
+
+TEST_F(PackerTest, DamagedFilesAreNamedAndLeftOutOrAnError) {
+  make_image_folder(true);
+  try {
+    pack_imagefolder(source(), out());
+    FAIL() << "the damage was not noticed";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("cut.jpg"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(fs::exists(out()));
+  ImageFolderSource s = source();
+  s.skip_damaged = true;
+  std::string warnings;
+  PackObserver observer;
+  int64_t last = 0;
+  observer.warning = [&](const std::string& w) { warnings += w + "\n"; };
+  observer.progress = [&](int64_t done, int64_t total) {
+    EXPECT_EQ(total, 7);
+    EXPECT_EQ(done, ++last);
+  };
+  pack_imagefolder(s, out(), observer);
+  EXPECT_EQ(last, 7);
+  EXPECT_EQ(Container(out()).count(), 5);
+  for (const char* word : {"cut.jpg", "gif.jpg", "2 damaged files", "1 files are not named"}) {
+    EXPECT_NE(warnings.find(word), std::string::npos) << warnings;
+  }
+}
+
+TEST_F(PackerTest, NothingUsableIsAnError) {
+  EXPECT_THROW(pack_imagefolder(source(), out()), DataError);  // no such folder
+  write_bytes(folder_ / "src/loose.jpg", text("x"));
+  EXPECT_THROW(pack_imagefolder(source(), out()), DataError);  // no class folder
+  write_bytes(folder_ / "src/a/bad.jpg", text("x"));
+  ImageFolderSource s = source();
+  s.skip_damaged = true;
+  EXPECT_THROW(pack_imagefolder(s, out()), DataError);  // all damaged
+  fs::create_directories(folder_ / "src/empty");
+  EXPECT_THROW(pack_imagefolder(s, out()), DataError);  // a class without images
+  s.storage = Storage::kRaw;
+  s.size = 0;
+  EXPECT_THROW(pack_imagefolder(s, out()), ConfigError);
+}
+
+TEST_F(PackerTest, ResultDoesNotDependOnThreads) {
+  make_image_folder(false);
+  ImageFolderSource s = source();
+  s.storage = Storage::kRaw;
+  s.size = 24;
+  pack_imagefolder(s, out());
+  s.threads = 1;
+  pack_imagefolder(s, folder_ / "one.h5");
+  Bytes a, b;
+  for (int64_t i = 0; i < 5; ++i) {
+    Container(out()).read_sample(i, a);
+    Container(folder_ / "one.h5").read_sample(i, b);
+    EXPECT_EQ(a, b);
+  }
+}
+
+// Records with planes of known values: pixel (y, x) of channel c is y + x + 50 c + record.
+Bytes cifar_records(int count, bool coarse) {
+  Bytes bytes;
+  for (int r = 0; r < count; ++r) {
+    if (coarse) bytes.push_back(19);
+    bytes.push_back(static_cast<uint8_t>(r % 10));
+    for (int c = 0; c < 3; ++c) {
+      for (int i = 0; i < 1024; ++i)
+        bytes.push_back(static_cast<uint8_t>(i / 32 + i % 32 + 50 * c + r));
+    }
+  }
+  return bytes;
+}
+
+std::string names(int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += "name" + std::to_string(i) + "\n";
+  return all + "\n";
+}
+
+void expect_cifar(const Container& container, int64_t count, int64_t classes) {
+  ASSERT_EQ(container.count(), count);
+  EXPECT_EQ(container.classes(), classes);
+  EXPECT_EQ(container.class_names()[3], "name3");
+  Bytes bytes;
+  container.read_sample(count - 1, bytes);
+  const size_t y = 5, x = 7;
+  const auto r = static_cast<int>((count - 1) % 2);  // two records in each file
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_EQ(bytes[(y * 32 + x) * 3 + c], 12 + 50 * static_cast<int>(c) + r);
+  }
+  EXPECT_EQ(container.label(count - 1), r);
+}
+
+TEST_F(PackerTest, Cifar10) {
+  write_bytes(folder_ / "src/batches.meta.txt", text(names(10)));
+  for (const char* n : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+                        "data_batch_5", "test_batch"}) {
+    write_bytes(folder_ / (std::string("src/") + n + ".bin"), cifar_records(2, false));
+  }
+  pack_cifar({CifarKind::kCifar10, folder_ / "src", true}, out());
+  expect_cifar(Container(out()), 10, 10);
+  EXPECT_NEAR(Container(out()).mean()[0], 125.3 / 255, 1e-12);
+  pack_cifar({CifarKind::kCifar10, folder_ / "src", false}, out());
+  expect_cifar(Container(out()), 2, 10);
+}
+
+TEST_F(PackerTest, Cifar100UsesFineLabels) {
+  write_bytes(folder_ / "src/fine_label_names.txt", text(names(100)));
+  write_bytes(folder_ / "src/train.bin", cifar_records(2, true));
+  pack_cifar({CifarKind::kCifar100, folder_ / "src", true}, out());
+  expect_cifar(Container(out()), 2, 100);
+}
+
+TEST_F(PackerTest, CifarRefusesDamage) {
+  const CifarSource s{CifarKind::kCifar100, folder_ / "src", true};
+  EXPECT_THROW(pack_cifar(s, out()), DataError);  // no names
+  write_bytes(folder_ / "src/fine_label_names.txt", text(names(100)));
+  EXPECT_THROW(pack_cifar(s, out()), DataError);  // no data
+  Bytes records = cifar_records(2, true);
+  records[1] = 100;
+  write_bytes(folder_ / "src/train.bin", records);
+  EXPECT_THROW(pack_cifar(s, out()), DataError);  // label out of range
+  records.pop_back();
+  write_bytes(folder_ / "src/train.bin", records);
+  EXPECT_THROW(pack_cifar(s, out()), DataError);  // cut
+  EXPECT_FALSE(fs::exists(out()));
+}
+
+// Images of height x width: value of pixel p, counted over all images, is 7 p.
+Bytes idx_images(uint8_t count, uint8_t height = 4, uint8_t width = 5) {
+  constexpr size_t kHeader = 16;
+  Bytes bytes(kHeader + size_t{count} * height * width, 0);
+  bytes[2] = 8;
+  bytes[3] = 3;
+  bytes[7] = count;
+  bytes[11] = height;
+  bytes[15] = width;
+  for (size_t i = kHeader; i < bytes.size(); ++i)
+    bytes[i] = static_cast<uint8_t>((i - kHeader) * 7);
+  return bytes;
+}
+Bytes idx_labels(int count) {
+  Bytes bytes = {0, 0, 8, 1, 0, 0, 0, static_cast<uint8_t>(count)};
+  for (int i = 0; i < count; ++i) bytes.push_back(static_cast<uint8_t>(i % 3));
+  return bytes;
+}
+
+void write_gzip(const std::string& path, const Bytes& bytes) {
+  gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+}
+
+TEST_F(PackerTest, IdxPlainAndGzip) {
+  write_bytes(folder_ / "images", idx_images(9));
+  write_gzip(folder_ / "labels.gz", idx_labels(9));
+  pack_idx({folder_ / "images", folder_ / "labels.gz", {}}, out());
+  const Container container(out());
+  ASSERT_EQ(container.count(), 9);
+  EXPECT_EQ(container.height(), 4);
+  EXPECT_EQ(container.width(), 5);
+  EXPECT_EQ(container.class_names(), (std::vector<std::string>{"0", "1", "2"}));
+  Bytes bytes;
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(container.label(i), i % 3);
+    container.read_sample(i, bytes);
+    for (size_t p = 0; p < 60; ++p) {
+      ASSERT_EQ(bytes[p], static_cast<uint8_t>((static_cast<size_t>(i) * 20 + p / 3) * 7));
+      sum += bytes[p] / 255.0;
+      squares += bytes[p] / 255.0 * bytes[p] / 255.0;
+    }
+  }
+  const double mean = sum / 540;
+  for (size_t c = 0; c < 3; ++c) {
+    EXPECT_NEAR(container.mean()[c], mean, 1e-12);
+    EXPECT_NEAR(container.std()[c], std::sqrt(squares / 540 - mean * mean), 1e-12);
+  }
+}
+
+TEST_F(PackerTest, IdxRefusesDamage) {
+  const IdxSource s{folder_ / "images", folder_ / "labels", {}};
+  EXPECT_THROW(pack_idx(s, out()), DataError);  // missing
+  write_bytes(s.images, idx_images(4));
+  write_bytes(s.labels, idx_labels(3));
+  EXPECT_THROW(pack_idx(s, out()), DataError);  // counts differ
+  write_bytes(s.labels, idx_images(4));
+  EXPECT_THROW(pack_idx(s, out()), DataError);  // images instead of labels
+  write_bytes(s.labels, idx_labels(4));
+  Bytes cut = idx_images(4);
+  cut.pop_back();
+  write_bytes(s.images, cut);
+  EXPECT_THROW(pack_idx(s, out()), DataError);  // ends early
+  Bytes huge = idx_images(4);
+  std::fill_n(huge.begin() + 4, 12, uint8_t{0xff});
+  write_bytes(s.images, huge);
+  EXPECT_THROW(pack_idx(s, out()), DataError);  // hostile size
+  write_bytes(s.images, idx_images(4));
+  EXPECT_THROW(pack_idx({s.images, s.labels, {"only", "two"}}, out()), ConfigError);
+  EXPECT_FALSE(fs::exists(out()));
+  EXPECT_NO_THROW(pack_idx({s.images, s.labels, {"a", "b", "c"}}, out()));
+}
+
+TEST_F(PackerTest, VerifyCountsAndNamesBadSamples) {
+  testing::write_jpeg_container(out(), 12, 30, 30, 2);
+  const auto quiet = [](int64_t, int64_t) {};
+  EXPECT_EQ(verify_container(out(), 2, quiet).bad, 0);
+  // A correct checksum over bytes that cannot be decoded, and a wrong checksum.
+  ContainerDescription description;
+  description.storage = Storage::kJpeg;
+  description.class_names = {"x"};
+  {
+    ContainerWriter writer(out());
+    writer.append(encode_jpeg(make_image(9, 9, 1).view(), 90), 0);
+    writer.append(text("not an image"), 0);
+    writer.append(text("spoiled later"), 0);
+    writer.finish(description);
+  }
+  Bytes file = read_bytes(out());
+  const Bytes word = text("spoiled");
+  *std::search(file.begin(), file.end(), word.begin(), word.end()) ^= 4;
+  write_bytes(out(), file);
+  const Verification result = verify_container(out(), 2, quiet);
+  EXPECT_EQ(result.count, 3);
+  EXPECT_EQ(result.bad, 2);
+  ASSERT_EQ(result.first_bad.size(), 2U);
+  EXPECT_NE(result.first_bad[0].find("sample 1"), std::string::npos);
+  EXPECT_NE(result.first_bad[1].find("sample 2"), std::string::npos);
+}
+
+TEST(OrderedParallel, HandsOverInOrderAndStopsAtTheFirstError) {
+  std::atomic<int64_t> produced = 0;
+  std::vector<int64_t> consumed;
+  const auto square = [&](int64_t i) {
+    ++produced;
+    if (i == 500) throw DataError("here", "no", "stop");
+    return i * i;
+  };
+  const auto keep = [&](int64_t i, int64_t result) {
+    EXPECT_EQ(result, i * i);
+    consumed.push_back(i);
+  };
+  EXPECT_THROW(ordered_parallel(100000, 4, square, keep), DataError);
+  EXPECT_EQ(consumed.size(), 500U);
+  EXPECT_LE(produced, 501 + 16) << "work is bounded by what waits";
+  consumed.clear();
+  ordered_parallel(300, 3, square, keep);
+  EXPECT_EQ(consumed.size(), 300U);
+}
+
+class CommandTest : public PackerTest {
+ protected:
+  // Runs resnext_data; expects the exit code and, of errors, one line.
+  std::string expect(int code, const std::string& arguments) {
+    const auto result = run_command(kProgram + arguments);
+    EXPECT_EQ(result.code, code) << arguments << "\n" << result.output;
+    if (code != 0) {
+      const auto errors = result.output.find("resnext_data: ");
+      EXPECT_NE(errors, std::string::npos) << result.output;
+      EXPECT_EQ(result.output.find('\n', errors), result.output.size() - 1) << result.output;
+    }
+    return result.output;
+  }
+};
+
+TEST_F(CommandTest, PacksVerifiesAndInspects) {
+  make_image_folder(false);
+  const std::string arguments = "pack imagefolder " + (folder_ / "src ") + out();
+  expect(0, arguments + " --storage raw --size 24 --threads 2");
+  EXPECT_NE(expect(0, "verify " + out()).find("all 5 samples are good"), std::string::npos);
+  const std::string description = expect(0, "inspect " + out());
+  for (const char* word : {"raw", "24x24", "direct", "fewest 2 (b_class)", "most 3 (a_class)"}) {
+    EXPECT_NE(description.find(word), std::string::npos) << description;
+  }
+  EXPECT_NE(expect(64, arguments).find("--force"), std::string::npos);
+  expect(0, arguments + " --force");
+  EXPECT_NE(expect(0, "inspect " + out()).find("height 59..59"), std::string::npos);
+  EXPECT_NE(expect(0, "--help").find("verify"), std::string::npos);
+}
+
+TEST_F(CommandTest, UsageErrorsAre64) {
+  expect(64, "");
+  expect(64, "pack");
+  expect(64, "pack imagefolder");
+  expect(64, "unknown");
+  expect(64, "pack imagefolder a b --storage png");
+  expect(64, "pack imagefolder a b --size 0");
+  expect(64, "pack imagefolder a b --threads 0");
+  expect(64, "pack imagefolder a b --on-error ask");
+  expect(64, "pack cifar10 a b");
+  expect(64, "pack cifar10 a b --split both");
+  expect(64, "verify a --threads -1");
+}
+
+TEST_F(CommandTest, DataErrorsAre65) {
+  make_image_folder(true);
+  expect(65, "inspect " + (folder_ / "missing.h5"));
+  expect(65, "verify " + (folder_ / "src/a_class/notes.txt"));
+  expect(65, "pack cifar10 " + (folder_ / "src ") + out() + " --split train");
+  expect(65, "pack idx " + (folder_ / "i ") + (folder_ / "l ") + out());
+  expect(65, "pack imagefolder " + (folder_ / "src ") + out());
+  EXPECT_FALSE(fs::exists(out()));
+  const std::string output =
+      expect(0, "pack imagefolder " + (folder_ / "src ") + out() + " --on-error skip");
+  EXPECT_NE(output.find("gif.jpg"), std::string::npos);
+  testing::write_raw_container(out(), 4, 16, 16, 2);
+  Bytes file = read_bytes(out());
+  const Bytes pixels = make_image(16, 16, 2).pixels;
+  *std::search(file.begin(), file.end(), pixels.begin(), pixels.end()) ^= 1;
+  write_bytes(out(), file);
+  EXPECT_NE(expect(65, "verify " + out()).find("1 of 4 samples are bad"), std::string::npos);
+}
+
+TEST_F(CommandTest, OutputErrorsAre73AndLeaveNothing) {
+  make_image_folder(false);
+  expect(73, "pack imagefolder " + (folder_ / "src ") + (folder_ / "missing/out.h5"));
+  write_bytes(folder_ / "images", idx_images(200, 100, 100));
+  write_bytes(folder_ / "labels", idx_labels(200));
+  fs::create_directory(folder_ / "full");
+  // A limit on the size of files, in KiB, stands for the full disk.
+  const auto result =
+      run_command("trap '' XFSZ; ulimit -f 1000; " + kProgram + "pack idx " +
+                  (folder_ / "images ") + (folder_ / "labels ") + (folder_ / "full/out.h5"));
+  EXPECT_EQ(result.code, 73) << result.output;
+  EXPECT_TRUE(fs::is_empty(folder_ / "full"));
+}
+
+}  // namespace
+}  // namespace resnext
