@@ -1,0 +1,56 @@
+// What a run may use: hosts, ranks a host, GPUs and cores, on this machine, on a list of hosts, or
+// inside a Slurm job.
+//
+// inspect_machine() looks at this host; find_allocation() is a pure function of what it saw, so
+// every kind of machine can be tested anywhere. Local. Throws ConfigError.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace resnext {
+
+using Environment = std::map<std::string, std::string>;
+
+// What this host offers to this process.
+struct Machine {
+  int cores = 1;                        // physical cores in the affinity mask
+  double cpu_quota = 0;                 // the control group's limit, in CPUs; 0: none
+  int gpus = 0;                         // devices in /dev; CUDA_VISIBLE_DEVICES is not looked at
+  std::vector<std::string> interfaces;  // of the network, without lo
+  bool root = false;
+  Environment environment;
+};
+
+struct Host {
+  std::string name;
+  int slots = 0;  // ranks that are to run there; 0: as many as fit
+};
+
+enum class Scheduler { kLocal, kHosts, kSlurm };
+
+struct Allocation {
+  Scheduler scheduler = Scheduler::kLocal;
+  int nodes = 1;
+  std::vector<Host> hosts;  // kHosts only
+  int tasks_per_node = 0;   // ranks that the scheduler or the list asks for; 0: it does not say
+  int gpus_per_node = 0;
+  int cores_per_node = 1;  // that may be used: affinity mask, control group, Slurm
+  int cores_per_task = 0;  // Slurm's --cpus-per-task; 0: not said
+  bool may_bind = true;    // false: fewer cores than can be seen, so binding would stack ranks
+  std::vector<std::string> virtual_interfaces;  // bridges of containers: no way to other hosts
+  bool root = false;
+  Environment environment;
+};
+
+Machine inspect_machine();
+
+// `hosts`: "a:8,b:8" or "" for Slurm's, where there is one, else this machine.
+Allocation find_allocation(const Machine& machine, const std::string& hosts);
+
+// "2(x3),1" -> 2, 2, 2, 1: how Slurm writes a figure of each node.
+std::vector<int> expand_counts(const std::string& text);
+
+}  // namespace resnext

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "launcher/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "comm/common/error.h"
+
+namespace resnext {
+namespace {
+
+const std::map<std::string, Starter> kStarters = {
+    {"auto", Starter::kAuto}, {"mpirun", Starter::kMpirun}, {"srun", Starter::kSrun}};
+
+void add_run(CLI::App& app, RunTask& task) {
+  CLI::App* run = app.add_subcommand("run", "start a run, and start it again where that helps");
+  run->add_option("config", task.launch.config, "run configuration (YAML)")->required();
+  run->add_option("overrides", task.launch.overrides, "KEY=VALUE, e.g. optimizer.base_lr=0.2");
+  run->add_option("-n,--ranks", task.launch.ranks, "ranks of all hosts; default: one a GPU or core")
+      ->check(CLI::Range(1, 1'000'000));
+  run->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
+  run->add_option("--launcher", task.launch.starter, "auto, mpirun or srun")
+      ->transform(CLI::CheckedTransformer(kStarters));
+  run->add_option("--interface", task.launch.interface,
+                  "network interface between hosts, e.g. ib0");
+  run->add_option("--rank-logs", task.launch.rank_logs, "folder for one log a rank");
+  run->add_option("--max-restarts", task.restarts.max_restarts,
+                  "start again so often after exit codes 75 and 76")
+      ->check(CLI::NonNegativeNumber);
+  run->add_option("--backoff", task.restarts.backoff_s,
+                  "seconds before a restart; doubles while runs end early")
+      ->check(CLI::NonNegativeNumber);
+  run->add_flag("--dry-run", task.dry_run, "print the command line and start nothing");
+}
+
+void add_sweep(CLI::App& app, SweepTask& task) {
+  CLI::App* sweep = app.add_subcommand("sweep", "run a grid of configurations");
+  sweep->add_option("sweep", task.file, "sweep file (YAML)")->required();
+  sweep->add_option("overrides", task.overrides, "KEY=VALUE for every trial");
+  sweep->add_option("--parallel", task.parallel, "trials at once, on disjoint GPUs or cores")
+      ->check(CLI::Range(1, 1024));
+  sweep->add_option("-n,--ranks", task.ranks, "ranks of a trial")->check(CLI::Range(1, 1'000'000));
+  sweep->add_option("--trial", task.trial, "run only the trial of this number, from 0")
+      ->check(CLI::NonNegativeNumber);
+  sweep->add_option("--max-restarts", task.max_restarts, "of each trial")
+      ->check(CLI::NonNegativeNumber);
+  sweep->add_option("--launcher", task.launcher, "auto, mpirun or srun")
+      ->check(CLI::IsMember({"auto", "mpirun", "srun"}));
+  sweep->add_flag("--slurm", task.slurm, "submit the trials that are left as a Slurm array");
+  sweep->add_option("--sbatch", task.sbatch_options, "options for sbatch, e.g. --sbatch=--time=60")
+      ->allow_extra_args(false);
+  sweep->add_option("--script", task.script, "batch script for --slurm");
+  sweep->add_flag("--dry-run", task.dry_run, "print the trials and start nothing");
+}
+
+void add_report(CLI::App& app, ReportTask& task) {
+  CLI::App* report = app.add_subcommand("report", "draw the curves of runs, or of a sweep");
+  report->add_option("folders", task.folders, "run folders, or the folder of a sweep")->required();
+  report->add_option("-o,--output", task.output, "folder for report.html and the pictures");
+}
+
+void add_doctor(CLI::App& app, DoctorTask& task) {
+  CLI::App* doctor = app.add_subcommand("doctor", "check what goes wrong most on this machine");
+  doctor->add_option("config", task.config, "run configuration that is to run here");
+  doctor->add_option("overrides", task.overrides, "KEY=VALUE");
+  doctor->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
+  doctor->add_option("-n,--ranks", task.ranks, "ranks of the all_reduce")
+      ->check(CLI::Range(1, 1'000'000));
+}
+
+Task chosen_task(const CLI::App& app) {
+  if (app.got_subcommand("run")) return Task::kRun;
+  if (app.got_subcommand("sweep")) return Task::kSweep;
+  if (app.got_subcommand("report")) return Task::kReport;
+  return Task::kDoctor;
+}
+
+}  // namespace
+
+LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
+  LauncherCommand command;
+  CLI::App app{"Starts, supervises, sweeps and reports training runs."};
+  app.set_version_flag("--version", RESNEXT_VERSION);
+  app.require_subcommand(1);
+  add_run(app, command.run);
+  add_sweep(app, command.sweep);
+  add_report(app, command.report);
+  add_doctor(app, command.doctor);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    command.help = app.help();
+    return command;
+  } catch (const CLI::CallForVersion& version) {
+    command.help = std::string(version.what()) + "\n";
+    return command;
+  } catch (const CLI::ParseError& error) {
+    throw ConfigError("command line", error.what(), "see resnext_launcher --help");
+  }
+  command.task = chosen_task(app);
+  return command;
+}
+
+}  // namespace resnext

@@ -1,0 +1,61 @@
+// The launcher's command line: one sub-command and its options.
+//
+// Local. Throws ConfigError for usage errors.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/launch_plan.h"
+#include "launcher/restart_policy.h"
+
+namespace resnext {
+
+enum class Task { kHelp, kRun, kSweep, kReport, kDoctor };
+
+struct RunTask {
+  LaunchOptions launch;
+  RestartOptions restarts;
+  std::string hosts;
+  bool dry_run = false;
+};
+
+struct SweepTask {
+  std::string file;
+  std::vector<std::string> overrides;  // for all trials, on top of the file's
+  int parallel = 1;
+  int ranks = 0;   // of a trial
+  int trial = -1;  // only this one (of a Slurm array); -1: all
+  int max_restarts = 2;
+  std::string launcher = "auto";
+  bool slurm = false;
+  std::vector<std::string> sbatch_options;
+  std::string script;  // for sbatch; empty: the one that is installed
+  bool dry_run = false;
+};
+
+struct ReportTask {
+  std::vector<std::string> folders;
+  std::string output;  // folder; empty: the first of `folders`
+};
+
+struct DoctorTask {
+  std::string config;  // may be empty
+  std::vector<std::string> overrides;
+  std::string hosts;
+  int ranks = 0;
+};
+
+struct LauncherCommand {
+  Task task = Task::kHelp;
+  RunTask run;
+  SweepTask sweep;
+  ReportTask report;
+  DoctorTask doctor;
+  std::string help;
+};
+
+LauncherCommand parse_launcher_command(int argc, const char* const* argv);
+
+}  // namespace resnext

@@ -1,0 +1,44 @@
+// resnext_launcher: starts, supervises, sweeps and reports training runs.
+// SPDX-License-Identifier: BSD-3-Clause
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "comm/common/error.h"
+#include "comm/common/log.h"
+#include "launcher/command_line.h"
+#include "launcher/run_task.h"
+
+namespace {
+
+using namespace resnext;
+
+int run(int argc, char** argv) {
+  const LauncherCommand command = parse_launcher_command(argc, argv);
+  switch (command.task) {
+    case Task::kRun:
+      return execute(command.run);
+    default:
+      std::fputs(command.help.c_str(), stdout);
+      return 0;
+  }
+}
+
+int fail(ExitCode code, const char* what) {
+  spdlog::error("{}", what);
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  set_up_log(0, 1);
+  try {
+    return run(argc, argv);
+  } catch (const Error& error) {
+    return fail(error.exit_code(), error.what());
+  } catch (const std::exception& error) {
+    return fail(ExitCode::kInternal, error.what());
+  }
+}

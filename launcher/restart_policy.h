@@ -1,0 +1,58 @@
+// Whether a run that ended is to be started again, and after how long.
+//
+// Plain rules, no clock and no processes, so that they can be tested as they are. Local.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace resnext {
+
+struct RestartOptions {
+  int max_restarts = 0;
+  double backoff_s = 1;  // before the first restart; doubles while runs end early
+  double max_backoff_s = 60;
+};
+
+// How one start of the run ended.
+struct Attempt {
+  int exit_code = 0;            // of mpirun, srun or the worker
+  bool stop_requested = false;  // somebody asked us to stop: not to be started again
+  int64_t step_before = -1;     // newest checkpoint at its start and at its end
+  int64_t step_after = -1;
+  double seconds = 0;
+};
+
+struct Decision {
+  bool restart = false;
+  double delay_s = 0;
+  int exit_code = 0;    // of ours, when there is no restart
+  std::string because;  // for people
+};
+
+// The program's own code for what a starter reports: a rank or a node that was lost (a signal, or
+// Open MPI's 205) is 76; all of ours stay as they are. Anything else is 70.
+int to_exit_code(int starter_code);
+
+class RestartPolicy {
+ public:
+  explicit RestartPolicy(const RestartOptions& options) : options_(options) {}
+
+  // Call once for each attempt, in order.
+  Decision decide(const Attempt& attempt);
+
+  int restarts() const { return restarts_; }
+
+ private:
+  Decision stop(int code, std::string because) const {
+    return {false, 0, code, std::move(because)};
+  }
+  double next_delay(const Attempt& attempt);
+
+  RestartOptions options_;
+  int restarts_ = 0;
+  int early_ends_ = 0;  // in a row
+};
+
+}  // namespace resnext

@@ -1,0 +1,37 @@
+// What a run has left in its folder: how far it came, what it measured, how it ended.
+//
+// Reads what the worker writes (metrics.jsonl, checkpoints/step-XXXXXXXX) and takes it as it finds
+// it: lines that a killed run did not finish are passed over, and of two lines of one step the
+// later counts, since a resumed run repeats steps. Local; missing files read as nothing.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace resnext {
+
+// The step of the newest complete checkpoint; -1 when there is none.
+int64_t checkpoint_step(const std::filesystem::path& run_folder);
+
+// One line of metrics.jsonl: its figures by name ("loss", "lr", "forward_ms", "top1", ...).
+using Figures = std::map<std::string, double>;
+
+struct RunMetrics {
+  std::map<int64_t, Figures> train;       // by step
+  std::map<int64_t, Figures> validation;  // by step
+  Figures start;                          // of the last start: parameters, gmac, world_size, ...
+  std::optional<int> exit_code;           // of the last end; none: still running, or killed
+  int64_t unreadable_lines = 0;
+
+  bool finished() const { return exit_code == 0; }
+  // The last validation's figure; none when it is not there.
+  std::optional<double> final_figure(const std::string& name) const;
+};
+
+RunMetrics read_metrics(const std::filesystem::path& run_folder);
+
+}  // namespace resnext

@@ -1,0 +1,75 @@
+// What can be read from the folder of a run, whole or torn.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "launcher/run_folder.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/launcher/temporary_folder.h"
+
+namespace resnext {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(RunFolder, NewestCompleteCheckpointCounts) {
+  const TemporaryFolder run;
+  EXPECT_EQ(checkpoint_step(run.path()), -1);
+  for (const char* name :
+       {"step-00000050", "step-00000120", "step-00000200.partial-77", "best", "step-", "step-9x"}) {
+    fs::create_directories(run.path() / "checkpoints" / name);
+  }
+  EXPECT_EQ(checkpoint_step(run.path()), 120);
+}
+
+TEST(RunFolder, ReadsMetrics) {
+  const TemporaryFolder run;
+  run.write("metrics.jsonl", R"({"event":"start","step":0,"parameters":1234}
+{"event":"train","step":10,"epoch":0,"loss":2.5,"lr":0.1}
+{"event":"validation","step":10,"epoch":0,"loss":2.0,"top1":40.5}
+{"event":"end","step":10,"exit_code":0}
+)");
+  const RunMetrics metrics = read_metrics(run.path());
+  EXPECT_EQ(metrics.start.at("parameters"), 1234);
+  EXPECT_EQ(metrics.train.at(10).at("loss"), 2.5);
+  EXPECT_EQ(metrics.final_figure("top1"), 40.5);
+  EXPECT_EQ(metrics.final_figure("top9"), std::nullopt);
+  EXPECT_TRUE(metrics.finished());
+}
+
+TEST(RunFolder, TakesTornAndForeignLinesInItsStride) {
+  const TemporaryFolder run;
+  run.write("metrics.jsonl", R"({"event":"train","step":1,"loss":3}
+not json
+[1, 2]
+{"event":5}
+{"event":"train","step":2,"loss":"x"}
+{"event":"train","loss":7}
+{"event":"train","step":3,"loss":nul)");
+  const RunMetrics metrics = read_metrics(run.path());
+  EXPECT_EQ(metrics.train.size(), 2u);
+  EXPECT_EQ(metrics.train.at(2).count("loss"), 0u);
+  EXPECT_EQ(metrics.unreadable_lines, 4);
+  EXPECT_FALSE(metrics.finished());
+  EXPECT_FALSE(metrics.exit_code.has_value());
+}
+
+TEST(RunFolder, LaterLineOfAStepCounts) {
+  const TemporaryFolder run;
+  run.write("metrics.jsonl", R"({"event":"train","step":1,"loss":3}
+{"event":"end","step":1,"exit_code":75}
+{"event":"start","step":0}
+{"event":"train","step":1,"loss":4}
+)");
+  const RunMetrics metrics = read_metrics(run.path());
+  EXPECT_EQ(metrics.train.at(1).at("loss"), 4);
+  EXPECT_FALSE(metrics.exit_code.has_value()) << "it runs again";
+}
+
+TEST(RunFolder, MissingFolderIsNothing) {
+  const RunMetrics metrics = read_metrics("/nonexistent");
+  EXPECT_TRUE(metrics.train.empty());
+  EXPECT_FALSE(metrics.finished());
+}
+
+}  // namespace
+}  // namespace resnext
