@@ -21,10 +21,13 @@ enum class ReduceOp { kSum, kMean, kMax, kMin };
 // Bytes of one element.
 constexpr size_t size_of(DataType type) {
   switch (type) {
-    case DataType::kUint8: return 1;
-    case DataType::kFloat32: return 4;
+    case DataType::kUint8:
+      return 1;
+    case DataType::kFloat32:
+      return 4;
     case DataType::kInt64:
-    case DataType::kFloat64: return 8;
+    case DataType::kFloat64:
+      return 8;
   }
   return 0;
 }

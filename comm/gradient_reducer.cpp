@@ -20,13 +20,15 @@ namespace {
 constexpr int64_t kNotStarted = -1;
 
 struct Bucket {
-  at::Tensor flat;                  // [elements], the gradients of `members` one after another
-  std::vector<int64_t> members;     // parameter indices
-  int64_t pending = 0;              // members whose gradient is not complete
+  at::Tensor flat;               // [elements], the gradients of `members` one after another
+  std::vector<int64_t> members;  // parameter indices
+  int64_t pending = 0;           // members whose gradient is not complete
   int64_t ticket = kNotStarted;
 };
 
-int64_t to_bytes(double mib) { return static_cast<int64_t>(mib * 1024 * 1024); }
+int64_t to_bytes(double mib) {
+  return static_cast<int64_t>(mib * 1024 * 1024);
+}
 
 }  // namespace
 
@@ -38,14 +40,14 @@ struct GradientReducer::Impl {
 
   std::mutex mutex;  // guards all below against hooks on several autograd threads
   std::vector<Bucket> buckets;
-  std::vector<size_t> bucket_of;     // by parameter
-  std::vector<bool> ready;           // by parameter, in this step
-  std::vector<int64_t> order;        // rules the buckets once learned
-  bool learned = false;              // `order` is final
-  bool rebuild = false;              // at the next begin()
+  std::vector<size_t> bucket_of;  // by parameter
+  std::vector<bool> ready;        // by parameter, in this step
+  std::vector<int64_t> order;     // rules the buckets once learned
+  bool learned = false;           // `order` is final
+  bool rebuild = false;           // at the next begin()
   bool armed = false;
-  bool in_flight = false;            // between arm() and the end of wait()
-  size_t next_bucket = 0;            // first one whose all_reduce has not started
+  bool in_flight = false;  // between arm() and the end of wait()
+  size_t next_bucket = 0;  // first one whose all_reduce has not started
 
   Impl(Communicator& c, std::vector<at::Tensor> p, const CommOptions& options,
        std::vector<int64_t> given)
@@ -135,8 +137,8 @@ struct GradientReducer::Impl {
 
   void start_next() {
     Bucket& bucket = buckets[next_bucket++];
-    bucket.ticket = static_cast<int64_t>(
-        communicator.start_all_reduce(as_buffer(bucket.flat), ReduceOp::kSum));
+    bucket.ticket =
+        static_cast<int64_t>(communicator.start_all_reduce(as_buffer(bucket.flat), ReduceOp::kSum));
   }
 
   void wait() {
@@ -174,8 +176,8 @@ struct ReadyHook final : torch::autograd::PostAccumulateGradHook {
 
 GradientReducer::GradientReducer(Communicator& communicator, std::vector<at::Tensor> parameters,
                                  const CommOptions& options, std::vector<int64_t> order)
-    : impl_(std::make_shared<Impl>(communicator, std::move(parameters), options,
-                                   std::move(order))) {
+    : impl_(
+          std::make_shared<Impl>(communicator, std::move(parameters), options, std::move(order))) {
   for (size_t i = 0; i < impl_->parameters.size(); ++i) {
     torch::autograd::impl::set_post_acc_grad_hooks(
         impl_->parameters[i], std::make_unique<ReadyHook>([impl = impl_.get(), i] {
@@ -192,16 +194,22 @@ GradientReducer::~GradientReducer() {
   if (impl_->in_flight) new std::shared_ptr<Impl>(impl_);
 }
 
-void GradientReducer::begin() { impl_->begin(); }
+void GradientReducer::begin() {
+  impl_->begin();
+}
 
 void GradientReducer::arm() {
   std::lock_guard lock(impl_->mutex);
   impl_->armed = impl_->in_flight = true;
 }
 
-void GradientReducer::wait() { impl_->wait(); }
+void GradientReducer::wait() {
+  impl_->wait();
+}
 
-const std::vector<int64_t>& GradientReducer::order() const { return impl_->order; }
+const std::vector<int64_t>& GradientReducer::order() const {
+  return impl_->order;
+}
 
 std::vector<int64_t> GradientReducer::bucket_bytes() const {
   std::vector<int64_t> bytes;

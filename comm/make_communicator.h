@@ -10,8 +10,8 @@
 
 namespace resnext {
 
-// Collective. A world of one needs no backend; otherwise MPI in host memory. Throws ConfigError when
-// the backend asked for is not in this build.
+// Collective. A world of one needs no backend; otherwise MPI in host memory. Throws ConfigError
+// when the backend asked for is not in this build.
 std::unique_ptr<Communicator> make_communicator(const CommOptions& options,
                                                 const MpiEnvironment& environment);
 

@@ -17,10 +17,14 @@ namespace {
 
 MPI_Datatype mpi_type(DataType type) {
   switch (type) {
-    case DataType::kUint8: return MPI_UINT8_T;
-    case DataType::kInt64: return MPI_INT64_T;
-    case DataType::kFloat32: return MPI_FLOAT;
-    case DataType::kFloat64: return MPI_DOUBLE;
+    case DataType::kUint8:
+      return MPI_UINT8_T;
+    case DataType::kInt64:
+      return MPI_INT64_T;
+    case DataType::kFloat32:
+      return MPI_FLOAT;
+    case DataType::kFloat64:
+      return MPI_DOUBLE;
   }
   return MPI_DATATYPE_NULL;
 }
@@ -28,9 +32,12 @@ MPI_Datatype mpi_type(DataType type) {
 MPI_Op mpi_op(ReduceOp op) {
   switch (op) {
     case ReduceOp::kSum:
-    case ReduceOp::kMean: return MPI_SUM;
-    case ReduceOp::kMax: return MPI_MAX;
-    case ReduceOp::kMin: return MPI_MIN;
+    case ReduceOp::kMean:
+      return MPI_SUM;
+    case ReduceOp::kMax:
+      return MPI_MAX;
+    case ReduceOp::kMin:
+      return MPI_MIN;
   }
   return MPI_OP_NULL;
 }
@@ -41,8 +48,7 @@ void in_parts(const Buffer& buffer, F f) {
   constexpr size_t kMax = std::numeric_limits<int>::max();
   auto* bytes = static_cast<std::byte*>(buffer.data);
   for (size_t begin = 0; begin < buffer.count; begin += kMax) {
-    f(bytes + begin * size_of(buffer.type),
-      static_cast<int>(std::min(kMax, buffer.count - begin)));
+    f(bytes + begin * size_of(buffer.type), static_cast<int>(std::min(kMax, buffer.count - begin)));
   }
 }
 
@@ -54,9 +60,12 @@ void divide(void* data, size_t count, int by) {
 
 void divide(const Buffer& buffer, int by) {
   switch (buffer.type) {
-    case DataType::kFloat32: return divide<float>(buffer.data, buffer.count, by);
-    case DataType::kFloat64: return divide<double>(buffer.data, buffer.count, by);
-    default: throw CommError("all_reduce", "the mean of integers was asked for", "reduce their sum");
+    case DataType::kFloat32:
+      return divide<float>(buffer.data, buffer.count, by);
+    case DataType::kFloat64:
+      return divide<double>(buffer.data, buffer.count, by);
+    default:
+      throw CommError("all_reduce", "the mean of integers was asked for", "reduce their sum");
   }
 }
 
@@ -141,36 +150,38 @@ Ticket MpiCommunicator::start(std::string what, std::function<void()> call) {
 
 void MpiCommunicator::wait(Ticket ticket) {
   std::unique_lock lock(shared_->mutex);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s_);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s_);
   const bool completed = shared_->changed.wait_until(
       lock, deadline, [&] { return shared_->completed >= ticket || shared_->error; });
   if (shared_->error) std::rethrow_exception(shared_->error);
   if (!completed) {
-    throw CommError(fmt::format("rank {}", rank_),
-                    fmt::format("collective {} ({}) did not complete within {} s: a peer hangs or is lost",
-                                shared_->completed + 1, shared_->queue.front().what, timeout_s_),
-                    "start again from the last checkpoint, or raise comm.timeout_s");
+    throw CommError(
+        fmt::format("rank {}", rank_),
+        fmt::format("collective {} ({}) did not complete within {} s: a peer hangs or is lost",
+                    shared_->completed + 1, shared_->queue.front().what, timeout_s_),
+        "start again from the last checkpoint, or raise comm.timeout_s");
   }
 }
 
 Ticket MpiCommunicator::start_all_reduce(Buffer buffer, ReduceOp op) {
-  return start(fmt::format("all_reduce of {} bytes", buffer.bytes()),
-               [comm = shared_->comm, size = size_, buffer, op] {
-                 in_parts(buffer, [&](void* data, int count) {
-                   check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, mpi_type(buffer.type),
-                                           mpi_op(op), comm),
-                             "MPI_Allreduce");
-                 });
-                 if (op == ReduceOp::kMean && size > 1) divide(buffer, size);
-               });
+  return start(fmt::format("all_reduce of {} bytes", buffer.bytes()), [comm = shared_->comm,
+                                                                       size = size_, buffer, op] {
+    in_parts(buffer, [&](void* data, int count) {
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, mpi_type(buffer.type), mpi_op(op), comm),
+                "MPI_Allreduce");
+    });
+    if (op == ReduceOp::kMean && size > 1) divide(buffer, size);
+  });
 }
 
 void MpiCommunicator::broadcast(Buffer buffer, int root) {
-  wait(start(fmt::format("broadcast of {} bytes", buffer.bytes()), [comm = shared_->comm, buffer, root] {
-    in_parts(buffer, [&](void* data, int count) {
-      check_mpi(MPI_Bcast(data, count, mpi_type(buffer.type), root, comm), "MPI_Bcast");
-    });
-  }));
+  wait(start(fmt::format("broadcast of {} bytes", buffer.bytes()),
+             [comm = shared_->comm, buffer, root] {
+               in_parts(buffer, [&](void* data, int count) {
+                 check_mpi(MPI_Bcast(data, count, mpi_type(buffer.type), root, comm), "MPI_Bcast");
+               });
+             }));
 }
 
 void MpiCommunicator::all_gather(Buffer mine, Buffer all) {

@@ -7,7 +7,9 @@
 
 namespace resnext {
 
-Ticket SingleProcessCommunicator::start_all_reduce(Buffer, ReduceOp) { return ++tickets_; }
+Ticket SingleProcessCommunicator::start_all_reduce(Buffer, ReduceOp) {
+  return ++tickets_;
+}
 
 void SingleProcessCommunicator::broadcast(Buffer, int root) {
   if (root != 0) {

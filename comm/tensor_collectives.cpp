@@ -10,15 +10,19 @@ namespace {
 
 DataType data_type_of(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
-    case at::kByte: return DataType::kUint8;
-    case at::kLong: return DataType::kInt64;
-    case at::kFloat: return DataType::kFloat32;
-    case at::kDouble: return DataType::kFloat64;
+    case at::kByte:
+      return DataType::kUint8;
+    case at::kLong:
+      return DataType::kInt64;
+    case at::kFloat:
+      return DataType::kFloat32;
+    case at::kDouble:
+      return DataType::kFloat64;
     default:
-      throw Error(ExitCode::kInternal, "collective on a tensor",
-                  std::string("dtype ") + c10::toString(tensor.scalar_type()) +
-                      " is not communicated",
-                  "convert it to float32 before");
+      throw Error(
+          ExitCode::kInternal, "collective on a tensor",
+          std::string("dtype ") + c10::toString(tensor.scalar_type()) + " is not communicated",
+          "convert it to float32 before");
   }
 }
 
@@ -62,8 +66,12 @@ void TensorAverager::wait() {
   in_flight_ = false;
 }
 
-void TensorAverager::remember() { remembered_.copy_(flat_); }
+void TensorAverager::remember() {
+  remembered_.copy_(flat_);
+}
 
-void TensorAverager::restore() { flat_.copy_(remembered_); }
+void TensorAverager::restore() {
+  flat_.copy_(remembered_);
+}
 
 }  // namespace resnext

@@ -41,10 +41,10 @@ Bottleneck::Bottleneck(const ModelOptions& options, BottleneckShape shape,
   const int64_t paths = options.block == Block::kB ? options.cardinality : 1;
   const int64_t groups = block_groups(options) / paths;
   for (int64_t j = 0; j < paths; ++j) {
-    paths_.push_back({Convolution(shape.in, width * groups, 1, 1, 1, generator),
-                      BatchNorm(width * groups),
-                      Convolution(width * groups, width * groups, 3, shape.stride, groups, generator),
-                      BatchNorm(width * groups)});
+    paths_.push_back(
+        {Convolution(shape.in, width * groups, 1, 1, 1, generator), BatchNorm(width * groups),
+         Convolution(width * groups, width * groups, 3, shape.stride, groups, generator),
+         BatchNorm(width * groups)});
   }
   if (needs_projection(options.shortcut, shape)) {
     projection_ = {Convolution(shape.in, shape.out(), 1, shape.stride, 1, generator),
@@ -68,8 +68,8 @@ at::Tensor Bottleneck::transform(const at::Tensor& x, Mode mode) const {
 at::Tensor Bottleneck::shortcut(const at::Tensor& x, Mode mode) const {
   if (projection_) return projection_->bn(projection_->conv(x), mode);
   if (shape_.in == shape_.out() && shape_.stride == 1) return x;
-  const at::Tensor sampled = x.slice(2, 0, std::nullopt, shape_.stride)
-                                 .slice(3, 0, std::nullopt, shape_.stride);
+  const at::Tensor sampled =
+      x.slice(2, 0, std::nullopt, shape_.stride).slice(3, 0, std::nullopt, shape_.stride);
   return at::constant_pad_nd(sampled, {0, 0, 0, 0, 0, shape_.out() - shape_.in});
 }
 

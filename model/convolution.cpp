@@ -26,8 +26,8 @@ at::Tensor multiply(const at::Tensor& input, const at::Tensor& weight, int64_t s
 
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, ConvolutionShape shape) {
   if (is_matrix_product(input, weight, shape)) return multiply(input, weight, shape.stride);
-  return at::conv2d(input, weight, {}, {shape.stride, shape.stride},
-                    {shape.padding, shape.padding}, at::IntArrayRef({1, 1}), shape.groups);
+  return at::conv2d(input, weight, {}, {shape.stride, shape.stride}, {shape.padding, shape.padding},
+                    at::IntArrayRef({1, 1}), shape.groups);
 }
 
 }  // namespace resnext

@@ -19,8 +19,7 @@ constexpr double kMomentum = 0.1;
 
 Convolution::Convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups,
                          const at::Generator& generator)
-    : weight(at::empty({out, in / groups, kernel, kernel})),
-      shape{stride, kernel / 2, groups} {
+    : weight(at::empty({out, in / groups, kernel, kernel})), shape{stride, kernel / 2, groups} {
   weight.normal_(0, std::sqrt(2.0 / static_cast<double>(kernel * kernel * out)), generator);
 }
 
@@ -55,7 +54,9 @@ Linear::Linear(int64_t in, int64_t out, const at::Generator& generator)
   weight.uniform_(-bound, bound, generator);
 }
 
-at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  return at::linear(x, weight, bias);
+}
 
 void Linear::visit(const std::string& name, const TensorVisitor& visitor) {
   visitor(name + ".weight", weight, true);

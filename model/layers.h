@@ -15,14 +15,15 @@
 namespace resnext {
 
 // Called with each tensor's state_dict name and whether it is a parameter (else a buffer).
-using TensorVisitor = std::function<void(const std::string& name, at::Tensor& tensor, bool is_parameter)>;
+using TensorVisitor =
+    std::function<void(const std::string& name, at::Tensor& tensor, bool is_parameter)>;
 
 // Whether batch normalisation uses the batch's statistics (and moves the running ones) or the
 // running ones.
 enum class Mode { kTrain, kEvaluate };
 
-// Weights from N(0, sqrt(2 / (k * k * out))), `out` counting all groups: the seed's (fb.resnet.torch
-// models/resnext.lua), equal to kaiming_normal with fan_out.
+// Weights from N(0, sqrt(2 / (k * k * out))), `out` counting all groups: the seed's
+// (fb.resnet.torch models/resnext.lua), equal to kaiming_normal with fan_out.
 struct Convolution {
   at::Tensor weight;  // [out, in / groups, k, k]
   ConvolutionShape shape;
@@ -35,9 +36,9 @@ struct Convolution {
 
 // eps 1e-5, momentum 0.1: Torch's defaults, which the seed leaves as they are.
 struct BatchNorm {
-  at::Tensor weight, bias;                // [channels]: gamma, beta
-  at::Tensor running_mean, running_var;   // [channels], unbiased variance
-  at::Tensor num_batches_tracked;  // int64 scalar on the CPU, for PyTorch's sake
+  at::Tensor weight, bias;               // [channels]: gamma, beta
+  at::Tensor running_mean, running_var;  // [channels], unbiased variance
+  at::Tensor num_batches_tracked;        // int64 scalar on the CPU, for PyTorch's sake
 
   explicit BatchNorm(int64_t channels);
   at::Tensor operator()(const at::Tensor& x, Mode mode) const;

@@ -117,9 +117,10 @@ StateDict ResNeXt::state_dict() {
 void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_classifier) {
   std::map<std::string, at::Tensor> values(state.begin(), state.end());
   const auto refuse = [&](const std::string& what) {
-    throw CheckpointError(source, what,
-                          "check model.{family,depth,cardinality,base_width,block,shortcut,stem}, or "
-                          "set model.reset_classifier for another number of classes");
+    throw CheckpointError(
+        source, what,
+        "check model.{family,depth,cardinality,base_width,block,shortcut,stem}, or "
+        "set model.reset_classifier for another number of classes");
   };
   visit([&](const std::string& name, at::Tensor& tensor, bool) {
     const auto found = values.extract(name);

@@ -154,7 +154,9 @@ std::vector<fs::path> CheckpointFolder::newest_first() const {
   return found;
 }
 
-bool CheckpointFolder::any() const { return !newest_first().empty(); }
+bool CheckpointFolder::any() const {
+  return !newest_first().empty();
+}
 
 // Also what a killed run has left half-written.
 void CheckpointFolder::remove_old(int64_t keep) const {

@@ -20,13 +20,13 @@ namespace resnext {
 
 // Where a run stands, apart from tensors.
 struct Progress {
-  int64_t step = 0;              // steps taken
-  Cursor cursor;                 // next batch
-  int64_t global_batch = 0;      // images of a step when it was saved
-  double best_top1 = -1;         // percent; -1: none yet
+  int64_t step = 0;          // steps taken
+  Cursor cursor;             // next batch
+  int64_t global_batch = 0;  // images of a step when it was saved
+  double best_top1 = -1;     // percent; -1: none yet
   int64_t best_step = -1;
   std::vector<int64_t> bucket_order;  // GradientReducer::order()
-  int64_t meter_steps = 0;       // sums since the last log line
+  int64_t meter_steps = 0;            // sums since the last log line
   double meter_loss_sum = 0;
 };
 

@@ -14,7 +14,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   app.add_option("config", line.config, "run configuration (YAML)")->required();
   app.add_option("overrides", line.overrides, "KEY=VALUE, e.g. optimizer.base_lr=0.2");
   bool evaluate = false, print_config = false, plan = false;
-  auto* e = app.add_flag("--evaluate", evaluate, "validation only, of the latest checkpoint or model.pretrained");
+  auto* e = app.add_flag("--evaluate", evaluate,
+                         "validation only, of the latest checkpoint or model.pretrained");
   auto* c = app.add_flag("--print-config", print_config, "print the resolved configuration");
   auto* p = app.add_flag("--plan", plan, "print sizes, memory and schedule without training");
   e->excludes(c)->excludes(p);

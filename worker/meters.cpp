@@ -28,7 +28,9 @@ double Meters::mean_step_ms() const {
          static_cast<double>(std::max<int64_t>(1, timed_steps_));
 }
 
-void Meters::reset() { *this = Meters(); }
+void Meters::reset() {
+  *this = Meters();
+}
 
 void Meters::restore(int64_t steps, double loss_sum) {
   reset();

@@ -22,6 +22,7 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::vector<at::Tensor> pa
     group.parameters.push_back(parameters[i]);
     group.momenta.push_back(momentum);
   }
+  std::erase_if(groups_, [](const Group& group) { return group.parameters.empty(); });
 }
 
 void Optimizer::step(double lr) {
@@ -36,12 +37,15 @@ void Optimizer::step(double lr) {
   }
 }
 
-StateDict Optimizer::state_dict() const { return momenta_; }
+StateDict Optimizer::state_dict() const {
+  return momenta_;
+}
 
 void Optimizer::load(const StateDict& state, const std::string& source) {
   for (size_t i = 0; i < momenta_.size(); ++i) {
     auto& [name, momentum] = momenta_[i];
-    if (i >= state.size() || state[i].first != name || state[i].second.sizes() != momentum.sizes()) {
+    if (i >= state.size() || state[i].first != name ||
+        state[i].second.sizes() != momentum.sizes()) {
       throw CheckpointError(source, "has no momentum of the right shape for " + name,
                             "resume from a checkpoint of the same model");
     }

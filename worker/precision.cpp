@@ -13,10 +13,14 @@ namespace {
 
 at::ScalarType compute_type(Compute compute) {
   switch (compute) {
-    case Compute::kFp64: return at::kDouble;
-    case Compute::kBf16: return at::kBFloat16;
-    case Compute::kFp16: return at::kHalf;
-    default: return at::kFloat;
+    case Compute::kFp64:
+      return at::kDouble;
+    case Compute::kBf16:
+      return at::kBFloat16;
+    case Compute::kFp16:
+      return at::kHalf;
+    default:
+      return at::kFloat;
   }
 }
 
@@ -45,19 +49,17 @@ Precision::Precision(const PrecisionOptions& options, at::Device device, std::ar
 
 at::Tensor Precision::images(const Batch& batch) const {
   auto* pixels = const_cast<uint8_t*>(batch.pixels);  // from_blob takes no const; it is only read
-  const at::Tensor bytes = at::from_blob(pixels, {batch.count, batch.size, batch.size, 3}, at::kByte);
-  const at::Tensor images = bytes.to(device_)
-                                .to(parameter_type_)
-                                .div_(255)
-                                .sub_(mean_)
-                                .div_(std_)
-                                .permute({0, 3, 1, 2});
+  const at::Tensor bytes =
+      at::from_blob(pixels, {batch.count, batch.size, batch.size, 3}, at::kByte);
+  const at::Tensor images =
+      bytes.to(device_).to(parameter_type_).div_(255).sub_(mean_).div_(std_).permute({0, 3, 1, 2});
   return channels_last_ ? images : images.contiguous();
 }
 
 at::Tensor Precision::labels(const Batch& batch) const {
   auto* labels = const_cast<int64_t*>(batch.labels);
-  return at::from_blob(labels, {batch.count}, at::kLong).to(device_, at::kLong, false, /*copy=*/true);
+  return at::from_blob(labels, {batch.count}, at::kLong)
+      .to(device_, at::kLong, false, /*copy=*/true);
 }
 
 Precision::Scope::Scope(const Precision& precision) : precision_(precision) {

@@ -76,10 +76,11 @@ void RunLog::train(int64_t step, int64_t epoch, double lr, const Meters& meters)
   const double step_ms = meters.mean_step_ms();
   const double images_per_second = static_cast<double>(shape_.batch.global) * 1000 / step_ms;
   const double wait = meters.mean_ms(Phase::kDataWait);
-  spdlog::info("epoch {}/{}  step {}/{}  loss {:.4f}  lr {:.4g}  {:.0f} img/s  data wait {:.1f} ms  left {}",
-               epoch + 1, config_.run.epochs, step, shape_.total_steps, meters.mean_loss(), lr,
-               images_per_second, wait,
-               duration(static_cast<double>(shape_.total_steps - step) * step_ms / 1000));
+  spdlog::info(
+      "epoch {}/{}  step {}/{}  loss {:.4f}  lr {:.4g}  {:.0f} img/s  data wait {:.1f} ms  left {}",
+      epoch + 1, config_.run.epochs, step, shape_.total_steps, meters.mean_loss(), lr,
+      images_per_second, wait,
+      duration(static_cast<double>(shape_.total_steps - step) * step_ms / 1000));
   write({{"event", "train"},
          {"step", step},
          {"epoch", epoch},
@@ -95,9 +96,10 @@ void RunLog::train(int64_t step, int64_t epoch, double lr, const Meters& meters)
 
 void RunLog::validation(int64_t step, int64_t epoch, const Accuracy& accuracy, bool best) {
   if (!metrics_) return;
-  spdlog::info("validation after epoch {}: top-1 {:.2f} %  top-5 {:.2f} %  loss {:.4f}  ({} images){}",
-               epoch + 1, accuracy.top1, accuracy.top5, accuracy.loss, accuracy.images,
-               best ? "  best so far" : "");
+  spdlog::info(
+      "validation after epoch {}: top-1 {:.2f} %  top-5 {:.2f} %  loss {:.4f}  ({} images){}",
+      epoch + 1, accuracy.top1, accuracy.top5, accuracy.loss, accuracy.images,
+      best ? "  best so far" : "");
   write({{"event", "validation"},
          {"step", step},
          {"epoch", epoch},

@@ -24,7 +24,8 @@ class RunLog {
   RunLog(const RunConfig& config, const RunShape& shape, int rank, int64_t step);
 
   void start(int64_t step);
-  // `step` steps are taken, the last in `epoch` (from 0); the meters cover those since the last line.
+  // `step` steps are taken, the last in `epoch` (from 0); the meters cover those since the last
+  // line.
   void train(int64_t step, int64_t epoch, double lr, const Meters& meters);
   void validation(int64_t step, int64_t epoch, const Accuracy& accuracy, bool best);
   void end(int64_t step, ExitCode code);

@@ -39,7 +39,8 @@ std::string to_table(const RunConfig& config, const RunShape& shape) {
                            m.classes));
   row("parameters", fmt::format("{} ({:.1f} MiB of gradients)", shape.cost.parameters,
                                 static_cast<double>(shape.cost.gradient_bytes) / kMiB));
-  row("multiply-adds", fmt::format("{:.3f} GMAC an image of {} px", shape.cost.gmac, config.data.size));
+  row("multiply-adds",
+      fmt::format("{:.3f} GMAC an image of {} px", shape.cost.gmac, config.data.size));
   row("world", fmt::format("{} ranks over {}, {} with {} threads each", shape.world_size,
                            shape.backend, shape.device, shape.threads));
   row("global batch", batch_text(shape.batch, shape.world_size));

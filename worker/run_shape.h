@@ -12,14 +12,14 @@ namespace resnext {
 
 struct RunShape {
   int world_size = 1;
-  std::string backend;         // of communication
-  std::string device;          // of this rank
-  int threads = 1;             // of computation, a rank
-  BatchOptions batch;          // resolved: per_rank and global
+  std::string backend;  // of communication
+  std::string device;   // of this rank
+  int threads = 1;      // of computation, a rank
+  BatchOptions batch;   // resolved: per_rank and global
   int64_t train_images = 0;
   int64_t validation_images = 0;
   int64_t steps_per_epoch = 0;
-  int64_t total_steps = 0;     // at which the run ends
+  int64_t total_steps = 0;  // at which the run ends
   double effective_lr = 0;
   Cost cost;
 };

@@ -82,8 +82,8 @@ std::string plan(const RunConfig& config, const RunShape& shape) {
   return text + "\n";
 }
 
-std::string evaluate_only(const RunConfig& config, const DataSets& data,
-                          const BatchOptions& batch, Communicator& communicator) {
+std::string evaluate_only(const RunConfig& config, const DataSets& data, const BatchOptions& batch,
+                          Communicator& communicator) {
   const Precision precision(config.precision, at::kCPU, data.reference().mean(),
                             data.reference().std());
   const std::optional<Checkpoint> checkpoint = find_checkpoint(config.run);

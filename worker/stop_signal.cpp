@@ -27,6 +27,8 @@ void watch_stop_signals() {
   for (int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
 
-bool stop_signalled() { return stop_flag != 0; }
+bool stop_signalled() {
+  return stop_flag != 0;
+}
 
 }  // namespace resnext

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -20,9 +21,16 @@ CheckpointFolder checkpoint_folder(const RunOptions& run) {
   return CheckpointFolder(std::filesystem::path(run.output) / "checkpoints");
 }
 
-std::vector<at::Tensor> with(std::vector<at::Tensor> tensors, std::initializer_list<at::Tensor> more) {
+std::vector<at::Tensor> with(std::vector<at::Tensor> tensors,
+                             std::initializer_list<at::Tensor> more) {
   tensors.insert(tensors.end(), more);
   return tensors;
+}
+
+bool all_finite(const StateDict& state) {
+  return std::ranges::all_of(state, [](const auto& entry) {
+    return at::isfinite(entry.second).all().template item<bool>();
+  });
 }
 
 }  // namespace
@@ -66,13 +74,13 @@ Trainer::Trainer(const RunConfig& config, const RunShape& shape, const DataSets&
   stop_ = at::zeros({}, scalar);
   broadcast_tensors(communicator, model_.parameters());
   broadcast_tensors(communicator, model_.statistics());
-  averager_ = std::make_unique<TensorAverager>(communicator,
-                                               with(model_.statistics(), {loss_, stop_}));
+  averager_ =
+      std::make_unique<TensorAverager>(communicator, with(model_.statistics(), {loss_, stop_}));
   reducer_ = std::make_unique<GradientReducer>(
       communicator, model_.parameters(), config.comm,
       checkpoint_ ? checkpoint_->progress.bucket_order : std::vector<int64_t>{});
-  optimizer_ = std::make_unique<Optimizer>(config.optimizer, model_.parameters(),
-                                           model_.parameter_names());
+  optimizer_ =
+      std::make_unique<Optimizer>(config.optimizer, model_.parameters(), model_.parameter_names());
   train_loader_ = make_loader(*data.train, config, shape.batch, communicator.rank(),
                               communicator.size(), /*training=*/true);
   if (data.validation) {
@@ -205,16 +213,20 @@ bool Trainer::save_due() const {
          progress_.best_step == progress_.step;
 }
 
-// Statistics are equal on all ranks, so rank 0's state is everybody's.
+// Statistics are equal on all ranks, so rank 0's state is everybody's. Weights that are not finite
+// stay so: they must not take the place of checkpoints from which the run could be saved.
 void Trainer::save() {
   progress_.global_batch = shape_.batch.global;
   progress_.bucket_order = reducer_->order();
   progress_.meter_steps = meters_.steps();
   progress_.meter_loss_sum = meters_.loss_sum();
-  if (communicator_.rank() == 0) {
-    checkpoints_.save({progress_, model_.state_dict(), optimizer_->state_dict()},
-                      config_.checkpoint.keep);
+  const Checkpoint checkpoint{progress_, model_.state_dict(), optimizer_->state_dict()};
+  if (!all_finite(checkpoint.model) || !all_finite(checkpoint.optimizer)) {
+    throw DivergedError(fmt::format("step {}", progress_.step),
+                        "weights or momentum are not finite, so no checkpoint is written",
+                        "lower optimizer.base_lr or lengthen schedule.warmup_epochs");
   }
+  if (communicator_.rank() == 0) checkpoints_.save(checkpoint, config_.checkpoint.keep);
   saved_step_ = progress_.step;
 }
 

@@ -29,7 +29,8 @@ namespace resnext {
 // one by its path. Local. Throws CheckpointError, or ConfigError when `none` would mix two runs.
 std::optional<Checkpoint> find_checkpoint(const RunOptions& run);
 
-// The network of `config`: from the checkpoint, else from model.pretrained, else initialised. Local.
+// The network of `config`: from the checkpoint, else from model.pretrained, else initialised.
+// Local.
 ResNeXt make_model(const RunConfig& config, const std::optional<Checkpoint>& checkpoint);
 
 class Trainer {
@@ -41,7 +42,8 @@ class Trainer {
           Communicator& communicator, at::Device device);
 
   // Trains to the end: kOk; or until a stop signal, with a checkpoint: kStopped. Throws
-  // DivergedError after kMaxSkippedSteps steps in a row without a finite loss.
+  // DivergedError after kMaxSkippedSteps steps in a row without a finite loss, or when what a
+  // checkpoint would hold is not finite.
   ExitCode run();
 
   // One step over the next global batch: forward, backward with the gradients summed as they become
@@ -69,8 +71,8 @@ class Trainer {
   Precision precision_;
   std::optional<Checkpoint> checkpoint_;  // while it is being restored
   ResNeXt model_;
-  at::Tensor loss_;       // [] of this step, mean over micro-batches and, once averaged, ranks
-  at::Tensor stop_;       // [] > 0 when any rank was asked to stop, once averaged
+  at::Tensor loss_;  // [] of this step, mean over micro-batches and, once averaged, ranks
+  at::Tensor stop_;  // [] > 0 when any rank was asked to stop, once averaged
   Progress progress_;
   std::unique_ptr<GradientReducer> reducer_;
   std::unique_ptr<TensorAverager> averager_;

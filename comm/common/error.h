@@ -16,13 +16,13 @@ namespace resnext {
 // started again unchanged, can get further.
 enum class ExitCode : int {
   kOk = 0,
-  kConfig = 64,      // configuration or usage error; restart does not help
-  kData = 65,        // data set missing, malformed or corrupt; restart does not help
-  kInternal = 70,    // internal error; restart does not help
-  kOutput = 73,      // checkpoint or log could not be written; restart after freeing space
-  kStopped = 75,     // stopped on request after saving a checkpoint; restart (requeue)
-  kPeerLost = 76,    // a peer died or hung; restart from the last checkpoint
-  kDiverged = 77,    // non-finite loss past the limit; restart does not help
+  kConfig = 64,    // configuration or usage error; restart does not help
+  kData = 65,      // data set missing, malformed or corrupt; restart does not help
+  kInternal = 70,  // internal error; restart does not help
+  kOutput = 73,    // checkpoint or log could not be written; restart after freeing space
+  kStopped = 75,   // stopped on request after saving a checkpoint; restart (requeue)
+  kPeerLost = 76,  // a peer died or hung; restart from the last checkpoint
+  kDiverged = 77,  // non-finite loss past the limit; restart does not help
 };
 
 // Base of all errors of this program. Thread-safe to copy and to throw from any thread.

@@ -36,10 +36,14 @@ T reduced(ReduceOp op, size_t i, int size) {
   const double first = static_cast<double>(i % 16);
   const double sum = first * size + size * (size - 1) / 2.0;
   switch (op) {
-    case ReduceOp::kSum: return static_cast<T>(sum);
-    case ReduceOp::kMean: return static_cast<T>(static_cast<T>(sum) / static_cast<T>(size));
-    case ReduceOp::kMax: return static_cast<T>(first + size - 1);
-    case ReduceOp::kMin: return static_cast<T>(first);
+    case ReduceOp::kSum:
+      return static_cast<T>(sum);
+    case ReduceOp::kMean:
+      return static_cast<T>(static_cast<T>(sum) / static_cast<T>(size));
+    case ReduceOp::kMax:
+      return static_cast<T>(first + size - 1);
+    case ReduceOp::kMin:
+      return static_cast<T>(first);
   }
   return T{};
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/gradient_reducer.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/mse_loss.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/relu.h>
-#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -209,9 +209,8 @@ TEST(GradientReducer, NRanksTimesBIsOneRankTimesNB) {
 
 TEST(GradientReducer, KeepsTheMemoryFormatOfItsParameters) {
   SingleProcessCommunicator communicator;
-  at::Tensor w = at::randn({8, 4, 3, 3})
-                     .contiguous(at::MemoryFormat::ChannelsLast)
-                     .set_requires_grad(true);
+  at::Tensor w =
+      at::randn({8, 4, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast).set_requires_grad(true);
   GradientReducer reducer(communicator, {w}, {});
   EXPECT_EQ(w.grad().strides(), w.strides());
 }

@@ -13,7 +13,9 @@ const MpiEnvironment* current = nullptr;
 
 }  // namespace
 
-const MpiEnvironment& environment() { return *current; }
+const MpiEnvironment& environment() {
+  return *current;
+}
 
 }  // namespace resnext::test
 
