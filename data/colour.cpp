@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/colour.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "data/pixel_kernels.h"
 
 namespace resnext {
 namespace {
@@ -56,19 +57,13 @@ void ColourMap::add(const Vector& shift) {
 }
 
 void ColourMap::apply(uint8_t* pixels, int64_t count) const {
-  float m[3][3];
-  float t[3];
+  float matrix[9];
+  float shift[3];
   for (size_t c = 0; c < 3; ++c) {
-    for (size_t i = 0; i < 3; ++i) m[c][i] = static_cast<float>(matrix_[c][i]);
-    t[c] = static_cast<float>(shift_[c] + 0.5);  // rounds when truncated
+    for (size_t i = 0; i < 3; ++i) matrix[c * 3 + i] = static_cast<float>(matrix_[c][i]);
+    shift[c] = static_cast<float>(shift_[c]);
   }
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    const float r = pixels[0], g = pixels[1], b = pixels[2];
-    for (size_t c = 0; c < 3; ++c) {
-      const float value = m[c][0] * r + m[c][1] * g + m[c][2] * b + t[c];
-      pixels[c] = static_cast<uint8_t>(std::min(255.0F, std::max(0.0F, value)));
-    }
-  }
+  map_colours(matrix, shift, pixels, count);
 }
 
 Vector mean_colour(const uint8_t* pixels, int64_t count) {

@@ -9,9 +9,6 @@
 namespace resnext {
 namespace {
 
-constexpr int kFractionBits = 22;
-constexpr int32_t kHalf = 1 << (kFractionBits - 1);
-
 double triangle(double x) {
   return std::max(0.0, 1 - std::abs(x));
 }
@@ -23,10 +20,6 @@ double cubic(double x) {
   if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
   if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
   return 0;
-}
-
-uint8_t round_to_byte(int32_t sum) {
-  return static_cast<uint8_t>(std::clamp(sum >> kFractionBits, 0, 255));
 }
 
 bool is_identity(double start, double size, int64_t source_size, int64_t full_size) {
@@ -45,7 +38,7 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
   first.resize(static_cast<size_t>(out_count));
   used.resize(static_cast<size_t>(out_count));
   values.assign(static_cast<size_t>(out_count * taps), 0);
-  std::vector<double> exact(static_cast<size_t>(taps));
+  exact.resize(static_cast<size_t>(taps));
   for (int64_t i = 0; i < out_count; ++i) {
     const double centre = box_start + (static_cast<double>(out_first + i) + 0.5) * scale;
     const int64_t begin = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
@@ -62,45 +55,24 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
     used[static_cast<size_t>(i)] = end - begin;
     int32_t* row = &values[static_cast<size_t>(i * taps)];
     for (size_t t = 0; t < n; ++t) {
-      row[t] = static_cast<int32_t>(std::lround(exact[t] / total * (1 << kFractionBits)));
+      row[t] = static_cast<int32_t>(std::lround(exact[t] / total * (1 << kWeightBits)));
     }
   }
 }
 
 void Resampler::resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) const {
-  for (int64_t y = 0; y < source.height; ++y) {
-    const uint8_t* in = source.row(y);
-    for (int64_t x = 0; x < out_width; ++x, out += 3) {
-      const auto i = static_cast<size_t>(x);
-      const int32_t* weight = &horizontal_.values[i * static_cast<size_t>(horizontal_.taps)];
-      const uint8_t* pixel = in + horizontal_.first[i] * 3;
-      int32_t r = kHalf, g = kHalf, b = kHalf;
-      for (int64_t t = 0; t < horizontal_.used[i]; ++t, pixel += 3) {
-        r += weight[t] * pixel[0];
-        g += weight[t] * pixel[1];
-        b += weight[t] * pixel[2];
-      }
-      out[0] = round_to_byte(r);
-      out[1] = round_to_byte(g);
-      out[2] = round_to_byte(b);
-    }
+  const WeightTable table = horizontal_.table();
+  for (int64_t y = 0; y < source.height; ++y, out += out_width * 3) {
+    sum_along_row(source.row(y), source.width, table, out_width, out);
   }
 }
 
 void Resampler::resize_columns(const ImageView& source, int64_t first_row, int64_t out_height,
-                               uint8_t* out) {
-  const auto row_bytes = static_cast<size_t>(source.width * 3);
-  sums_.resize(row_bytes);
-  for (int64_t y = 0; y < out_height; ++y, out += row_bytes) {
-    const auto i = static_cast<size_t>(y);
-    std::fill(sums_.begin(), sums_.end(), kHalf);
-    for (int64_t t = 0; t < vertical_.used[i]; ++t) {
-      const int32_t weight =
-          vertical_.values[i * static_cast<size_t>(vertical_.taps) + static_cast<size_t>(t)];
-      const uint8_t* in = source.row(vertical_.first[i] + t - first_row);
-      for (size_t x = 0; x < row_bytes; ++x) sums_[x] += weight * in[x];
-    }
-    for (size_t x = 0; x < row_bytes; ++x) out[x] = round_to_byte(sums_[x]);
+                               uint8_t* out) const {
+  const WeightTable table = vertical_.table();
+  for (int64_t y = 0; y < out_height; ++y, out += source.width * 3) {
+    sum_along_column(source.row(table.first[y] - first_row), source.stride,
+                     table.weights + y * table.taps, table.used[y], source.width * 3, out);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "data/pixel_kernels.h"
 
 namespace resnext {
 
@@ -50,18 +51,21 @@ class Resampler {
     std::vector<int64_t> first;
     std::vector<int64_t> used;
     std::vector<int32_t> values;
+    std::vector<double> exact;  // of one output, before rounding
+
+    WeightTable table() const { return {values.data(), first.data(), used.data(), taps}; }
 
     void compute(int64_t source_size, double box_start, double box_size, int64_t full_size,
                  int64_t out_first, int64_t out_count, Filter filter);
   };
 
   void resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) const;
-  void resize_columns(const ImageView& source, int64_t first_row, int64_t out_height, uint8_t* out);
+  void resize_columns(const ImageView& source, int64_t first_row, int64_t out_height,
+                      uint8_t* out) const;
 
   Weights horizontal_;
   Weights vertical_;
   std::vector<uint8_t> between_;
-  std::vector<int32_t> sums_;
 };
 
 }  // namespace resnext

@@ -1,0 +1,36 @@
+// The three inner loops of resizing and colour changes, for the best vector unit of this machine.
+//
+// Highway compiles each for several instruction sets and picks one at run time; all give the same
+// bytes, except that colours may be rounded differently where multiply and add are fused.
+// Local; thread-safe.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+namespace resnext {
+
+// Fixed point of the weights: 22 fractional bits.
+inline constexpr int kWeightBits = 22;
+
+// Weighted sums over neighbours for a row of outputs: output i takes `used[i]` neighbours from
+// first[i] on with weights[i * taps], weights[i * taps + 1], ...
+struct WeightTable {
+  const int32_t* weights = nullptr;
+  const int64_t* first = nullptr;
+  const int64_t* used = nullptr;
+  int64_t taps = 0;
+};
+
+// Each of out_width RGB pixels from pixels of the row `in`, which is `width` pixels long.
+void sum_along_row(const uint8_t* in, int64_t width, const WeightTable& table, int64_t out_width,
+                   uint8_t* out);
+
+// out[x] = weights[0] * in[x] + weights[1] * in[x + stride] + ... for x = 0..bytes-1.
+void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
+                      int64_t bytes, uint8_t* out);
+
+// In place on `count` pixels: matrix * colour + shift (row-major, RGB), rounded, limited to 0..255.
+void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
+
+}  // namespace resnext

@@ -1,0 +1,119 @@
+// The vector loops against plain ones, for every instruction set of this machine.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/pixel_kernels.h"
+
+#include <gtest/gtest.h>
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "data/keyed_random.h"
+
+namespace resnext {
+namespace {
+
+void for_each_target(const std::function<void(const char* name)>& check) {
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    check(hwy::TargetName(target));
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+uint8_t to_byte(int64_t sum) {
+  return static_cast<uint8_t>(std::clamp<int64_t>((sum + (1 << 21)) >> kWeightBits, 0, 255));
+}
+
+std::vector<uint8_t> random_bytes(size_t count, uint64_t number) {
+  KeyedRandom random(RandomUse::kAugment, 8, 0, number);
+  std::vector<uint8_t> bytes(count);
+  for (uint8_t& b : bytes) b = static_cast<uint8_t>(random.next());
+  return bytes;
+}
+
+// Weights that sum to about 1, some negative, as bicubic ones are.
+std::vector<int32_t> random_weights(size_t count, int64_t taps, uint64_t number) {
+  KeyedRandom random(RandomUse::kAugment, 9, 0, number);
+  std::vector<int32_t> weights(count);
+  const double one = 1 << kWeightBits;
+  for (int32_t& w : weights) {
+    w = static_cast<int32_t>(one * random.uniform(-0.2, 2.2) / static_cast<double>(taps));
+  }
+  return weights;
+}
+
+TEST(PixelKernels, SumAlongColumnEqualsPlainSums) {
+  for_each_target([](const char* name) {
+    for (int64_t bytes = 1; bytes < 150; bytes += 7) {
+      for (const int64_t taps : {1, 2, 5}) {
+        const int64_t stride = bytes + 3;
+        const auto in = random_bytes(static_cast<size_t>(stride * taps), 1);
+        const auto weights = random_weights(static_cast<size_t>(taps), taps, 1);
+        std::vector<uint8_t> out(static_cast<size_t>(bytes) + 1, 99);
+        sum_along_column(in.data(), stride, weights.data(), taps, bytes, out.data());
+        for (int64_t x = 0; x < bytes; ++x) {
+          int64_t sum = 0;
+          for (int64_t t = 0; t < taps; ++t) {
+            sum +=
+                int64_t{weights[static_cast<size_t>(t)]} * in[static_cast<size_t>(x + t * stride)];
+          }
+          ASSERT_EQ(out[static_cast<size_t>(x)], to_byte(sum)) << name << " " << bytes;
+        }
+        ASSERT_EQ(out.back(), 99) << name << ": nothing is written beyond the end";
+      }
+    }
+  });
+}
+
+TEST(PixelKernels, SumAlongRowEqualsPlainSums) {
+  for_each_target([](const char* name) {
+    for (int64_t width = 3; width < 30; ++width) {
+      constexpr int64_t kTaps = 3;
+      const int64_t out_width = width - kTaps + 1;
+      const auto in = random_bytes(static_cast<size_t>(width * 3), 2);  // exactly: no byte to spare
+      const auto weights = random_weights(static_cast<size_t>(out_width * kTaps), kTaps, 2);
+      std::vector<int64_t> first, used;
+      for (int64_t i = 0; i < out_width; ++i) {
+        first.push_back(i);
+        used.push_back(i % 2 == 0 ? kTaps : kTaps - 1);
+      }
+      std::vector<uint8_t> out(static_cast<size_t>(out_width * 3) + 1, 99);
+      sum_along_row(in.data(), width, {weights.data(), first.data(), used.data(), kTaps}, out_width,
+                    out.data());
+      for (int64_t i = 0; i < out_width * 3; ++i) {
+        int64_t sum = 0;
+        for (int64_t t = 0; t < used[static_cast<size_t>(i / 3)]; ++t) {
+          sum += int64_t{weights[static_cast<size_t>(i / 3 * kTaps + t)]} *
+                 in[static_cast<size_t>((i / 3 + t) * 3 + i % 3)];
+        }
+        ASSERT_EQ(out[static_cast<size_t>(i)], to_byte(sum)) << name << " " << width;
+      }
+      ASSERT_EQ(out.back(), 99) << name << ": nothing is written beyond the end";
+    }
+  });
+}
+
+TEST(PixelKernels, MapColoursRoundsAndLimits) {
+  for_each_target([](const char* name) {
+    const float matrix[9] = {1.5F, -0.25F, 0.125F, 0, 1, 0, -1, 0.5F, 2};
+    const float shift[3] = {-20, 0.25F, 10};
+    for (int64_t count = 1; count < 20; ++count) {
+      const auto before = random_bytes(static_cast<size_t>(count * 3), 3);
+      auto pixels = before;
+      pixels.push_back(99);
+      map_colours(matrix, shift, pixels.data(), count);
+      for (size_t i = 0; i < static_cast<size_t>(count * 3); ++i) {
+        const uint8_t* p = &before[i / 3 * 3];
+        const float* m = matrix + i % 3 * 3;
+        const double want = m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + shift[i % 3];
+        ASSERT_NEAR(pixels[i], std::clamp(want, 0.0, 255.0), 0.501) << name;
+      }
+      ASSERT_EQ(pixels.back(), 99) << name;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace resnext
