@@ -1,7 +1,5 @@
 // resnext_worker: the training process, one a rank.
 // SPDX-License-Identifier: BSD-3-Clause
-#include <malloc.h>
-
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -10,19 +8,13 @@
 #include "comm/common/log.h"
 #include "comm/mpi_environment.h"
 #include "worker/command_line.h"
+#include "worker/memory.h"
 #include "worker/session.h"
 #include "worker/stop_signal.h"
 
 namespace {
 
 using namespace resnext;
-
-// Large tensors come and go each step: keeping their pages halves the system time of CPU training.
-void keep_freed_memory() {
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 256 << 20);
-}
 
 int run(int argc, char** argv) {
   MpiEnvironment environment;

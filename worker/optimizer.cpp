@@ -31,8 +31,11 @@ void Optimizer::step(double lr) {
     std::vector<at::Tensor> gradients;
     gradients.reserve(group.parameters.size());
     for (const at::Tensor& p : group.parameters) gradients.push_back(p.grad());
-    at::_fused_sgd_(group.parameters, gradients, group.momenta, group.weight_decay,
-                    options_.momentum, lr, /*dampening=*/0, options_.nesterov,
+    // Without momentum the operator wants no buffers.
+    const at::TensorList momenta =
+        options_.momentum > 0 ? at::TensorList(group.momenta) : at::TensorList();
+    at::_fused_sgd_(group.parameters, gradients, momenta, group.weight_decay, options_.momentum, lr,
+                    /*dampening=*/0, options_.nesterov,
                     /*maximize=*/false, /*is_first_step=*/false);
   }
 }
