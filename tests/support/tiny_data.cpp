@@ -21,7 +21,7 @@ void write_tiny_container(const std::string& path, const TinyData& data) {
   }
   ContainerDescription description;
   description.height = description.width = data.side;
-  for (int64_t c = 0; c < data.classes; ++c) {
+  for (int64_t c = 0; c < data.named; ++c) {
     description.class_names.push_back("class " + std::to_string(c));
   }
   writer.finish(description);

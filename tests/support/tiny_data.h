@@ -14,6 +14,7 @@ struct TinyData {
   int64_t side = 16;    // pixels
   int64_t classes = 4;  // labels are 0, 1, ..., classes - 1, 0, ...
   uint64_t key = 1;     // of the pixels
+  int64_t named = 4;    // classes that the file names; fewer than `classes` make it malformed
 };
 
 void write_tiny_container(const std::string& path, const TinyData& data);
