@@ -246,11 +246,14 @@ void check_is_text(const std::string& text, const Source& source) {
 
 }  // namespace
 
+std::string read_text_file(const std::string& file) {
+  std::string text = read_file(file);
+  check_is_text(text, Source{file, true});
+  return text;
+}
+
 std::vector<YamlEntry> read_yaml_entries(const std::string& file) {
-  const Source source{file, true};
-  const std::string text = read_file(file);
-  check_is_text(text, source);
-  return parse(text, source, "");
+  return parse(read_text_file(file), Source{file, true}, "");
 }
 
 YamlEntry parse_override(const std::string& text) {

@@ -24,6 +24,9 @@ struct YamlEntry {
   std::vector<YamlScalar> values;  // exactly one unless is_list
 };
 
+// The file as text: readable, UTF-8, at most 1 MiB. Throws ConfigError.
+std::string read_text_file(const std::string& file);
+
 // The file's keys in its order; `file` must be readable, UTF-8 and at most 1 MiB.
 std::vector<YamlEntry> read_yaml_entries(const std::string& file);
 

@@ -9,6 +9,7 @@
 #include "comm/common/log.h"
 #include "launcher/command_line.h"
 #include "launcher/run_task.h"
+#include "launcher/sweep_task.h"
 
 namespace {
 
@@ -19,6 +20,8 @@ int run(int argc, char** argv) {
   switch (command.task) {
     case Task::kRun:
       return execute(command.run);
+    case Task::kSweep:
+      return execute(command.sweep);
     default:
       std::fputs(command.help.c_str(), stdout);
       return 0;

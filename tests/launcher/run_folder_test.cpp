@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/launcher/temporary_folder.h"
+#include "tests/support/process.h"
 
 namespace resnext {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(RunFolder, NewestCompleteCheckpointCounts) {
-  const TemporaryFolder run;
+  const test::TemporaryFolder run;
   EXPECT_EQ(checkpoint_step(run.path()), -1);
   for (const char* name :
        {"step-00000050", "step-00000120", "step-00000200.partial-77", "best", "step-", "step-9x"}) {
@@ -22,8 +22,8 @@ TEST(RunFolder, NewestCompleteCheckpointCounts) {
 }
 
 TEST(RunFolder, ReadsMetrics) {
-  const TemporaryFolder run;
-  run.write("metrics.jsonl", R"({"event":"start","step":0,"parameters":1234}
+  const test::TemporaryFolder run;
+  test::write_text(run / "metrics.jsonl", R"({"event":"start","step":0,"parameters":1234}
 {"event":"train","step":10,"epoch":0,"loss":2.5,"lr":0.1}
 {"event":"validation","step":10,"epoch":0,"loss":2.0,"top1":40.5}
 {"event":"end","step":10,"exit_code":0}
@@ -37,8 +37,8 @@ TEST(RunFolder, ReadsMetrics) {
 }
 
 TEST(RunFolder, TakesTornAndForeignLinesInItsStride) {
-  const TemporaryFolder run;
-  run.write("metrics.jsonl", R"({"event":"train","step":1,"loss":3}
+  const test::TemporaryFolder run;
+  test::write_text(run / "metrics.jsonl", R"({"event":"train","step":1,"loss":3}
 not json
 [1, 2]
 {"event":5}
@@ -54,8 +54,8 @@ not json
 }
 
 TEST(RunFolder, LaterLineOfAStepCounts) {
-  const TemporaryFolder run;
-  run.write("metrics.jsonl", R"({"event":"train","step":1,"loss":3}
+  const test::TemporaryFolder run;
+  test::write_text(run / "metrics.jsonl", R"({"event":"train","step":1,"loss":3}
 {"event":"end","step":1,"exit_code":75}
 {"event":"start","step":0}
 {"event":"train","step":1,"loss":4}

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/common/error.h"
-#include "tests/launcher/temporary_folder.h"
+#include "tests/support/process.h"
 
 namespace resnext {
 namespace {
@@ -20,14 +20,14 @@ class SupervisorTest : public testing::Test {
     return supervise(plan, run_.path(), {max_restarts, 0, 0});
   }
   // What the scripts wrote with `say`.
-  std::string said() const { return run_.read("said"); }
+  std::string said() const { return test::read_text(run_ / "said"); }
 
   // Each start gains a checkpoint; starts are counted in the file n.
   static constexpr const char* kGain =
       "n=$(cat $run/n 2>/dev/null || echo 0); n=$((n + 1)); echo $n > $run/n; "
       "mkdir -p $run/checkpoints/step-0000000$n; ";
 
-  TemporaryFolder run_;
+  test::TemporaryFolder run_;
 };
 
 TEST_F(SupervisorTest, ReturnsTheRunsCode) {
@@ -39,7 +39,7 @@ TEST_F(SupervisorTest, ReturnsTheRunsCode) {
 
 TEST_F(SupervisorTest, RestartsUntilTheRunIsFinished) {
   EXPECT_EQ(run(std::string(kGain) + "[ $n = 3 ] || exit 76"), 0);
-  EXPECT_EQ(run_.read("n"), "3\n");
+  EXPECT_EQ(test::read_text(run_ / "n"), "3\n");
 }
 
 TEST_F(SupervisorTest, KilledRunIsRestartedToo) {
@@ -48,7 +48,7 @@ TEST_F(SupervisorTest, KilledRunIsRestartedToo) {
 
 TEST_F(SupervisorTest, StopsAfterSoManyRestarts) {
   EXPECT_EQ(run(std::string(kGain) + "exit 75", 2), 75);
-  EXPECT_EQ(run_.read("n"), "3\n");
+  EXPECT_EQ(test::read_text(run_ / "n"), "3\n");
 }
 
 TEST_F(SupervisorTest, StopsWhenNoStepIsGained) {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "launcher/sweep_pool.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <csignal>
+#include <deque>
+
+#include "comm/common/error.h"
+#include "launcher/child_process.h"
+#include "launcher/programs.h"
+
+namespace resnext {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Running {
+  const Trial* trial;
+  size_t share;
+  ChildProcess process;
+  TrialRecord record;
+  Clock::time_point start;
+};
+
+class Pool {
+ public:
+  Pool(const SweepFolder& folder, const std::vector<const Trial*>& trials,
+       const std::vector<Resources>& shares, const PoolOptions& options)
+      : folder_(folder),
+        waiting_(trials.begin(), trials.end()),
+        total_(trials.size()),
+        shares_(shares),
+        options_(options),
+        busy_(shares.size(), false) {}
+
+  int run();
+
+ private:
+  void start_waiting();
+  void start(const Trial& trial, size_t share);
+  void collect();
+  void finish(Running& running, int code);
+  void stop(int signal);
+
+  const SweepFolder& folder_;
+  std::deque<const Trial*> waiting_;
+  const size_t total_;
+  const std::vector<Resources>& shares_;
+  const PoolOptions& options_;
+  SignalInbox inbox_;
+  std::vector<bool> busy_;
+  std::deque<Running> running_;
+  size_t started_ = 0;
+  int code_ = 0;
+  bool stopping_ = false;
+};
+
+// A lone trial keeps the whole machine, so it needs no limits.
+Command make_command(const SweepFolder& folder, const Trial& trial, const PoolOptions& options,
+                     const Resources& share, bool limited) {
+  Command command;
+  command.argv = trial_command(this_program(), folder, trial, options);
+  if (options.log_to_file) command.output = (folder.folder(trial) / "launcher.log").string();
+  if (!limited) return command;
+  command.cores = share.cores;
+  if (!share.gpus.empty()) {
+    command.environment.emplace_back("CUDA_VISIBLE_DEVICES",
+                                     fmt::format("{}", fmt::join(share.gpus, ",")));
+  }
+  return command;
+}
+
+void Pool::start(const Trial& trial, size_t share) {
+  TrialRecord record = folder_.record(trial);
+  ++record.starts;
+  record.exit_code.reset();
+  folder_.write_record(trial, record);
+  spdlog::info("trial {}/{} {}: started{}", ++started_, total_, trial.name,
+               record.starts > 1 ? fmt::format(" (start {})", record.starts) : "");
+  ChildProcess process(make_command(folder_, trial, options_, shares_[share], shares_.size() > 1));
+  busy_[share] = true;
+  running_.push_back({&trial, share, std::move(process), record, Clock::now()});
+}
+
+void Pool::start_waiting() {
+  for (size_t share = 0; share < shares_.size() && !waiting_.empty() && !stopping_; ++share) {
+    if (busy_[share]) continue;
+    const Trial& next = *waiting_.front();
+    waiting_.pop_front();
+    start(next, share);
+  }
+}
+
+void Pool::finish(Running& running, int code) {
+  TrialRecord& record = running.record;
+  const double seconds = std::chrono::duration<double>(Clock::now() - running.start).count();
+  record.seconds += seconds;
+  record.exit_code = code;
+  folder_.write_record(*running.trial, record);
+  busy_[running.share] = false;
+  if (code == 0) {
+    spdlog::info("trial {}: finished in {:.0f} s", running.trial->name, seconds);
+  } else {
+    const auto log = folder_.folder(*running.trial) / "launcher.log";
+    spdlog::warn("trial {}: ended with {}{}", running.trial->name, code,
+                 options_.log_to_file ? "; see " + log.string() : "");
+    if (code_ == 0) code_ = code;
+  }
+  if (options_.on_end) options_.on_end(*running.trial);
+}
+
+void Pool::collect() {
+  for (auto it = running_.begin(); it != running_.end();) {
+    const std::optional<int> code = it->process.poll();
+    if (!code) {
+      ++it;
+      continue;
+    }
+    finish(*it, *code);
+    it = running_.erase(it);
+  }
+}
+
+void Pool::stop(int signal) {
+  stopping_ = true;
+  for (const Running& running : running_) running.process.signal(signal);
+}
+
+int Pool::run() {
+  while (true) {
+    collect();
+    start_waiting();
+    if (running_.empty()) break;
+    const int signal = inbox_.wait(1.0);
+    if (signal != 0 && signal != SIGCHLD) stop(signal);
+  }
+  return stopping_ && code_ == 0 && !waiting_.empty() ? static_cast<int>(ExitCode::kStopped)
+                                                      : code_;
+}
+
+}  // namespace
+
+std::vector<std::string> trial_command(const std::string& launcher, const SweepFolder& folder,
+                                       const Trial& trial, const PoolOptions& options) {
+  std::vector<std::string> argv = {launcher, "run", folder.config(trial).string()};
+  argv.insert(argv.end(), options.run_options.begin(), options.run_options.end());
+  return argv;
+}
+
+int run_trials(const SweepFolder& folder, const std::vector<const Trial*>& trials,
+               const std::vector<Resources>& shares, const PoolOptions& options) {
+  return Pool(folder, trials, shares, options).run();
+}
+
+}  // namespace resnext

@@ -1,0 +1,32 @@
+// Runs trials as processes of `resnext_launcher run`, as many at once as there are shares of the
+// machine, and keeps their records.
+//
+// Local, one thread. A stop request (SIGINT, SIGTERM, SIGUSR1) reaches all running trials, which
+// save and end; none is started after it.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "launcher/resource_shares.h"
+#include "launcher/sweep_folder.h"
+
+namespace resnext {
+
+struct PoolOptions {
+  std::vector<std::string> run_options;  // for `resnext_launcher run`
+  bool log_to_file = true;               // TRIAL/launcher.log; else to our own outputs
+  std::function<void(const Trial&)> on_end;
+};
+
+// The command that runs one trial on its share.
+std::vector<std::string> trial_command(const std::string& launcher, const SweepFolder& folder,
+                                       const Trial& trial, const PoolOptions& options);
+
+// 0 when all finished; 75 after a stop request; else the code of the first that failed.
+int run_trials(const SweepFolder& folder, const std::vector<const Trial*>& trials,
+               const std::vector<Resources>& shares, const PoolOptions& options);
+
+}  // namespace resnext

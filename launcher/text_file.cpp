@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "launcher/text_file.h"
+
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "comm/common/error.h"
+
+namespace resnext {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  std::error_code error;
+  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  const fs::path partial = path.string() + ".partial-" + std::to_string(::getpid());
+  std::ofstream stream(partial, std::ios::binary | std::ios::trunc);
+  stream << text << std::flush;
+  const bool written = static_cast<bool>(stream);
+  stream.close();
+  if (written) fs::rename(partial, path, error);
+  if (written && !error) return;
+  throw OutputError(path.string(), "cannot be written",
+                    "free space, correct the permissions, or name another folder");
+}
+
+}  // namespace resnext
