@@ -123,6 +123,15 @@ Json read_manifest(const fs::path& folder) {
   return manifest;
 }
 
+// Removes what a failed save has written: it would hold the space that the next one needs.
+struct Unfinished {
+  fs::path path;
+  ~Unfinished() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+};
+
 }  // namespace
 
 void CheckpointFolder::save(const Checkpoint& checkpoint, int64_t keep) const {
@@ -132,6 +141,7 @@ void CheckpointFolder::save(const Checkpoint& checkpoint, int64_t keep) const {
   fs::remove_all(partial, error);
   fs::create_directories(partial, error);
   if (error) cannot_write(partial, error.message());
+  const Unfinished unfinished{partial};  // not once it has been renamed
   save_state_dict(checkpoint.model, (partial / kTensorFiles[0]).string());
   save_state_dict(checkpoint.optimizer, (partial / kTensorFiles[1]).string());
   write_manifest(partial, checkpoint.progress);

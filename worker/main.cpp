@@ -29,7 +29,8 @@ int run(int argc, char** argv) {
     return static_cast<int>(run_session(line, environment));
   } catch (const Error& error) {
     return environment.fail(error.exit_code(), error.what());
-  } catch (const std::exception& error) {  // of a library; LibTorch adds a stack below the first line
+  } catch (
+      const std::exception& error) {  // of a library; LibTorch adds a stack below the first line
     const std::string text = error.what();
     return environment.fail(ExitCode::kInternal, text.substr(0, text.find('\n')));
   }

@@ -7,9 +7,26 @@
 
 namespace resnext {
 
+std::string_view name_of(Phase phase) {
+  switch (phase) {
+    case Phase::kDataWait:
+      return "data wait";
+    case Phase::kForward:
+      return "forward";
+    case Phase::kBackward:
+      return "backward";
+    case Phase::kExposedComm:
+      return "exposed communication";
+    case Phase::kOptimizer:
+      return "optimizer";
+  }
+  return "";
+}
+
 void Meters::end_phase(Phase phase) {
   const Clock::time_point now = Clock::now();
   ms_[static_cast<int>(phase)] += std::chrono::duration<double, std::milli>(now - last_).count();
+  if (timeline_) timeline_->add(name_of(phase), last_, now);
   last_ = now;
 }
 
@@ -29,7 +46,7 @@ double Meters::mean_step_ms() const {
 }
 
 void Meters::reset() {
-  *this = Meters();
+  *this = Meters(timeline_);
 }
 
 void Meters::restore(int64_t steps, double loss_sum) {

@@ -6,15 +6,22 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
+
+#include "worker/timeline.h"
 
 namespace resnext {
 
 // Parts of a step's time, in the order in which they come.
 enum class Phase { kDataWait, kForward, kBackward, kExposedComm, kOptimizer };
 constexpr int kPhases = 5;
+std::string_view name_of(Phase phase);
 
 class Meters {
  public:
+  // `timeline` receives every phase; none when null. It must outlive this.
+  explicit Meters(Timeline* timeline = nullptr) : timeline_(timeline) {}
+
   // Time since the last call (or begin_step) belongs to `phase`.
   void begin_step() { last_ = Clock::now(); }
   void end_phase(Phase phase);
@@ -32,7 +39,8 @@ class Meters {
   void restore(int64_t steps, double loss_sum);
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Timeline::Clock;
+  Timeline* timeline_;
   Clock::time_point last_ = Clock::now();
   double ms_[kPhases] = {};
   int64_t steps_ = 0;        // whose loss is summed

@@ -46,6 +46,7 @@ RunLog::RunLog(const RunConfig& config, const RunShape& shape, int rank, int64_t
   if (rank != 0) return;
   write_config(config);
   metrics_.emplace((fs::path(config.run.output) / "metrics.jsonl").string(), step);
+  if (config.log.tensorboard) events_.emplace(config.run.output);
 }
 
 void RunLog::write(const Json& event) {
@@ -92,6 +93,11 @@ void RunLog::train(int64_t step, int64_t epoch, double lr, const Meters& meters)
          {"backward_ms", meters.mean_ms(Phase::kBackward)},
          {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
          {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)}});
+  if (!events_) return;
+  events_->write(step, {{"train/loss", meters.mean_loss()},
+                        {"train/lr", lr},
+                        {"train/images_per_second", images_per_second},
+                        {"train/exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)}});
 }
 
 void RunLog::validation(int64_t step, int64_t epoch, const Accuracy& accuracy, bool best) {
@@ -107,6 +113,10 @@ void RunLog::validation(int64_t step, int64_t epoch, const Accuracy& accuracy, b
          {"top1", accuracy.top1},
          {"top5", accuracy.top5},
          {"images", accuracy.images}});
+  if (!events_) return;
+  events_->write(step, {{"validation/loss", accuracy.loss},
+                        {"validation/top1", accuracy.top1},
+                        {"validation/top5", accuracy.top5}});
 }
 
 void RunLog::end(int64_t step, ExitCode code) {

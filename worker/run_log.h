@@ -11,6 +11,7 @@
 #include "comm/common/error.h"
 #include "configs/run_config.h"
 #include "worker/evaluator.h"
+#include "worker/event_file.h"
 #include "worker/meters.h"
 #include "worker/metrics_log.h"
 #include "worker/run_shape.h"
@@ -36,6 +37,7 @@ class RunLog {
   RunConfig config_;
   RunShape shape_;
   std::optional<MetricsLog> metrics_;  // on rank 0
+  std::optional<EventFile> events_;    // on rank 0, with log.tensorboard
 };
 
 }  // namespace resnext

@@ -87,6 +87,10 @@ Trainer::Trainer(const RunConfig& config, const RunShape& shape, const DataSets&
     validation_loader_ = make_loader(*data.validation, config, shape.batch, communicator.rank(),
                                      communicator.size(), /*training=*/false);
   }
+  if (config.log.timeline) {
+    timeline_ = std::make_unique<Timeline>(config.run.output, communicator.rank());
+    meters_ = Meters(timeline_.get());
+  }
   if (checkpoint_) restore();
   train_loader_->start(progress_.cursor);
   log_ = std::make_unique<RunLog>(config, shape, communicator.rank(), progress_.step);

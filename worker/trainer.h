@@ -22,6 +22,7 @@
 #include "worker/precision.h"
 #include "worker/run_log.h"
 #include "worker/run_shape.h"
+#include "worker/timeline.h"
 
 namespace resnext {
 
@@ -80,6 +81,7 @@ class Trainer {
   LrSchedule schedule_;
   std::unique_ptr<DataLoader> train_loader_;
   std::unique_ptr<DataLoader> validation_loader_;  // none without a validation split
+  std::unique_ptr<Timeline> timeline_;             // none unless log.timeline
   Meters meters_;
   int64_t skipped_steps_ = 0;  // in a row
   int64_t saved_step_ = -1;

@@ -72,10 +72,10 @@ StepTimes measure(const Settings& s, Communicator& communicator) {
   GradientReducer reducer(communicator, model.parameters(), {});
   Optimizer optimizer({}, model.parameters(), model.parameter_names());
   const auto generator = at::detail::createCPUGenerator(1 + communicator.rank());
-  const at::Tensor images = at::randn({s.batch, 3, s.size, s.size}, generator)
-                                .contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor labels = at::randint(0, s.model.classes, {s.batch}, generator,
-                                        at::TensorOptions().dtype(at::kLong));
+  const at::Tensor images =
+      at::randn({s.batch, 3, s.size, s.size}, generator).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor labels =
+      at::randint(0, s.model.classes, {s.batch}, generator, at::TensorOptions().dtype(at::kLong));
   StepTimes times;
   for (int64_t step = -s.warmup; step < s.steps; ++step) {
     communicator.barrier();
@@ -86,8 +86,7 @@ StepTimes measure(const Settings& s, Communicator& communicator) {
       return std::chrono::duration<double, std::milli>(now - std::exchange(last, now)).count();
     };
     reducer.begin();
-    const at::Tensor loss =
-        at::cross_entropy_loss(model.forward(images, Mode::kTrain), labels);
+    const at::Tensor loss = at::cross_entropy_loss(model.forward(images, Mode::kTrain), labels);
     const double forward = lap();
     reducer.arm();
     loss.div(communicator.size()).backward();
@@ -98,8 +97,7 @@ StepTimes measure(const Settings& s, Communicator& communicator) {
     const double update = lap();
     communicator.barrier();
     if (step < 0) continue;
-    times.step.push_back(
-        std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    times.step.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
     times.forward.push_back(forward);
     times.backward.push_back(backward);
     times.comm.push_back(comm);
@@ -130,10 +128,9 @@ int main(int argc, char** argv) {
   std::puts(fmt::format("resnext ResNeXt-{} {}x{}d w{} bs{} {} px {} threads: step {:.0f} ms "
                         "forward {:.0f} backward {:.0f} exposed comm {:.0f} optimizer {:.0f} "
                         "peak {:.0f} MiB a rank  {:.2f} img/s",
-                        s.model.depth, s.model.cardinality, s.model.base_width,
-                        environment.size(), s.batch, s.size, at::get_num_threads(), step,
-                        median(t.forward), median(t.backward), median(t.comm),
-                        median(t.optimizer), peak,
+                        s.model.depth, s.model.cardinality, s.model.base_width, environment.size(),
+                        s.batch, s.size, at::get_num_threads(), step, median(t.forward),
+                        median(t.backward), median(t.comm), median(t.optimizer), peak,
                         1000.0 * static_cast<double>(s.batch * environment.size()) / step)
                 .c_str());
   return 0;

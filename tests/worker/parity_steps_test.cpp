@@ -51,7 +51,7 @@ std::vector<double> train(const GoldenSteps& golden, Communicator& communicator)
   return losses;
 }
 
-TEST(ParitySteps, GivePyTorchsLossesTo1e7) {
+TEST(ParitySteps, GivePyTorchsLosses) {
   MpiCommunicator communicator(240);
   const Golden golden =
       read_golden(std::string(RESNEXT_SOURCE_DIR) + "/tests/model/golden/parity.json");
@@ -64,7 +64,8 @@ TEST(ParitySteps, GivePyTorchsLossesTo1e7) {
     for (size_t i = 0; i < losses.size(); ++i) {
       largest = std::max(largest, std::abs(losses[i] - entry.losses[i]));
     }
-    EXPECT_LT(largest, 1e-7);
+    EXPECT_LT(largest,
+              1e-9);  // two correct programs differ by 1e-14 here, a missing weight decay by 1e-7
     if (communicator.rank() == 0) {
       std::printf("%ld ranks: largest difference of %zu losses %.1e\n", entry.world, losses.size(),
                   largest);
