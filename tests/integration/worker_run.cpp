@@ -132,6 +132,15 @@ testing::AssertionResult same_run(const fs::path& a, const fs::path& b) {
   return testing::AssertionSuccess();
 }
 
+pid_t process_of_rank(const Process& mpirun, int rank) {
+  const std::string variable = "OMPI_COMM_WORLD_RANK=" + std::to_string(rank) + '\0';
+  for (const pid_t pid : mpirun.members(kWorker)) {
+    const std::string environment = read_text("/proc/" + std::to_string(pid) + "/environ");
+    if (environment.find(variable) != std::string::npos) return pid;
+  }
+  return 0;
+}
+
 std::vector<std::string> error_lines(const std::string& err) {
   static const std::regex kError(R"(^\d\d:\d\d:\d\d error .*)");
   std::vector<std::string> lines = lines_of(err);

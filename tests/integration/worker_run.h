@@ -53,6 +53,9 @@ std::filesystem::path newest_checkpoint(const std::filesystem::path& run);
 // Both runs have logged the same and ended with the same bytes of weights and momentum.
 testing::AssertionResult same_run(const std::filesystem::path& a, const std::filesystem::path& b);
 
+// The process of a rank that mpirun has started; 0 when there is none.
+pid_t process_of_rank(const Process& mpirun, int rank);
+
 // Lines that the log wrote at level "error", of all ranks.
 std::vector<std::string> error_lines(const std::string& err);
 

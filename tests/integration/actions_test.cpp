@@ -1,0 +1,114 @@
+// What the worker does besides training: --print-config, --plan, --evaluate, --help, --version.
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "tests/integration/worker_run.h"
+
+namespace resnext::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+void expect_has(const std::string& text, const Words& fragments) {
+  for (const std::string& fragment : fragments) {
+    EXPECT_NE(text.find(fragment), std::string::npos) << text << "\nlacks " << fragment;
+  }
+}
+
+TEST(Actions, HelpAndVersionNeedNoConfiguration) {
+  for (const int ranks : {0, 2}) {
+    const Result help = run(worker_command(ranks, {"--help"}), kRunTimeout);
+    EXPECT_EQ(help.exit_code, 0);
+    expect_has(help.out, {"Usage:", "config", "--evaluate", "--print-config", "--plan"});
+    EXPECT_EQ(help.out.find("Usage:"), help.out.rfind("Usage:")) << "more than one rank prints";
+  }
+  const Result version = run(worker_command(0, {"--version"}), kRunTimeout);
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_TRUE(std::isdigit(static_cast<unsigned char>(version.out.at(0)))) << version.out;
+}
+
+TEST(Actions, PrintedConfigurationIsAConfigurationThatPrintsTheSame) {
+  const Workspace work;
+  const Words more = {"schedule.milestones=[1, 1.5]", "run.name='a: \"b\" #c'", "--print-config"};
+  const Result first = run(work.train_command(0, "run", more), kRunTimeout);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  write_text(work / "printed.yaml", first.out);
+  for (const int ranks : {0, 2}) {
+    const Words command = worker_command(ranks, {work / "printed.yaml", "--print-config"});
+    const Result second = run(command, kRunTimeout);
+    EXPECT_EQ(second.exit_code, 0) << second.err;
+    EXPECT_EQ(second.out, first.out);
+  }
+  EXPECT_FALSE(fs::exists(work / "run"));
+}
+
+TEST(Actions, RunCanBeRepeatedFromTheConfigurationInItsFolder) {
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "first", {"optimizer.base_lr=0.02"}).exit_code, 0);
+  const Words again = {work / "first/config.yaml", "run.output=" + work / "second"};
+  const Result second = run(worker_command(0, again), kRunTimeout);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_TRUE(same_run(work / "first", work / "second"));
+}
+
+TEST(Actions, PlanPrintsTheArithmeticAndWritesNothing) {
+  const Workspace work;
+  for (const int ranks : {1, 3}) {
+    const Words more = {"--plan", "batch.global=24", "optimizer.base_lr=0.1"};
+    const Result plan = run(work.train_command(ranks, "run", more), kRunTimeout);
+    EXPECT_EQ(plan.exit_code, 0) << plan.err;
+    expect_has(plan.out, {"ResNeXt-11 2x16d, 4 classes", "96 images, 4 steps an epoch, 8 steps",
+                          "validation      37 images", "0.2 = 0.1 x 24 / 12",
+                          "24 = " + std::to_string(24 / ranks) + " a rank x " +
+                              std::to_string(ranks) + " ranks x 1 accumulation"});
+    EXPECT_EQ(plan.out.find("global batch"), plan.out.rfind("global batch"));
+    EXPECT_FALSE(fs::exists(work / "run"));
+  }
+}
+
+struct Evaluation {
+  double top1 = -1;
+  double top5 = -1;
+  double loss = -1;
+  int images = -1;
+};
+
+Evaluation evaluate(const Workspace& work, int ranks, const Words& more = {}) {
+  const Words arguments = more + Words{"--evaluate"};
+  const Result result = run(work.train_command(ranks, "run", arguments), kRunTimeout);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  Evaluation e;
+  const int read =
+      std::sscanf(result.out.c_str(), "top-1 %lf %%  top-5 %lf %%  loss %lf  images %d", &e.top1,
+                  &e.top5, &e.loss, &e.images);
+  EXPECT_EQ(read, 4) << result.out;
+  return e;
+}
+
+// Batches of 12, 6, 4 and 3 a rank: the printed loss may differ in its last digit.
+TEST(Actions, EvaluationDoesNotDependOnTheNumberOfRanks) {
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "run", {"run.steps=5"}).exit_code, 0);
+  const std::string metrics = read_text(work / "run/metrics.jsonl");
+  const Evaluation alone = evaluate(work, 0);
+  EXPECT_EQ(alone.images, 37);
+  expect_has(metrics, {"\"top1\":" + std::to_string(alone.top1).substr(0, 5)});
+  for (int ranks = 1; ranks <= 4; ++ranks) {
+    const Evaluation shared = evaluate(work, ranks);
+    EXPECT_EQ(shared.images, 37);
+    EXPECT_EQ(shared.top1, alone.top1);
+    EXPECT_EQ(shared.top5, alone.top5);
+    EXPECT_NEAR(shared.loss, alone.loss, 1.1e-5);
+  }
+  const std::string weights = (newest_checkpoint(work / "run") / "model.pt").string();
+  const Words pretrained = {"run.output=" + work / "none", "model.pretrained=" + weights};
+  EXPECT_EQ(evaluate(work, 0, pretrained).loss, alone.loss);
+  EXPECT_EQ(read_text(work / "run/metrics.jsonl"), metrics);
+  EXPECT_FALSE(fs::exists(work / "none"));
+}
+
+}  // namespace
+}  // namespace resnext::test
