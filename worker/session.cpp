@@ -10,9 +10,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 
 #include "comm/make_communicator.h"
 #include "configs/yaml_reader.h"
+#include "data/checksum.h"
 #include "worker/data_sets.h"
 #include "worker/trainer.h"
 
@@ -38,6 +40,18 @@ RunConfig load_config(const CommandLine& line) {
   RunConfig config = read_run_config(line.config, line.overrides);
   if (config.run.name.empty()) config.run.name = std::filesystem::path(line.config).stem().string();
   return config;
+}
+
+// Collective. Ranks that read different configurations would train different networks.
+void check_ranks_agree(const RunConfig& config, Communicator& communicator) {
+  const std::string text = to_yaml(config);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
+  int64_t lowest = crc32c(std::span(bytes, text.size())), highest = lowest;
+  communicator.all_reduce({&lowest, 1, DataType::kInt64}, ReduceOp::kMin);
+  communicator.all_reduce({&highest, 1, DataType::kInt64}, ReduceOp::kMax);
+  if (lowest == highest) return;
+  throw ConfigError("configuration", "it is not the same on all ranks",
+                    "give every rank the same file and overrides, and the same data set");
 }
 
 void set_up_torch(const RunConfig& config, int threads) {
@@ -113,6 +127,7 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   const int threads = compute_threads(environment);
   set_up_torch(config, threads);
   const std::unique_ptr<Communicator> communicator = make_communicator(config.comm, environment);
+  check_ranks_agree(config, *communicator);
   const RunShape shape =
       shape_of(config, data, environment, std::string(communicator->name()), threads);
   if (line.action == Action::kPlan) {

@@ -103,6 +103,7 @@ void Trainer::restore() {
   optimizer_->load(checkpoint_->optimizer, config_.run.output);
   checkpoint_.reset();
   meters_.restore(progress_.meter_steps, progress_.meter_loss_sum);
+  saved_step_ = progress_.step;
   if (progress_.global_batch != shape_.batch.global) {
     const int64_t images = progress_.cursor.step * progress_.global_batch;
     progress_.cursor.step = images / shape_.batch.global;
@@ -116,14 +117,24 @@ void Trainer::restore() {
 ExitCode Trainer::run() {
   log_->start(progress_.step);
   if (finished()) spdlog::info("nothing left to do: all {} steps are taken", progress_.step);
+  try {
+    const ExitCode code = loop();
+    log_->end(progress_.step, code);
+    return code;
+  } catch (const Error& error) {
+    if (error.exit_code() != ExitCode::kOutput) log_->end(progress_.step, error.exit_code());
+    throw;
+  }
+}
+
+ExitCode Trainer::loop() {
   ExitCode code = ExitCode::kOk;
   while (!finished() && code == ExitCode::kOk) {
     train_step();
     after_step();
     if (stop_.item<double>() > 0 && !finished()) code = ExitCode::kStopped;
   }
-  if (saved_step_ != progress_.step && progress_.step > 0) save();
-  log_->end(progress_.step, code);
+  if (saved_step_ != progress_.step) save();
   return code;
 }
 

@@ -54,6 +54,7 @@ class Trainer {
   static constexpr int64_t kMaxSkippedSteps = 10;
 
  private:
+  ExitCode loop();
   void restore();
   void forward_backward(bool last_micro_batch);
   void finish_step(double loss);
@@ -84,7 +85,7 @@ class Trainer {
   std::unique_ptr<Timeline> timeline_;             // none unless log.timeline
   Meters meters_;
   int64_t skipped_steps_ = 0;  // in a row
-  int64_t saved_step_ = -1;
+  int64_t saved_step_ = 0;     // there is nothing to save before the first step
   std::unique_ptr<RunLog> log_;
 };
 
