@@ -36,7 +36,7 @@ train() {
 stage "set-up"
 launcher/setup.sh "--$preset"
 stage "build ($preset)"
-launcher/build.sh "$preset" resnext_worker resnext_data
+launcher/build.sh "$preset" resnext_worker resnext_data resnext_launcher
 stage "data set"
 pack train train
 pack t10k test
