@@ -6,15 +6,12 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 
 #include "comm/common/error.h"
 #include "data/image_decoder.h"
-#include "data/inspection.h"
 #include "data/jpeg_encoder.h"
-#include "data/ordered_parallel.h"
 #include "tests/data/support.h"
 
 namespace resnext {
@@ -322,53 +319,6 @@ TEST_F(PackerTest, IdxRefusesDamage) {
   EXPECT_THROW(pack_idx({s.images, s.labels, {"only", "two"}}, out()), ConfigError);
   EXPECT_FALSE(fs::exists(out()));
   EXPECT_NO_THROW(pack_idx({s.images, s.labels, {"a", "b", "c"}}, out()));
-}
-
-TEST_F(PackerTest, VerifyCountsAndNamesBadSamples) {
-  testing::write_jpeg_container(out(), 12, 30, 30, 2);
-  const auto quiet = [](int64_t, int64_t) {};
-  EXPECT_EQ(verify_container(out(), 2, quiet).bad, 0);
-  // A correct checksum over bytes that cannot be decoded, and a wrong checksum.
-  ContainerDescription description;
-  description.storage = Storage::kJpeg;
-  description.class_names = {"x"};
-  {
-    ContainerWriter writer(out());
-    writer.append(encode_jpeg(make_image(9, 9, 1).view(), 90), 0);
-    writer.append(text("not an image"), 0);
-    writer.append(text("spoiled later"), 0);
-    writer.finish(description);
-  }
-  Bytes file = read_bytes(out());
-  const Bytes word = text("spoiled");
-  *std::search(file.begin(), file.end(), word.begin(), word.end()) ^= 4;
-  write_bytes(out(), file);
-  const Verification result = verify_container(out(), 2, quiet);
-  EXPECT_EQ(result.count, 3);
-  EXPECT_EQ(result.bad, 2);
-  ASSERT_EQ(result.first_bad.size(), 2U);
-  EXPECT_NE(result.first_bad[0].find("sample 1"), std::string::npos);
-  EXPECT_NE(result.first_bad[1].find("sample 2"), std::string::npos);
-}
-
-TEST(OrderedParallel, HandsOverInOrderAndStopsAtTheFirstError) {
-  std::atomic<int64_t> produced = 0;
-  std::vector<int64_t> consumed;
-  const auto square = [&](int64_t i) {
-    ++produced;
-    if (i == 500) throw DataError("here", "no", "stop");
-    return i * i;
-  };
-  const auto keep = [&](int64_t i, int64_t result) {
-    EXPECT_EQ(result, i * i);
-    consumed.push_back(i);
-  };
-  EXPECT_THROW(ordered_parallel(100000, 4, square, keep), DataError);
-  EXPECT_EQ(consumed.size(), 500U);
-  EXPECT_LE(produced, 501 + 16) << "work is bounded by what waits";
-  consumed.clear();
-  ordered_parallel(300, 3, square, keep);
-  EXPECT_EQ(consumed.size(), 300U);
 }
 
 class CommandTest : public PackerTest {

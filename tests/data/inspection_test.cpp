@@ -1,0 +1,80 @@
+// Verifying a container, and the ordered parallel loop under it.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/inspection.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "comm/common/error.h"
+#include "data/jpeg_encoder.h"
+#include "data/ordered_parallel.h"
+#include "tests/data/support.h"
+
+namespace resnext {
+namespace {
+
+using testing::Bytes;
+using testing::make_image;
+using testing::read_bytes;
+using testing::TemporaryFolder;
+using testing::write_bytes;
+
+Bytes as_bytes(const std::string& s) {
+  return {s.begin(), s.end()};
+}
+
+TEST(Verify, CountsAndNamesBadSamples) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.h5";
+  testing::write_jpeg_container(path, 12, 30, 30, 2);
+  const auto quiet = [](int64_t, int64_t) {};
+  EXPECT_EQ(verify_container(path, 2, quiet).bad, 0);
+  // A correct checksum over bytes that cannot be decoded, and a wrong checksum.
+  ContainerDescription description;
+  description.storage = Storage::kJpeg;
+  description.class_names = {"x"};
+  {
+    ContainerWriter writer(path);
+    writer.append(encode_jpeg(make_image(9, 9, 1).view(), 90), 0);
+    writer.append(as_bytes("not an image"), 0);
+    writer.append(as_bytes("spoiled later"), 0);
+    writer.finish(description);
+  }
+  Bytes file = read_bytes(path);
+  const Bytes word = as_bytes("spoiled");
+  *std::search(file.begin(), file.end(), word.begin(), word.end()) ^= 4;
+  write_bytes(path, file);
+  const Verification result = verify_container(path, 2, quiet);
+  EXPECT_EQ(result.count, 3);
+  EXPECT_EQ(result.bad, 2);
+  ASSERT_EQ(result.first_bad.size(), 2U);
+  EXPECT_NE(result.first_bad[0].find("sample 1"), std::string::npos);
+  EXPECT_NE(result.first_bad[1].find("sample 2"), std::string::npos);
+}
+
+TEST(OrderedParallel, HandsOverInOrderAndStopsAtTheFirstError) {
+  std::atomic<int64_t> produced = 0;
+  std::vector<int64_t> consumed;
+  const auto square = [&](int64_t i) {
+    ++produced;
+    if (i == 500) throw DataError("here", "no", "stop");
+    return i * i;
+  };
+  const auto keep = [&](int64_t i, int64_t result) {
+    EXPECT_EQ(result, i * i);
+    consumed.push_back(i);
+  };
+  EXPECT_THROW(ordered_parallel(100000, 4, square, keep), DataError);
+  EXPECT_EQ(consumed.size(), 500U);
+  EXPECT_LE(produced, 501 + 16) << "work is bounded by what waits";
+  consumed.clear();
+  ordered_parallel(300, 3, square, keep);
+  EXPECT_EQ(consumed.size(), 300U);
+}
+
+}  // namespace
+}  // namespace resnext
