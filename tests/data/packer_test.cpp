@@ -354,14 +354,11 @@ TEST_F(CommandTest, PacksVerifiesAndInspects) {
 TEST_F(CommandTest, UsageErrorsAre64) {
   expect(64, "");
   expect(64, "pack");
-  expect(64, "pack imagefolder");
-  expect(64, "unknown");
   expect(64, "pack imagefolder a b --storage png");
   expect(64, "pack imagefolder a b --size 0");
   expect(64, "pack imagefolder a b --threads 0");
   expect(64, "pack imagefolder a b --on-error ask");
   expect(64, "pack cifar10 a b");
-  expect(64, "pack cifar10 a b --split both");
   expect(64, "verify a --threads -1");
 }
 
