@@ -352,14 +352,13 @@ TEST_F(CommandTest, PacksVerifiesAndInspects) {
 }
 
 TEST_F(CommandTest, UsageErrorsAre64) {
-  expect(64, "");
-  expect(64, "pack");
-  expect(64, "pack imagefolder a b --storage png");
-  expect(64, "pack imagefolder a b --size 0");
-  expect(64, "pack imagefolder a b --threads 0");
-  expect(64, "pack imagefolder a b --on-error ask");
-  expect(64, "pack cifar10 a b");
-  expect(64, "verify a --threads -1");
+  for (const char* arguments :
+       {"", "pack", "pack imagefolder", "unknown", "pack imagefolder a b --storage png",
+        "pack imagefolder a b --size 0", "pack imagefolder a b --threads 0",
+        "pack imagefolder a b --on-error ask", "pack cifar10 a b", "pack cifar10 a b --split both",
+        "verify a --threads -1"}) {
+    expect(64, arguments);
+  }
 }
 
 TEST_F(CommandTest, DataErrorsAre65) {
