@@ -135,4 +135,14 @@ int SignalInbox::wait(double timeout_s) {
   return number < 0 ? 0 : number;
 }
 
+int run_to_end(const std::vector<std::string>& argv) {
+  SignalInbox inbox;
+  ChildProcess child({argv, {}, "", {}});
+  while (true) {
+    if (const auto code = child.poll()) return *code;
+    const int signal = inbox.wait(1.0);
+    if (signal != 0 && signal != SIGCHLD) child.signal(SIGTERM);
+  }
+}
+
 }  // namespace resnext

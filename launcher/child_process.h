@@ -55,4 +55,7 @@ class SignalInbox {
   int wait(double timeout_s);
 };
 
+// Starts a program, waits for its end and returns its exit code.
+int run_to_end(const std::vector<std::string>& argv);
+
 }  // namespace resnext

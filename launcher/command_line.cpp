@@ -30,6 +30,8 @@ void add_run(CLI::App& app, RunTask& task) {
   run->add_option("--backoff", task.restarts.backoff_s,
                   "seconds before a restart; doubles while runs end early")
       ->check(CLI::NonNegativeNumber);
+  run->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first");
+  run->add_flag("--requeue", task.requeue, "after 75 and 76 queue the Slurm job again");
   run->add_flag("--dry-run", task.dry_run, "print the command line and start nothing");
 }
 
@@ -46,6 +48,8 @@ void add_sweep(CLI::App& app, SweepTask& task) {
       ->check(CLI::NonNegativeNumber);
   sweep->add_option("--launcher", task.launcher, "auto, mpirun or srun")
       ->check(CLI::IsMember({"auto", "mpirun", "srun"}));
+  sweep->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first");
+  sweep->add_flag("--requeue", task.requeue, "after 75 and 76 queue the Slurm job again");
   sweep->add_flag("--slurm", task.slurm, "submit the trials that are left as a Slurm array");
   sweep->add_option("--sbatch", task.sbatch_options, "options for sbatch, e.g. --sbatch=--time=60")
       ->allow_extra_args(false);

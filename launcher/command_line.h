@@ -18,6 +18,8 @@ struct RunTask {
   LaunchOptions launch;
   RestartOptions restarts;
   std::string hosts;
+  std::string stage_to;  // node-local folder that the data is copied to first; empty: none
+  bool requeue = false;
   bool dry_run = false;
 };
 
@@ -29,6 +31,8 @@ struct SweepTask {
   int trial = -1;  // only this one (of a Slurm array); -1: all
   int max_restarts = 2;
   std::string launcher = "auto";
+  std::string stage_to;
+  bool requeue = false;
   bool slurm = false;
   std::vector<std::string> sbatch_options;
   std::string script;  // for sbatch; empty: the one that is installed

@@ -192,8 +192,9 @@ void Planner::start_with_srun() {
   // Since Slurm 22.05 a step does not inherit the job's figure.
   if (where_.cores_per_task > 0) add({fmt::format("--cpus-per-task={}", where_.cores_per_task)});
   if (per_node_ > where_.cores_per_node) add({"--overcommit"});
-  if (!options_.rank_logs.empty())
-    add({fmt::format("--output={}/rank-%t.log", options_.rank_logs)});
+  if (!options_.rank_logs.empty()) {
+    add({fmt::format("--output={}/rank-%t.log", options_.rank_logs), "--open-mode=append"});
+  }
 }
 
 LaunchPlan Planner::plan() {

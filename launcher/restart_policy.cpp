@@ -22,7 +22,18 @@ bool is_our_code(int code) {
   return std::ranges::any_of(kAll, [code](ExitCode c) { return static_cast<int>(c) == code; });
 }
 
+bool restart_helps(int code) {
+  return code == static_cast<int>(ExitCode::kStopped) ||
+         code == static_cast<int>(ExitCode::kPeerLost);
+}
+
 }  // namespace
+
+bool requeue_helps(const Attempt& attempt, int earlier) {
+  if (attempt.stop_signal == SIGTERM || attempt.stop_signal == SIGINT) return false;
+  const bool gained = attempt.step_after > attempt.step_before;
+  return restart_helps(to_exit_code(attempt.exit_code)) && (gained || earlier == 0);
+}
 
 int to_exit_code(int starter_code) {
   if (is_our_code(starter_code)) return starter_code;
@@ -44,11 +55,10 @@ double RestartPolicy::next_delay(const Attempt& attempt) {
 
 Decision RestartPolicy::decide(const Attempt& attempt) {
   const int code = to_exit_code(attempt.exit_code);
-  const bool helps =
-      code == static_cast<int>(ExitCode::kStopped) || code == static_cast<int>(ExitCode::kPeerLost);
   if (code == 0) return stop(code, "finished");
-  if (attempt.stop_requested) return stop(code, "stopped on request");
-  if (!helps) return stop(code, fmt::format("exit code {}: a restart does not help", code));
+  if (attempt.stop_signal != 0) return stop(code, "stopped on request");
+  if (!restart_helps(code))
+    return stop(code, fmt::format("exit code {}: a restart does not help", code));
   if (restarts_ > 0 && attempt.step_after <= attempt.step_before) {
     return stop(code, fmt::format("no step was gained since the last restart (checkpoint {})",
                                   attempt.step_after));

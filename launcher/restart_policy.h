@@ -17,9 +17,9 @@ struct RestartOptions {
 
 // How one start of the run ended.
 struct Attempt {
-  int exit_code = 0;            // of mpirun, srun or the worker
-  bool stop_requested = false;  // somebody asked us to stop: not to be started again
-  int64_t step_before = -1;     // newest checkpoint at its start and at its end
+  int exit_code = 0;         // of mpirun, srun or the worker
+  int stop_signal = 0;       // by which somebody asked us to stop; 0: nobody did
+  int64_t step_before = -1;  // newest checkpoint at its start and at its end
   int64_t step_after = -1;
   double seconds = 0;
 };
@@ -34,6 +34,11 @@ struct Decision {
 // The program's own code for what a starter reports: a rank or a node that was lost (a signal, or
 // Open MPI's 205) is 76; all of ours stay as they are. Anything else is 70.
 int to_exit_code(int starter_code);
+
+// Whether the Slurm job is to be queued again after it ended like this. `earlier`: how often it was
+// before. Codes 75 and 76 are, while each start gains a checkpoint; what somebody cancelled
+// (SIGTERM, SIGINT) is not, while SIGUSR1 is Slurm's notice of preemption or of the time limit.
+bool requeue_helps(const Attempt& attempt, int earlier);
 
 class RestartPolicy {
  public:

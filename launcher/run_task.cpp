@@ -4,11 +4,14 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "comm/common/error.h"
 #include "configs/yaml_reader.h"
+#include "launcher/child_process.h"
 #include "launcher/programs.h"
+#include "launcher/staging.h"
 #include "launcher/supervisor.h"
 
 namespace resnext {
@@ -24,21 +27,54 @@ void make_folder(const std::string& folder) {
   }
 }
 
+void copy_data(const StagePlan& plan, const std::string& folder) {
+  if (plan.argv.empty()) return;
+  spdlog::info("copying the data to {} of each host", folder);
+  if (run_to_end(plan.argv) == 0) return;
+  throw DataError(folder, "the data could not be copied there",
+                  "see the lines above; free space, or leave --stage-to out");
+}
+
+// A job that is being cancelled or requeued already is left alone.
+void requeue(const Outcome& outcome) {
+  const char* earlier = std::getenv("SLURM_RESTART_COUNT");
+  if (!requeue_helps(outcome.last, earlier == nullptr ? 0 : std::atoi(earlier))) return;
+  spdlog::info("queueing the job again, to go on from checkpoint {}", outcome.last.step_after);
+  run_to_end({"sh", "-c",
+              "scontrol show job $SLURM_JOB_ID | grep -q JobState=RUNNING && "
+              "exec scontrol requeue $SLURM_JOB_ID"});
+}
+
+void check_requeue(const RunTask& task, const Allocation& allocation) {
+  if (!task.requeue || allocation.scheduler == Scheduler::kSlurm) return;
+  throw ConfigError("--requeue", "there is no Slurm job to queue again",
+                    "use --max-restarts outside of Slurm");
+}
+
 }  // namespace
 
 int execute(const RunTask& task) {
-  const RunConfig config = read_run_config(task.launch.config, task.launch.overrides);
+  RunConfig config = read_run_config(task.launch.config, task.launch.overrides);
   LaunchOptions options = task.launch;
   options.worker = program_beside("resnext_worker");
   const Allocation allocation = find_allocation(inspect_machine(), task.hosts);
+  check_requeue(task, allocation);
+  StagePlan stage;
+  if (!task.stage_to.empty()) stage = make_stage_plan(allocation, config, task.stage_to);
+  options.overrides.insert(options.overrides.end(), stage.overrides.begin(), stage.overrides.end());
   const LaunchPlan plan = make_launch_plan(allocation, config, options);
   if (task.dry_run) {
     std::fputs(to_shell(plan).c_str(), stdout);
     return 0;
   }
   make_folder(options.rank_logs);
+  copy_data(stage, task.stage_to);
   for (const std::string& note : plan.notes) spdlog::info("{}", note);
-  return supervise(plan, config.run.output, task.restarts);
+  RestartOptions restarts = task.restarts;
+  if (task.requeue) restarts.max_restarts = 0;  // a lost node comes back with the next allocation
+  const Outcome outcome = supervise(plan, config.run.output, restarts);
+  if (task.requeue) requeue(outcome);
+  return outcome.exit_code;
 }
 
 }  // namespace resnext

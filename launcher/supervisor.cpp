@@ -34,10 +34,11 @@ class Supervisor {
   const std::filesystem::path& run_folder_;
   SignalInbox inbox_;
   int stop_requests_ = 0;
+  int stop_signal_ = 0;  // the first
 };
 
 void Supervisor::hand_on(int signal, const ChildProcess& child) {
-  ++stop_requests_;
+  if (++stop_requests_ == 1) stop_signal_ = signal;
   if (signal == SIGINT && stop_requests_ > 1) {
     spdlog::warn("asked to stop again: ending the ranks without saving");
     child.signal(SIGTERM);
@@ -58,7 +59,7 @@ Attempt Supervisor::attempt() {
     if (signal != 0 && signal != SIGCHLD) hand_on(signal, child);
   }
   result.exit_code = *code;
-  result.stop_requested = stop_requests_ > 0;
+  result.stop_signal = stop_signal_;
   result.step_after = checkpoint_step(run_folder_);
   result.seconds = since(start);
   return result;
@@ -75,18 +76,19 @@ bool Supervisor::pause(double seconds) {
 
 }  // namespace
 
-int supervise(const LaunchPlan& plan, const std::filesystem::path& run_folder,
-              const RestartOptions& options) {
+Outcome supervise(const LaunchPlan& plan, const std::filesystem::path& run_folder,
+                  const RestartOptions& options) {
   Supervisor supervisor(plan, run_folder);
   RestartPolicy policy(options);
   while (true) {
-    const Decision decision = policy.decide(supervisor.attempt());
+    const Attempt attempt = supervisor.attempt();
+    const Decision decision = policy.decide(attempt);
     if (!decision.restart) {
       if (decision.exit_code != 0) spdlog::warn("ended: {}", decision.because);
-      return decision.exit_code;
+      return {decision.exit_code, attempt};
     }
     spdlog::warn("{}, in {:.0f} s", decision.because, decision.delay_s);
-    if (!supervisor.pause(decision.delay_s)) return decision.exit_code;
+    if (!supervisor.pause(decision.delay_s)) return {decision.exit_code, attempt};
   }
 }
 

@@ -14,8 +14,12 @@
 
 namespace resnext {
 
-// The exit code of the whole: the last attempt's, in the program's own terms.
-int supervise(const LaunchPlan& plan, const std::filesystem::path& run_folder,
-              const RestartOptions& options);
+struct Outcome {
+  int exit_code = 0;  // of the whole: the last attempt's, in the program's own terms
+  Attempt last;
+};
+
+Outcome supervise(const LaunchPlan& plan, const std::filesystem::path& run_folder,
+                  const RestartOptions& options);
 
 }  // namespace resnext

@@ -37,20 +37,11 @@ std::vector<size_t> unfinished(const SweepTask& task, const std::vector<Trial>& 
   return numbers;
 }
 
-int wait_for(const std::vector<std::string>& argv) {
-  SignalInbox inbox;
-  ChildProcess child({argv, {}, "", {}});
-  while (true) {
-    if (const auto code = child.poll()) return *code;
-    inbox.wait(1.0);
-  }
-}
-
 int submit(const SweepTask& task, const std::vector<size_t>& numbers) {
   const std::string script = task.script.empty() ? job_script("sweep_cardinality.sh") : task.script;
   const std::vector<std::string> argv = sbatch_command(task, script, numbers);
   spdlog::info("{}", fmt::join(argv, " "));
-  const int code = wait_for(argv);
+  const int code = run_to_end(argv);
   return code == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
 }
 
@@ -71,6 +62,10 @@ PoolOptions pool_options(const SweepTask& task) {
                          task.launcher};
   if (task.ranks > 0) {
     options.run_options.insert(options.run_options.end(), {"-n", std::to_string(task.ranks)});
+  }
+  if (task.requeue) options.run_options.push_back("--requeue");
+  if (!task.stage_to.empty()) {
+    options.run_options.insert(options.run_options.end(), {"--stage-to", task.stage_to});
   }
   options.log_to_file = task.trial < 0;
   return options;

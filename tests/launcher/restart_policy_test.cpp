@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 namespace resnext {
 namespace {
 
 Attempt ended(int code, int64_t before = 0, int64_t after = 10) {
-  return {code, false, before, after, 100};
+  return {code, 0, before, after, 100};
 }
 
 TEST(RestartPolicy, RestartsWhereThatHelps) {
@@ -50,7 +52,7 @@ TEST(RestartPolicy, GivesUpWithoutProgress) {
 
 TEST(RestartPolicy, KeepsToAStopRequest) {
   Attempt attempt = ended(75);
-  attempt.stop_requested = true;
+  attempt.stop_signal = SIGTERM;
   const Decision decision = RestartPolicy({5, 1, 60}).decide(attempt);
   EXPECT_FALSE(decision.restart);
   EXPECT_EQ(decision.exit_code, 75);
@@ -59,13 +61,32 @@ TEST(RestartPolicy, KeepsToAStopRequest) {
 TEST(RestartPolicy, BacksOffWhileRunsEndEarly) {
   RestartPolicy policy({20, 1, 6});
   const auto delay = [&](double seconds, int64_t step) {
-    return policy.decide({76, false, step, step + 1, seconds}).delay_s;
+    return policy.decide({76, 0, step, step + 1, seconds}).delay_s;
   };
   EXPECT_EQ(delay(1, 0), 1);
   EXPECT_EQ(delay(1, 1), 2);
   EXPECT_EQ(delay(1, 2), 4);
   EXPECT_EQ(delay(1, 3), 6) << "the longest";
   EXPECT_EQ(delay(100, 4), 1) << "a long run starts afresh";
+}
+
+TEST(Requeue, HelpsWhileEachStartGainsACheckpoint) {
+  for (const int code : {75, 76, 137, 205}) {
+    EXPECT_TRUE(requeue_helps(ended(code, 10, 20), 7)) << code;
+    EXPECT_FALSE(requeue_helps(ended(code, 10, 10), 7)) << code;
+    EXPECT_TRUE(requeue_helps(ended(code, -1, -1), 0)) << "it was not queued again before";
+  }
+  for (const int code : {0, 64, 65, 70, 73, 77, 1}) {
+    EXPECT_FALSE(requeue_helps(ended(code), 0)) << code;
+  }
+}
+
+TEST(Requeue, FollowsPreemptionButNotCancelling) {
+  Attempt attempt = ended(75);
+  attempt.stop_signal = SIGUSR1;
+  EXPECT_TRUE(requeue_helps(attempt, 1));
+  attempt.stop_signal = SIGTERM;
+  EXPECT_FALSE(requeue_helps(attempt, 1));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ class SupervisorTest : public testing::Test {
     LaunchPlan plan;
     plan.argv = {"sh", "-c", script};
     plan.environment = {{"run", run_.path().string()}};
-    return supervise(plan, run_.path(), {max_restarts, 0, 0});
+    return supervise(plan, run_.path(), {max_restarts, 0, 0}).exit_code;
   }
   // What the scripts wrote with `say`.
   std::string said() const { return test::read_text(run_ / "said"); }
@@ -81,7 +81,7 @@ TEST_F(SupervisorTest, StopRequestEndsTheWaitBeforeARestart) {
   plan.argv = {"sh", "-c",
                "mkdir -p $run/checkpoints/step-1; (sleep 0.2; kill -USR1 $PPID) & exit 76"};
   plan.environment = {{"run", run_.path().string()}};
-  EXPECT_EQ(supervise(plan, run_.path(), {5, 3600, 3600}), 76);
+  EXPECT_EQ(supervise(plan, run_.path(), {5, 3600, 3600}).exit_code, 76);
 }
 
 TEST_F(SupervisorTest, NamesAProgramThatIsNotThere) {
