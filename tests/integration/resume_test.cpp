@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -59,9 +58,9 @@ std::string name_of(const testing::TestParamInfo<Interrupted>& info) {
 INSTANTIATE_TEST_SUITE_P(EveryStep, ResumeAfter, testing::Values(Interrupted{3, 1, every_step()}),
                          name_of);
 INSTANTIATE_TEST_SUITE_P(SomeSteps, ResumeAfter,
-                         testing::Values(Interrupted{0, 1, {1, 2, 8, 11}},
-                                         Interrupted{0, 2, {1, 11}}, Interrupted{2, 1, {1, 11}},
-                                         Interrupted{2, 2, {8}}, Interrupted{3, 2, {1, 11}}),
+                         testing::Values(Interrupted{0, 1, {8}}, Interrupted{0, 2, {1}},
+                                         Interrupted{2, 1, {1, 11}}, Interrupted{2, 2, {8}},
+                                         Interrupted{3, 2, {1, 11}}),
                          name_of);
 
 // ---- signals --------------------------------------------------------------------------------
@@ -130,17 +129,10 @@ struct Damage {
 const Damage kDamages[] = {
     {"a flipped bit", [](const fs::path& c) { flip_bit(c / "model.pt"); }},
     {"a truncated file", [](const fs::path& c) { fs::resize_file(c / "optimizer.pt", 100); }},
-    {"an empty file", [](const fs::path& c) { fs::resize_file(c / "model.pt", 0); }},
     {"a missing file", [](const fs::path& c) { fs::remove(c / "optimizer.pt"); }},
-    {"no manifest", [](const fs::path& c) { fs::remove(c / "manifest.json"); }},
     {"garbage", [](const fs::path& c) { write_text(c / "manifest.json", "\xff{]"); }},
-    {"another type", [](const fs::path& c) { write_text(c / "manifest.json", "[1]"); }},
     {"another version",
      [](const fs::path& c) { write_text(c / "manifest.json", R"({"format_version": "x"})"); }},
-    {"no progress",
-     [](const fs::path& c) {
-       write_text(c / "manifest.json", R"({"format_version": 1, "files": 3})");
-     }},
 };
 
 TEST(DamagedCheckpoint, IsNamedAndThePreviousOneUsed) {
