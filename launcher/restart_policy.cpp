@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
-#include <initializer_list>
 
 #include "comm/common/error.h"
 
@@ -14,6 +13,8 @@ namespace resnext {
 namespace {
 
 constexpr double kEarlyEnd_s = 10;  // a run that ends sooner may be hurt by its surroundings
+constexpr int kStopped = static_cast<int>(ExitCode::kStopped);
+constexpr int kPeerLost = static_cast<int>(ExitCode::kPeerLost);
 
 bool is_our_code(int code) {
   constexpr ExitCode kAll[] = {ExitCode::kOk,       ExitCode::kConfig,  ExitCode::kData,
@@ -22,29 +23,31 @@ bool is_our_code(int code) {
   return std::ranges::any_of(kAll, [code](ExitCode c) { return static_cast<int>(c) == code; });
 }
 
+// mpirun and srun leave with 128 + signal, but for an interrupt that somebody meant.
+bool is_lost_rank(int code) {
+  return code > 128 && code <= 128 + SIGSYS && code != 128 + SIGINT;
+}
+
 bool restart_helps(int code) {
-  return code == static_cast<int>(ExitCode::kStopped) ||
-         code == static_cast<int>(ExitCode::kPeerLost);
+  return code == kStopped || code == kPeerLost;
 }
 
 }  // namespace
 
-bool requeue_helps(const Attempt& attempt, int earlier) {
-  if (attempt.stop_signal == SIGTERM || attempt.stop_signal == SIGINT) return false;
-  const bool gained = attempt.step_after > attempt.step_before;
-  return restart_helps(to_exit_code(attempt.exit_code)) && (gained || earlier == 0);
+int to_exit_code(int starter_code) {
+  constexpr int kStartFailed = 1;       // of mpirun and srun; no program of ours leaves with it
+  constexpr int kOrteLostDaemon = 205;  // Open MPI 4.1: "ORTE has lost communication"
+  if (is_our_code(starter_code)) return starter_code;
+  const bool lost =
+      is_lost_rank(starter_code) || starter_code == kStartFailed || starter_code == kOrteLostDaemon;
+  return lost ? kPeerLost : static_cast<int>(ExitCode::kInternal);
 }
 
-int to_exit_code(int starter_code) {
-  if (is_our_code(starter_code)) return starter_code;
-  constexpr int kOrteLostDaemon = 205;  // Open MPI 4.1: "ORTE has lost communication"
-  if (starter_code > 128) {
-    const int signal = starter_code - 128;
-    const bool ours = signal == SIGINT;  // somebody's second Ctrl-C
-    const bool lost = signal <= SIGSYS || starter_code == kOrteLostDaemon;
-    if (lost && !ours) return static_cast<int>(ExitCode::kPeerLost);
-  }
-  return static_cast<int>(ExitCode::kInternal);
+bool requeue_helps(const Attempt& attempt, int earlier) {
+  if (attempt.stop_signal == SIGTERM || attempt.stop_signal == SIGINT) return false;
+  const int code = to_exit_code(attempt.exit_code);
+  const bool early = code == kStopped && earlier == 0;
+  return restart_helps(code) && (attempt.gained() || early);
 }
 
 double RestartPolicy::next_delay(const Attempt& attempt) {
@@ -53,25 +56,27 @@ double RestartPolicy::next_delay(const Attempt& attempt) {
   return std::min(delay, options_.max_backoff_s);
 }
 
+std::string RestartPolicy::reason_to_stop(const Attempt& attempt, int code) const {
+  if (code == 0) return "finished";
+  if (attempt.stop_signal != 0) return "stopped on request";
+  if (!restart_helps(code)) return "a restart does not help";
+  if (options_.only_failed_starts && attempt.gained()) return "a checkpoint was gained";
+  if (restarts_ > 0 && !attempt.gained()) return "no step was gained since the last restart";
+  if (options_.max_restarts == 0) return "restarts are off (--max-restarts)";
+  if (restarts_ < options_.max_restarts) return "";
+  return fmt::format("all {} restarts are used up", options_.max_restarts);
+}
+
 Decision RestartPolicy::decide(const Attempt& attempt) {
   const int code = to_exit_code(attempt.exit_code);
-  if (code == 0) return stop(code, "finished");
-  if (attempt.stop_signal != 0) return stop(code, "stopped on request");
-  if (!restart_helps(code))
-    return stop(code, fmt::format("exit code {}: a restart does not help", code));
-  if (restarts_ > 0 && attempt.step_after <= attempt.step_before) {
-    return stop(code, fmt::format("no step was gained since the last restart (checkpoint {})",
-                                  attempt.step_after));
-  }
-  if (restarts_ >= options_.max_restarts) {
-    return stop(code, options_.max_restarts == 0
-                          ? "restarts are off (--max-restarts)"
-                          : fmt::format("all {} restarts are used up", options_.max_restarts));
+  const std::string how = fmt::format("exit code {} (starter's {}) at checkpoint {}: ", code,
+                                      attempt.exit_code, attempt.step_after);
+  if (const std::string reason = reason_to_stop(attempt, code); !reason.empty()) {
+    return {false, 0, code, how + reason};
   }
   ++restarts_;
   return {true, next_delay(attempt), code,
-          fmt::format("exit code {}: restart {} of {} from checkpoint {}", code, restarts_,
-                      options_.max_restarts, attempt.step_after)};
+          how + fmt::format("restart {} of {}", restarts_, options_.max_restarts)};
 }
 
 }  // namespace resnext

@@ -13,6 +13,7 @@ struct RestartOptions {
   int max_restarts = 0;
   double backoff_s = 1;  // before the first restart; doubles while runs end early
   double max_backoff_s = 60;
+  bool only_failed_starts = false;  // a run that gained a checkpoint is left to the scheduler
 };
 
 // How one start of the run ended.
@@ -22,6 +23,8 @@ struct Attempt {
   int64_t step_before = -1;  // newest checkpoint at its start and at its end
   int64_t step_after = -1;
   double seconds = 0;
+
+  bool gained() const { return step_after > step_before; }
 };
 
 struct Decision {
@@ -32,12 +35,12 @@ struct Decision {
 };
 
 // The program's own code for what a starter reports: a rank or a node that was lost (a signal, or
-// Open MPI's 205) is 76; all of ours stay as they are. Anything else is 70.
+// Open MPI's 205) and a start that failed (1) are 76; all of ours stay as they are. Else 70.
 int to_exit_code(int starter_code);
 
-// Whether the Slurm job is to be queued again after it ended like this. `earlier`: how often it was
-// before. Codes 75 and 76 are, while each start gains a checkpoint; what somebody cancelled
-// (SIGTERM, SIGINT) is not, while SIGUSR1 is Slurm's notice of preemption or of the time limit.
+// Whether the Slurm job is to be queued again. `earlier`: how often it was before. Codes 75 and 76
+// are, while each start gains a checkpoint; 75 is the first time even without. What was cancelled
+// (SIGTERM, SIGINT) is not; SIGUSR1 is Slurm's notice of a preemption or of the time limit.
 bool requeue_helps(const Attempt& attempt, int earlier);
 
 class RestartPolicy {
@@ -50,9 +53,7 @@ class RestartPolicy {
   int restarts() const { return restarts_; }
 
  private:
-  Decision stop(int code, std::string because) const {
-    return {false, 0, code, std::move(because)};
-  }
+  std::string reason_to_stop(const Attempt& attempt, int code) const;  // empty: there is none
   double next_delay(const Attempt& attempt);
 
   RestartOptions options_;

@@ -38,11 +38,19 @@ void copy_data(const StagePlan& plan, const std::string& folder) {
 // A job that is being cancelled or requeued already is left alone.
 void requeue(const Outcome& outcome) {
   const char* earlier = std::getenv("SLURM_RESTART_COUNT");
-  if (!requeue_helps(outcome.last, earlier == nullptr ? 0 : std::atoi(earlier))) return;
-  spdlog::info("queueing the job again, to go on from checkpoint {}", outcome.last.step_after);
+  if (!requeue_helps(outcome.whole, earlier == nullptr ? 0 : std::atoi(earlier))) return;
+  spdlog::info("queueing the job again, to go on from checkpoint {}", outcome.whole.step_after);
   run_to_end({"sh", "-c",
               "scontrol show job $SLURM_JOB_ID | grep -q JobState=RUNNING && "
               "exec scontrol requeue $SLURM_JOB_ID"});
+}
+
+// Inside Slurm a new allocation is better than a restart, since a lost node stays lost in this one;
+// only a start that failed is tried once more, for a node may be coming back.
+RestartOptions restart_options(const RunTask& task) {
+  constexpr double kNodeReturns_s = 10;
+  if (task.requeue) return {1, kNodeReturns_s, kNodeReturns_s, true};
+  return task.restarts;
 }
 
 void check_requeue(const RunTask& task, const Allocation& allocation) {
@@ -70,9 +78,7 @@ int execute(const RunTask& task) {
   make_folder(options.rank_logs);
   copy_data(stage, task.stage_to);
   for (const std::string& note : plan.notes) spdlog::info("{}", note);
-  RestartOptions restarts = task.restarts;
-  if (task.requeue) restarts.max_restarts = 0;  // a lost node comes back with the next allocation
-  const Outcome outcome = supervise(plan, config.run.output, restarts);
+  const Outcome outcome = supervise(plan, config.run.output, restart_options(task));
   if (task.requeue) requeue(outcome);
   return outcome.exit_code;
 }

@@ -80,15 +80,18 @@ Outcome supervise(const LaunchPlan& plan, const std::filesystem::path& run_folde
                   const RestartOptions& options) {
   Supervisor supervisor(plan, run_folder);
   RestartPolicy policy(options);
+  const int64_t first_step = checkpoint_step(run_folder);
   while (true) {
-    const Attempt attempt = supervisor.attempt();
+    Attempt attempt = supervisor.attempt();
     const Decision decision = policy.decide(attempt);
+    attempt.step_before = first_step;
+    const Outcome outcome{decision.exit_code, attempt};
     if (!decision.restart) {
       if (decision.exit_code != 0) spdlog::warn("ended: {}", decision.because);
-      return {decision.exit_code, attempt};
+      return outcome;
     }
     spdlog::warn("{}, in {:.0f} s", decision.because, decision.delay_s);
-    if (!supervisor.pause(decision.delay_s)) return {decision.exit_code, attempt};
+    if (!supervisor.pause(decision.delay_s)) return outcome;
   }
 }
 

@@ -16,7 +16,7 @@ namespace resnext {
 
 struct Outcome {
   int exit_code = 0;  // of the whole: the last attempt's, in the program's own terms
-  Attempt last;
+  Attempt whole;      // the last attempt, but with the step_before of the first
 };
 
 Outcome supervise(const LaunchPlan& plan, const std::filesystem::path& run_folder,

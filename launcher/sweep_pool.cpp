@@ -45,6 +45,7 @@ class Pool {
   void finish(Running& running, int code);
   void stop(int signal);
 
+  const std::string launcher_ = this_program();  // asked once: a rebuild must not end the sweep
   const SweepFolder& folder_;
   std::deque<const Trial*> waiting_;
   const size_t total_;
@@ -59,10 +60,10 @@ class Pool {
 };
 
 // A lone trial keeps the whole machine, so it needs no limits.
-Command make_command(const SweepFolder& folder, const Trial& trial, const PoolOptions& options,
-                     const Resources& share, bool limited) {
+Command make_command(const std::string& launcher, const SweepFolder& folder, const Trial& trial,
+                     const PoolOptions& options, const Resources& share, bool limited) {
   Command command;
-  command.argv = trial_command(this_program(), folder, trial, options);
+  command.argv = trial_command(launcher, folder, trial, options);
   if (options.log_to_file) command.output = (folder.folder(trial) / "launcher.log").string();
   if (!limited) return command;
   command.cores = share.cores;
@@ -80,7 +81,8 @@ void Pool::start(const Trial& trial, size_t share) {
   folder_.write_record(trial, record);
   spdlog::info("trial {}/{} {}: started{}", ++started_, total_, trial.name,
                record.starts > 1 ? fmt::format(" (start {})", record.starts) : "");
-  ChildProcess process(make_command(folder_, trial, options_, shares_[share], shares_.size() > 1));
+  ChildProcess process(
+      make_command(launcher_, folder_, trial, options_, shares_[share], shares_.size() > 1));
   busy_[share] = true;
   running_.push_back({&trial, share, std::move(process), record, Clock::now()});
 }

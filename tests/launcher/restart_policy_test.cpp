@@ -14,18 +14,19 @@ Attempt ended(int code, int64_t before = 0, int64_t after = 10) {
 }
 
 TEST(RestartPolicy, RestartsWhereThatHelps) {
-  for (const int code : {75, 76, 128 + 9, 128 + 11, 128 + 6, 205}) {
+  for (const int code : {75, 76, 1, 128 + 9, 128 + 11, 128 + 6, 205}) {
     EXPECT_TRUE(RestartPolicy({3, 1, 60}).decide(ended(code)).restart) << code;
   }
-  for (const int code : {0, 1, 64, 65, 70, 73, 77, 127, 128 + 2, 255}) {
+  for (const int code : {0, 64, 65, 70, 73, 77, 127, 128 + 2, 255}) {
     EXPECT_FALSE(RestartPolicy({3, 1, 60}).decide(ended(code)).restart) << code;
   }
 }
 
 TEST(RestartPolicy, TranslatesStartersCodes) {
   for (const int code : {0, 64, 65, 70, 73, 75, 76, 77}) EXPECT_EQ(to_exit_code(code), code);
-  for (const int code : {137, 139, 134, 143, 138, 205}) EXPECT_EQ(to_exit_code(code), 76) << code;
-  for (const int code : {1, 2, 127, 130, 213, 255}) EXPECT_EQ(to_exit_code(code), 70) << code;
+  for (const int code : {1, 137, 139, 134, 143, 138, 205})
+    EXPECT_EQ(to_exit_code(code), 76) << code;
+  for (const int code : {2, 127, 130, 213, 255}) EXPECT_EQ(to_exit_code(code), 70) << code;
 }
 
 TEST(RestartPolicy, CountsRestarts) {
@@ -74,11 +75,23 @@ TEST(Requeue, HelpsWhileEachStartGainsACheckpoint) {
   for (const int code : {75, 76, 137, 205}) {
     EXPECT_TRUE(requeue_helps(ended(code, 10, 20), 7)) << code;
     EXPECT_FALSE(requeue_helps(ended(code, 10, 10), 7)) << code;
-    EXPECT_TRUE(requeue_helps(ended(code, -1, -1), 0)) << "it was not queued again before";
   }
-  for (const int code : {0, 64, 65, 70, 73, 77, 1}) {
+  for (const int code : {0, 64, 65, 70, 73, 77}) {
     EXPECT_FALSE(requeue_helps(ended(code), 0)) << code;
   }
+}
+
+TEST(Requeue, HelpsAnEarlyStopOnce) {
+  EXPECT_TRUE(requeue_helps(ended(75, -1, -1), 0)) << "preempted before its first checkpoint";
+  EXPECT_FALSE(requeue_helps(ended(75, -1, -1), 1));
+  EXPECT_FALSE(requeue_helps(ended(76, -1, -1), 0));
+}
+
+TEST(RestartPolicy, MayTryOnlyFailedStartsAgain) {
+  RestartPolicy policy({1, 10, 10, true});
+  EXPECT_FALSE(policy.decide(ended(76, 0, 10)).restart) << "it gained a checkpoint";
+  EXPECT_TRUE(policy.decide(ended(1, 10, 10)).restart);
+  EXPECT_FALSE(policy.decide(ended(1, 10, 10)).restart);
 }
 
 TEST(Requeue, FollowsPreemptionButNotCancelling) {

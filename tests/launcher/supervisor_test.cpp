@@ -72,7 +72,7 @@ TEST_F(SupervisorTest, SecondInterruptEndsTheRanks) {
   const std::string script =
       "trap 'kill -INT $PPID' USR1; trap 'echo term > $run/said; exit 1' TERM; "
       "kill -INT $PPID; while :; do sleep 0.01; done";
-  EXPECT_EQ(run(script), 70);
+  EXPECT_EQ(run(script), 76);
   EXPECT_EQ(said(), "term\n");
 }
 
