@@ -3,8 +3,8 @@
 // One file per backend (single_process_communicator, mpi_communicator, nccl_communicator); callers
 // never know which. A world of one is a normal world: every collective is then the identity.
 // Buffers are contiguous, stay the caller's, and must live until the collective has completed.
-// All functions but rank(), size(), name() and device_buffers() are COLLECTIVE: every rank calls
-// them in the same order with the same count, type and operation. One thread calls at a time.
+// All functions but rank(), size(), name() and watch_current_stream() are COLLECTIVE: every rank
+// calls them in the same order with the same count, type and operation. One thread calls at a time.
 // A lost or hung peer gives CommError (exit 76).
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
@@ -15,7 +15,7 @@
 
 namespace resnext {
 
-enum class DataType { kUint8, kInt64, kFloat32, kFloat64 };
+enum class DataType { kUint8, kInt64, kBfloat16, kFloat32, kFloat64 };
 enum class ReduceOp { kSum, kMean, kMax, kMin };
 
 // Bytes of one element.
@@ -23,6 +23,8 @@ constexpr size_t size_of(DataType type) {
   switch (type) {
     case DataType::kUint8:
       return 1;
+    case DataType::kBfloat16:
+      return 2;
     case DataType::kFloat32:
       return 4;
     case DataType::kInt64:
@@ -32,11 +34,13 @@ constexpr size_t size_of(DataType type) {
   return 0;
 }
 
-// A view of `count` elements in host or device memory, as the backend works on.
+// A view of `count` elements in host memory, or in the memory of this rank's GPU, which the "nccl"
+// backend alone takes. Every backend takes host memory.
 struct Buffer {
   void* data = nullptr;
   size_t count = 0;
   DataType type = DataType::kFloat32;
+  bool device = false;  // the same on all ranks
 
   size_t bytes() const { return count * size_of(type); }
 };
@@ -53,8 +57,8 @@ class Communicator {
   // Name of the backend, for logs: "single", "mpi", "nccl".
   virtual std::string_view name() const = 0;
 
-  // Starts an in-place reduction and returns at once; kMean divides by size(). Collectives are
-  // carried out in the order in which they were started.
+  // Starts an in-place reduction and returns at once; kMean divides by size(). Collectives on one
+  // kind of memory are carried out in the order in which they were started.
   virtual Ticket start_all_reduce(Buffer buffer, ReduceOp op) = 0;
   // Returns when the collective and all started before it have completed, so that what follows
   // (on the host, or on the current stream of a GPU backend) sees the result.
@@ -63,6 +67,10 @@ class Communicator {
   virtual void broadcast(Buffer buffer, int root) = 0;
   // Rank r's `mine` into everybody's `all` at position r; all.count == mine.count * size().
   virtual void all_gather(Buffer mine, Buffer all) = 0;
+
+  // Local. What the current stream has to do now must complete in time like a collective: for
+  // collectives that were not started here, in a CUDA graph that is replayed.
+  virtual void watch_current_stream(std::string_view what) {}
 
   void all_reduce(Buffer buffer, ReduceOp op) { wait(start_all_reduce(buffer, op)); }
   // Returns when every rank has called it.

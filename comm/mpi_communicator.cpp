@@ -25,6 +25,9 @@ MPI_Datatype mpi_type(DataType type) {
       return MPI_FLOAT;
     case DataType::kFloat64:
       return MPI_DOUBLE;
+    case DataType::kBfloat16:
+      throw Error(ExitCode::kInternal, "collective in host memory",
+                  "bfloat16 is not communicated there", "convert it to float32 before");
   }
   return MPI_DATATYPE_NULL;
 }

@@ -58,7 +58,7 @@ MpiEnvironment::~MpiEnvironment() {
   MPI_Finalize();
 }
 
-int MpiEnvironment::fail(ExitCode code, const std::string& line) noexcept {
+int MpiEnvironment::fail(ExitCode code, const std::string& line) const noexcept {
   const int lowest = lowest_if_all_failed(failures_, rank_);
   if (lowest < 0 || lowest == rank_) spdlog::error("{}", line);
   if (lowest < 0) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));

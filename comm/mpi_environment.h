@@ -32,7 +32,7 @@ class MpiEnvironment {
   // same wrong configuration, say) the lowest rank alone prints the line and all leave in order.
   // Otherwise, after a grace of two seconds, this rank prints the line and MPI_Abort takes the
   // job down: then it does not return.
-  int fail(ExitCode code, const std::string& line) noexcept;
+  int fail(ExitCode code, const std::string& line) const noexcept;
 
  private:
   int rank_ = 0;

@@ -14,6 +14,8 @@ DataType data_type_of(const at::Tensor& tensor) {
       return DataType::kUint8;
     case at::kLong:
       return DataType::kInt64;
+    case at::kBFloat16:
+      return DataType::kBfloat16;
     case at::kFloat:
       return DataType::kFloat32;
     case at::kDouble:
@@ -29,7 +31,8 @@ DataType data_type_of(const at::Tensor& tensor) {
 }  // namespace
 
 Buffer as_buffer(const at::Tensor& tensor) {
-  return {tensor.data_ptr(), static_cast<size_t>(tensor.numel()), data_type_of(tensor)};
+  return {tensor.data_ptr(), static_cast<size_t>(tensor.numel()), data_type_of(tensor),
+          tensor.is_cuda()};
 }
 
 void broadcast_tensors(Communicator& communicator, const std::vector<at::Tensor>& tensors) {

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "comm/nccl_communicator.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <iterator>
+#include <utility>
+
+#include "comm/common/error.h"
+#include "comm/cuda_check.h"
+#include "comm/nccl_check.h"
+
+namespace resnext {
+namespace {
+
+ncclDataType_t nccl_type(DataType type) {
+  switch (type) {
+    case DataType::kUint8:
+      return ncclUint8;
+    case DataType::kInt64:
+      return ncclInt64;
+    case DataType::kBfloat16:
+      return ncclBfloat16;
+    case DataType::kFloat32:
+      return ncclFloat32;
+    case DataType::kFloat64:
+      return ncclFloat64;
+  }
+  return ncclNumTypes;  // NCCL refuses it
+}
+
+ncclRedOp_t nccl_op(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kSum:
+      return ncclSum;
+    case ReduceOp::kMean:
+      return ncclAvg;
+    case ReduceOp::kMax:
+      return ncclMax;
+    case ReduceOp::kMin:
+      return ncclMin;
+  }
+  return ncclNumOps;  // NCCL refuses it
+}
+
+bool is_integer(DataType type) {
+  return type == DataType::kUint8 || type == DataType::kInt64;
+}
+
+// Options with nothing left out, on the device that all that follows belongs to.
+NcclOptions prepared(NcclOptions options) {
+  check_nccl_version();
+  check_cuda(cudaSetDevice(options.device), "cudaSetDevice");
+  if (!options.current_stream) options.current_stream = [] { return cudaStream_t{nullptr}; };
+  if (!options.on_stuck) options.on_stuck = [](const Error&) {};
+  return options;
+}
+
+}  // namespace
+
+NcclCommunicator::NcclCommunicator(NcclOptions options)
+    : options_(prepared(std::move(options))),
+      host_(options_.timeout_s),
+      comm_(agree_on_id(), {host_.rank(), host_.size(), options_.device}, options_.timeout_s,
+            options_.abort_s),
+      watchdog_(comm_, {host_.rank(), options_.device, options_.timeout_s, options_.abort_s,
+                        options_.on_stuck}) {}
+
+NcclCommunicator::~NcclCommunicator() = default;
+
+ncclUniqueId NcclCommunicator::agree_on_id() {
+  ncclUniqueId id{};
+  if (host_.rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", 0, nullptr);
+  host_.broadcast({&id, sizeof(id), DataType::kUint8}, 0);
+  return id;
+}
+
+// Gives a collective to the communication stream, behind all that the current stream has to do.
+Ticket NcclCommunicator::start(const char* function, std::string what, const Call& call) {
+  watchdog_.throw_if_failed();
+  const cudaStream_t current = options_.current_stream();
+  const bool capturing = is_capturing(current);
+  ready_.record(current);
+  ready_.hold_up(stream_.get());
+  comm_.run(function, [&](ncclComm_t comm) { return call(comm, stream_.get()); });
+  const Ticket ticket = ++tickets_;
+  if (capturing) {  // it has not run: there is nothing to watch
+    captured_.record(stream_.get());
+    captured_ticket_ = ticket;
+  } else {
+    auto done = std::make_shared<CudaEvent>();
+    done->record(stream_.get());
+    watchdog_.add(ticket, std::move(what), std::move(done));
+  }
+  return ticket;
+}
+
+void NcclCommunicator::wait_on_host(Ticket ticket) {
+  const auto end = host_tickets_.upper_bound(ticket);
+  if (end == host_tickets_.begin()) return;
+  host_.wait(std::prev(end)->second);
+  host_tickets_.erase(host_tickets_.begin(), end);
+}
+
+void NcclCommunicator::wait(Ticket ticket) {
+  wait_on_host(ticket);
+  watchdog_.throw_if_failed();
+  comm_.poll();
+  const cudaStream_t current = options_.current_stream();
+  if (is_capturing(current)) {
+    if (ticket <= captured_ticket_) captured_.hold_up(current);
+  } else if (const auto done = watchdog_.last_until(ticket)) {
+    done->hold_up(current);
+  }
+}
+
+Ticket NcclCommunicator::start_all_reduce(Buffer buffer, ReduceOp op) {
+  if (!buffer.device) {
+    const Ticket at_host = host_.start_all_reduce(buffer, op);
+    host_tickets_.emplace(++tickets_, at_host);
+    return tickets_;
+  }
+  if (op == ReduceOp::kMean && is_integer(buffer.type)) {
+    throw CommError("all_reduce", "the mean of integers was asked for", "reduce their sum");
+  }
+  return start("ncclAllReduce", fmt::format("all_reduce of {} bytes", buffer.bytes()),
+               [&](ncclComm_t comm, cudaStream_t stream) {
+                 return ncclAllReduce(buffer.data, buffer.data, buffer.count,
+                                      nccl_type(buffer.type), nccl_op(op), comm, stream);
+               });
+}
+
+void NcclCommunicator::broadcast(Buffer buffer, int root) {
+  if (!buffer.device) return host_.broadcast(buffer, root);
+  wait(start("ncclBroadcast", fmt::format("broadcast of {} bytes", buffer.bytes()),
+             [&](ncclComm_t comm, cudaStream_t stream) {
+               return ncclBroadcast(buffer.data, buffer.data, buffer.count, nccl_type(buffer.type),
+                                    root, comm, stream);
+             }));
+}
+
+void NcclCommunicator::all_gather(Buffer mine, Buffer all) {
+  if (mine.device != all.device) {
+    throw Error(ExitCode::kInternal, "all_gather", "one buffer is in host, the other in GPU memory",
+                "pass both in the same memory");
+  }
+  if (!mine.device) return host_.all_gather(mine, all);
+  wait(start("ncclAllGather", fmt::format("all_gather of {} bytes", all.bytes()),
+             [&](ncclComm_t comm, cudaStream_t stream) {
+               return ncclAllGather(mine.data, all.data, mine.count, nccl_type(mine.type), comm,
+                                    stream);
+             }));
+}
+
+void NcclCommunicator::watch_current_stream(std::string_view what) {
+  watchdog_.throw_if_failed();
+  auto done = std::make_shared<CudaEvent>();
+  done->record(options_.current_stream());
+  watchdog_.add(++tickets_, std::string(what), std::move(done));
+}
+
+}  // namespace resnext

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "comm/nccl_communicator.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <vector>
+
+#include "comm/common/error.h"
+#include "comm/make_communicator.h"
+#include "tests/comm/communicator_conformance.h"
+#include "tests/comm/nccl_test_support.h"
+#include "tests/support/mpi_environment.h"
+
+namespace resnext {
+namespace {
+
+using NcclCommunicatorTest = test::OverFakeNccl;
+using test::error_of;
+
+// Takes all buffers for device memory, and lets the host wait for the results.
+class OnDevice final : public Communicator {
+ public:
+  OnDevice(NcclCommunicator& inner, cudaStream_t current) : inner_(inner), current_(current) {}
+
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  std::string_view name() const override { return inner_.name(); }
+  Ticket start_all_reduce(Buffer buffer, ReduceOp op) override {
+    return inner_.start_all_reduce(on_device(buffer), op);
+  }
+  void wait(Ticket ticket) override {
+    inner_.wait(ticket);
+    cudaStreamSynchronize(current_);
+  }
+  void broadcast(Buffer buffer, int root) override {
+    inner_.broadcast(on_device(buffer), root);
+    cudaStreamSynchronize(current_);
+  }
+  void all_gather(Buffer mine, Buffer all) override {
+    inner_.all_gather(on_device(mine), on_device(all));
+    cudaStreamSynchronize(current_);
+  }
+
+ private:
+  static Buffer on_device(Buffer buffer) {
+    buffer.device = true;
+    return buffer;
+  }
+
+  NcclCommunicator& inner_;
+  cudaStream_t current_;
+};
+
+TEST_F(NcclCommunicatorTest, ConformsInDeviceMemory) {
+  NcclCommunicator communicator(options());
+  OnDevice on_device(communicator, current_.get());
+  test::expect_conformance(on_device);
+  EXPECT_GT(fake_calls("ncclAllReduce"), 0);
+}
+
+TEST_F(NcclCommunicatorTest, ConformsInHostMemory) {
+  NcclCommunicator communicator(options());
+  test::expect_conformance(communicator);
+  EXPECT_EQ(fake_calls("ncclAllReduce"), 0);
+}
+
+TEST_F(NcclCommunicatorTest, ConformsOnTheLegacyStreamAndWhenLaunchesAreSlow) {
+  NcclOptions legacy = options();
+  legacy.current_stream = nullptr;
+  NcclCommunicator communicator(legacy);
+  fake_slow_launch(3);
+  OnDevice on_device(communicator, nullptr);
+  test::expect_conformance(on_device);
+}
+
+TEST_F(NcclCommunicatorTest, TheHostWaitsForNothing) {
+  NcclCommunicator communicator(options());
+  double value = 1;
+  test::Gate gate(current_.get());
+  const Ticket ticket = communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
+  communicator.wait(ticket);
+  EXPECT_EQ(value, 1);  // the gate is closed
+  gate.open();
+  synchronize();
+  EXPECT_EQ(value, communicator.size());
+}
+
+// The current stream waits for the first result only, as the second comes behind a closed gate.
+TEST_F(NcclCommunicatorTest, WaitsForTheTicketAndNotForLaterOnes) {
+  CudaStream other;
+  cudaStream_t current = current_.get();
+  NcclOptions o = options();
+  o.current_stream = [&] { return current; };
+  NcclCommunicator communicator(o);
+  double first = 1, second = 1;
+  const Ticket ticket = communicator.start_all_reduce(test::on_device(first), ReduceOp::kSum);
+  test::Gate gate(other.get());
+  current = other.get();
+  communicator.start_all_reduce(test::on_device(second), ReduceOp::kSum);
+  current = current_.get();
+  communicator.wait(ticket);
+  synchronize();
+  EXPECT_EQ(first, communicator.size());
+  EXPECT_EQ(second, 1);
+  gate.open();
+  cudaStreamSynchronize(other.get());
+  communicator.wait(ticket + 1);
+  synchronize();
+  EXPECT_EQ(second, communicator.size());
+}
+
+TEST_F(NcclCommunicatorTest, HostAndDeviceBuffersMayBeInFlightTogether) {
+  NcclCommunicator communicator(options());
+  double device = 1;
+  int64_t host = 2, other = 3;
+  communicator.start_all_reduce({&host, 1, DataType::kInt64}, ReduceOp::kSum);
+  communicator.start_all_reduce(test::on_device(device), ReduceOp::kSum);
+  const Ticket last = communicator.start_all_reduce({&other, 1, DataType::kInt64}, ReduceOp::kMax);
+  communicator.wait(last);
+  synchronize();
+  EXPECT_EQ(host, 2 * communicator.size());
+  EXPECT_EQ(device, communicator.size());
+  EXPECT_EQ(other, 3);
+}
+
+TEST_F(NcclCommunicatorTest, SumsBfloat16) {
+  NcclCommunicator communicator(options());
+  std::vector<uint16_t> values(5, 0x3f80);  // 1
+  const uint16_t sums[] = {0, 0x3f80, 0x4000, 0x4040, 0x4080};
+  communicator.all_reduce({values.data(), 5, DataType::kBfloat16, true}, ReduceOp::kSum);
+  synchronize();
+  EXPECT_EQ(values, std::vector<uint16_t>(5, sums[communicator.size()]));
+}
+
+TEST_F(NcclCommunicatorTest, RefusesWhatIsNotDefined) {
+  NcclCommunicator communicator(options());
+  int64_t value = 1, all[4];
+  const Buffer integer{&value, 1, DataType::kInt64, true};
+  EXPECT_THROW(communicator.start_all_reduce(integer, ReduceOp::kMean), CommError);
+  EXPECT_THROW(communicator.all_gather(integer, {all, 1, DataType::kInt64}), Error);
+  uint16_t half = 0;
+  EXPECT_EQ(error_of([&] {
+              communicator.all_reduce({&half, 1, DataType::kBfloat16}, ReduceOp::kSum);
+            }).substr(0, 2),
+            "70");
+}
+
+// In a capture nothing has run, so nothing is watched or asked; the graph joins the current stream.
+TEST_F(NcclCommunicatorTest, CollectivesOfACaptureAreNotWatched) {
+  NcclCommunicator communicator(options());
+  double value = 1;
+  fake_capture(1);
+  const int events = fake_calls("cudaEventCreateWithFlags");
+  const int waits = fake_calls("cudaStreamWaitEvent");
+  communicator.wait(communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum));
+  fake_capture(0);
+  EXPECT_EQ(fake_calls("cudaEventCreateWithFlags"), events);
+  EXPECT_EQ(fake_calls("cudaStreamWaitEvent"), waits + 2);
+  synchronize();
+}
+
+TEST_F(NcclCommunicatorTest, AReplayThatDoesNotEndIsALostPeer) {
+  NcclCommunicator communicator(options(0.1));
+  test::Gate gate(current_.get());
+  communicator.watch_current_stream("replay of the step");
+  std::string error;
+  EXPECT_TRUE(test::eventually([&] {
+    error = error_of([&] { communicator.watch_current_stream("another"); });
+    return !error.empty();
+  }));
+  EXPECT_TRUE(test::contains(error, "76 rank")) << error;
+  EXPECT_TRUE(test::contains(error, "(replay of the step) did not complete within 0.1 s")) << error;
+}
+
+TEST_F(NcclCommunicatorTest, OneGpuARank) {
+  const MpiEnvironment& environment = test::environment();
+  EXPECT_EQ(select_cuda_device(Backend::kMpi, environment), std::nullopt);
+  EXPECT_EQ(select_cuda_device(Backend::kAuto, environment), environment.local_rank());
+  EXPECT_EQ(select_cuda_device(Backend::kNccl, environment), environment.local_rank());
+  fake_devices(1, 0x20 + environment.rank());  // each sees one of its own
+  EXPECT_EQ(select_cuda_device(Backend::kNccl, environment), 0);
+}
+
+TEST_F(NcclCommunicatorTest, SharingAGpuIsAnErrorUnlessNcclAllowsIt) {
+  const MpiEnvironment& environment = test::environment();
+  fake_devices(1, 0x20);
+  if (environment.size() == 1) return;
+  EXPECT_THROW(select_cuda_device(Backend::kNccl, environment), ConfigError);
+  EXPECT_THROW(select_cuda_device(Backend::kAuto, environment), ConfigError);
+  setenv("NCCL_MULTI_RANK_GPU_ENABLE", "1", 1);
+  EXPECT_THROW(select_cuda_device(Backend::kNccl, environment), ConfigError);  // 2.28
+  fake_version(23000);
+  EXPECT_EQ(select_cuda_device(Backend::kNccl, environment), 0);
+  unsetenv("NCCL_MULTI_RANK_GPU_ENABLE");
+}
+
+TEST_F(NcclCommunicatorTest, AutoFallsBackWhereOneRankHasNoGpu) {
+  const MpiEnvironment& environment = test::environment();
+  if (environment.rank() == environment.size() - 1) {
+    fake_fail("cudaGetDeviceCount", cudaErrorNoDevice, 0);
+  }
+  EXPECT_EQ(select_cuda_device(Backend::kAuto, environment), std::nullopt);
+  const std::string error = error_of([&] { select_cuda_device(Backend::kNccl, environment); });
+  EXPECT_TRUE(test::contains(error, "64 comm.backend: nccl needs a GPU")) << error;
+  EXPECT_TRUE(test::contains(error, "no CUDA-capable device is detected")) << error;
+}
+
+TEST_F(NcclCommunicatorTest, IsMadeWhereADeviceIsGivenOrAskedFor) {
+  const MpiEnvironment& environment = test::environment();
+  const bool alone = environment.size() == 1;
+  const CudaDevice device{select_cuda_device(Backend::kAuto, environment).value(), {}};
+  CommOptions options;
+  EXPECT_EQ(make_communicator(options, environment, device)->name(), alone ? "single" : "nccl");
+  EXPECT_EQ(make_communicator(options, environment)->name(), alone ? "single" : "mpi");
+  options.backend = Backend::kNccl;
+  EXPECT_EQ(make_communicator(options, environment)->name(), "nccl");
+}
+
+}  // namespace
+}  // namespace resnext
