@@ -14,9 +14,12 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{2};
 
-// The lowest failing rank when all ranks have failed within the grace, else -1.
-int lowest_if_all_failed(MPI_Comm failures, int rank) {
-  int lowest = rank;
+// A rank and its exit code in one number, so that the lowest rank's is the smallest.
+constexpr int kCodes = 256;
+
+// That of the lowest failing rank when all ranks have failed within the grace, else -1.
+int lowest_if_all_failed(MPI_Comm failures, int rank, int code) {
+  int lowest = rank * kCodes + code;
   MPI_Request request = MPI_REQUEST_NULL;
   if (MPI_Iallreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, failures, &request) !=
       MPI_SUCCESS) {
@@ -58,11 +61,12 @@ MpiEnvironment::~MpiEnvironment() {
   MPI_Finalize();
 }
 
-int MpiEnvironment::fail(ExitCode code, const std::string& line) const noexcept {
-  const int lowest = lowest_if_all_failed(failures_, rank_);
-  if (lowest < 0 || lowest == rank_) spdlog::error("{}", line);
-  if (lowest < 0) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
-  return static_cast<int>(code);
+int MpiEnvironment::fail(ExitCode code, const std::string& line) noexcept {
+  const int mine = static_cast<int>(code);
+  const int lowest = lowest_if_all_failed(failures_, rank_, mine);
+  if (lowest < 0 || lowest / kCodes == rank_) spdlog::error("{}", line);
+  if (lowest < 0) MPI_Abort(MPI_COMM_WORLD, mine);
+  return lowest % kCodes;
 }
 
 }  // namespace resnext

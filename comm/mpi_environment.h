@@ -29,9 +29,9 @@ class MpiEnvironment {
   int local_size() const { return local_size_; }
 
   // Reports an error and returns the exit code to leave main with. When every rank has failed (the
-  // same wrong configuration, say) the lowest rank alone prints the line and all leave in order.
-  // Otherwise, after a grace of two seconds, this rank prints the line and MPI_Abort takes the
-  // job down: then it does not return.
+  // same wrong configuration, say) the lowest rank alone prints its line and all leave in order
+  // with its code. Otherwise, after a grace of two seconds, this rank prints the line and MPI_Abort
+  // takes the job down: then it does not return.
   int fail(ExitCode code, const std::string& line) const noexcept;
 
  private:

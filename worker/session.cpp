@@ -74,6 +74,12 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
   shape.train_images = data.train ? data.train->count() : 0;
   shape.validation_images = data.validation ? data.validation->count() : 0;
   shape.steps_per_epoch = shape.train_images / shape.batch.global;
+  if (data.train && shape.steps_per_epoch == 0) {
+    throw ConfigError("batch",
+                      fmt::format("the global batch of {} exceeds the {} training images",
+                                  shape.batch.global, shape.train_images),
+                      "lower batch.per_rank, batch.accumulation or the number of ranks");
+  }
   shape.total_steps = shape.steps_per_epoch * config.run.epochs;
   if (config.run.steps > 0) shape.total_steps = std::min(shape.total_steps, config.run.steps);
   shape.effective_lr = LrSchedule(config.optimizer, config.schedule, shape.batch.global,

@@ -212,7 +212,7 @@ void Trainer::after_step() {
 
 void Trainer::evaluate_and_log() {
   const Accuracy accuracy = evaluate(model_, precision_, *validation_loader_, communicator_);
-  const bool best = accuracy.top1 > progress_.best_top1;
+  const bool best = std::isfinite(accuracy.loss) && accuracy.top1 > progress_.best_top1;
   if (best) {
     progress_.best_top1 = accuracy.top1;
     progress_.best_step = progress_.step;
