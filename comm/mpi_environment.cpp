@@ -61,7 +61,7 @@ MpiEnvironment::~MpiEnvironment() {
   MPI_Finalize();
 }
 
-int MpiEnvironment::fail(ExitCode code, const std::string& line) noexcept {
+int MpiEnvironment::fail(ExitCode code, const std::string& line) const noexcept {
   const int mine = static_cast<int>(code);
   const int lowest = lowest_if_all_failed(failures_, rank_, mine);
   if (lowest < 0 || lowest / kCodes == rank_) spdlog::error("{}", line);
