@@ -17,7 +17,19 @@
 namespace resnext {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
+
+// Holds the mutex, unless it has not become free within `seconds`.
+std::unique_lock<std::mutex> lock_within(std::mutex& mutex, double seconds) {
+  const auto deadline = Clock::now() + Seconds(seconds);
+  std::unique_lock lock(mutex, std::try_to_lock);
+  while (!lock.owns_lock() && Clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock.try_lock();
+  }
+  return lock;
+}
 
 }  // namespace
 
@@ -72,13 +84,13 @@ ncclResult_t NcclHandle::state(const char* call) const {
 }
 
 void NcclHandle::await(const char* call) {
-  const auto deadline = std::chrono::steady_clock::now() + Seconds(timeout_s_);
+  const auto deadline = Clock::now() + Seconds(timeout_s_);
   while (true) {
     {
       std::lock_guard lock(mutex_);
       if (state(call) == ncclSuccess) return;
     }
-    if (std::chrono::steady_clock::now() > deadline) {
+    if (Clock::now() > deadline) {
       throw CommError(
           fmt::format("rank {}: {}", place_.rank, call),
           fmt::format("not all ranks have come within {} s: a peer hangs or is lost", timeout_s_),
@@ -102,8 +114,8 @@ void NcclHandle::poll() {
 }
 
 bool NcclHandle::abort() noexcept {
-  const std::unique_lock lock(mutex_, Seconds(abort_s_));
-  if (!lock.owns_lock()) return false;
+  const std::unique_lock lock = lock_within(mutex_, abort_s_);
+  if (!lock.owns_lock()) return false;  // the training thread hangs in a call of NCCL
   if (comm_ == nullptr) return true;
   return finishes_within(
       abort_s_, [comm = std::exchange(comm_, nullptr), rank = place_.rank, device = place_.device] {

@@ -48,7 +48,7 @@ class NcclHandle {
   const Place place_;
   const double timeout_s_;
   const double abort_s_;
-  std::timed_mutex mutex_;  // held during NCCL's calls, so that abort() never frees beneath one
+  std::mutex mutex_;  // held during NCCL's calls, so that abort() never frees beneath one
   ncclComm_t comm_ = nullptr;
 };
 

@@ -57,8 +57,8 @@ TEST_F(NcclFault, EachResultOfEachCallAtTheStart) {
 
 TEST_F(NcclFault, EachResultOfEachCollective) {
   NcclCommunicator communicator(options());
-  double value = 1;
-  std::vector<double> all(communicator.size());
+  static double value = 1;  // outlives a collective that is given up
+  static std::vector<double> all(communicator.size());
   const Buffer one = test::on_device(value);
   const Buffer many{all.data(), all.size(), DataType::kFloat64, true};
   for (int result : kResults) {
@@ -76,7 +76,7 @@ TEST_F(NcclFault, EachResultOfEachCollective) {
 TEST_F(NcclFault, EachAsynchronousErrorIsThrownByWait) {
   for (int result : kResults) {
     NcclCommunicator communicator(options());
-    double value = 1;
+    static double value = 1;  // outlives a collective that is given up
     const Ticket ticket = communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
     synchronize();
     fake_async_error(result);
@@ -90,8 +90,8 @@ TEST_F(NcclFault, EachAsynchronousErrorIsThrownByWait) {
 TEST_F(NcclFault, AnAsynchronousErrorFreesWhoWaitsForTheDevice) {
   NcclCommunicator communicator(options());
   if (communicator.size() == 1) return;  // nobody to wait for
-  double value = 1;
-  if (communicator.rank() != 0) {  // rank 0 never comes
+  static double value = 1;               // outlives a collective that is given up
+  if (communicator.rank() != 0) {        // rank 0 never comes
     communicator.wait(communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum));
     fake_async_error(ncclRemoteError);
     synchronize();
@@ -105,7 +105,7 @@ TEST_F(NcclFault, AnAsynchronousErrorFreesWhoWaitsForTheDevice) {
 TEST_F(NcclFault, ARankThatNeverCallsACollectiveIsNamedInTime) {
   NcclCommunicator communicator(options(0.2));
   if (communicator.size() == 1) return;
-  double value = 1;
+  static double value = 1;  // outlives a collective that is given up
   if (communicator.rank() != 0) {
     const auto begin = std::chrono::steady_clock::now();
     const Ticket ticket = communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
@@ -138,7 +138,7 @@ TEST_F(NcclFault, ARankThatNeverStartsIsNamedInTime) {
 TEST_F(NcclFault, ALaunchThatTakesTooLongIsNamed) {
   NcclCommunicator communicator(options(0.2));
   fake_slow_launch(1 << 30);
-  double value = 1;
+  static double value = 1;  // outlives a collective that is given up
   const std::string error =
       error_of([&] { communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum); });
   EXPECT_TRUE(contains(error, "ncclAllReduce: not all ranks have come within 0.2 s")) << error;
@@ -183,7 +183,7 @@ TEST_F(NcclFault, ALaunchThatHangsIsReported) {
   };
   NcclCommunicator communicator(o);
   test::Gate gate(current_.get());
-  double value = 1;
+  static double value = 1;  // outlives a collective that is given up
   communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
   fake_hang_launch();
   error_of([&] { communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum); });
@@ -231,7 +231,7 @@ TEST_F(NcclFault, EachCudaErrorAtTheStart) {
 
 TEST_F(NcclFault, EachCudaErrorOfACollective) {
   NcclCommunicator communicator(options());
-  double value = 1;
+  static double value = 1;  // outlives a collective that is given up
   for (const char* function : {"cudaStreamIsCapturing", "cudaEventRecord", "cudaStreamWaitEvent"}) {
     fake_fail(function, cudaErrorInvalidValue, 0);
     const std::string error =
@@ -245,10 +245,9 @@ TEST_F(NcclFault, ACudaErrorInTheBackgroundIsThrownAtTheNextCall) {
   for (const char* function : {"cudaEventQuery", "cudaThreadExchangeStreamCaptureMode"}) {
     fake_fail(function, cudaErrorInvalidValue, 0);
     NcclCommunicator communicator(options());
-    communicator.watch_current_stream("step");
     std::string error;
     EXPECT_TRUE(test::eventually([&] {
-      error = error_of([&] { communicator.wait(1); });
+      error = error_of([&] { communicator.watch_current_stream("step"); });
       return !error.empty();
     }));
     EXPECT_TRUE(contains(error, std::string("70 ") + function)) << error;
