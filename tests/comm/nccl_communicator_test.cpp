@@ -74,16 +74,20 @@ TEST_F(NcclCommunicatorTest, ConformsOnTheLegacyStreamAndWhenLaunchesAreSlow) {
   test::expect_conformance(on_device);
 }
 
-TEST_F(NcclCommunicatorTest, TheHostWaitsForNothing) {
+// The collective takes what the current stream writes behind a closed gate.
+TEST_F(NcclCommunicatorTest, TheStreamsWaitForEachOtherAndTheHostForNothing) {
   NcclCommunicator communicator(options());
   double value = 1;
   test::Gate gate(current_.get());
+  cudaLaunchHostFunc(
+      current_.get(), [](void* to) { *static_cast<double*>(to) = 5; }, &value);
   const Ticket ticket = communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
   communicator.wait(ticket);
-  EXPECT_EQ(value, 1);  // the gate is closed
+  for (int i = 0; i < 50; ++i) communicator.barrier();  // a collective that ran early would be seen
+  EXPECT_EQ(value, 1);
   gate.open();
   synchronize();
-  EXPECT_EQ(value, communicator.size());
+  EXPECT_EQ(value, 5 * communicator.size());
 }
 
 // The current stream waits for the first result only, as the second comes behind a closed gate.
