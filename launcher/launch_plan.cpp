@@ -174,6 +174,8 @@ void Planner::add_mpirun_environment() {
 
 void Planner::start_with_mpirun() {
   add({"mpirun", "-np", std::to_string(plan_.ranks)});
+  // A lost rank takes the others down at once, not two seconds later.
+  add({"--mca", "odls_base_sigkill_timeout", "0"});
   if (where_.scheduler == Scheduler::kHosts) {
     std::vector<std::string> hosts;
     for (const Host& host : where_.hosts) {

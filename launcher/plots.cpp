@@ -80,6 +80,7 @@ std::string gnuplot_script(const Plot& plot, const fs::path& output) {
       "set grid lc rgb '#dddddd'\nset key outside right top\nset border 3\nset tics nomirror\n";
   script += plot.from_zero ? "set yrange [0:*]\nset offsets 0, 0, graph 0.05, 0\n"
                            : "set offsets 0, 0, graph 0.05, graph 0.05\n";
+  if (plot.x_label == "step") script += "set xrange [0:*]\n";
   if (plot.log2_x) script += "set logscale x 2\nset offsets graph 0.05, graph 0.05, 0, 0\n";
   for (size_t i = 0; i < plot.series.size(); ++i) script += data_block(plot.series[i], i);
   return script + (plot.groups.empty() ? curves(plot) : bars(plot));

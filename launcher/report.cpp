@@ -194,8 +194,17 @@ std::vector<Plot> make_plots(const std::vector<ReportRun>& runs) {
                   true},
                  cardinality_of),
       comparison(runs,
-                 {"parameters", "Error against parameters", "parameters", "top-1 error, %", {}, {}},
-                 parameters_of)};
+                 {"parameters",
+                  "Error against parameters",
+                  "parameters, millions",
+                  "top-1 error, %",
+                  {},
+                  {}},
+                 [](const ReportRun& run) -> std::optional<double> {
+                   const auto parameters = parameters_of(run);
+                   if (!parameters) return std::nullopt;
+                   return *parameters / 1e6;
+                 })};
   std::erase_if(plots, [](const Plot& plot) { return plot.series.empty(); });
   return plots;
 }

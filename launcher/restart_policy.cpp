@@ -52,7 +52,8 @@ bool requeue_helps(const Attempt& attempt, int earlier) {
 
 double RestartPolicy::next_delay(const Attempt& attempt) {
   early_ends_ = attempt.seconds < kEarlyEnd_s ? early_ends_ + 1 : 0;
-  const double delay = options_.backoff_s * std::pow(2.0, std::max(0, early_ends_ - 1));
+  if (early_ends_ == 0) return 0;
+  const double delay = options_.backoff_s * std::pow(2.0, early_ends_ - 1);
   return std::min(delay, options_.max_backoff_s);
 }
 

@@ -11,7 +11,7 @@ namespace resnext {
 
 struct RestartOptions {
   int max_restarts = 0;
-  double backoff_s = 1;  // before the first restart; doubles while runs end early
+  double backoff_s = 1;  // after a run that ended early; doubles with each in a row; else 0
   double max_backoff_s = 60;
   bool only_failed_starts = false;  // a run that gained a checkpoint is left to the scheduler
 };

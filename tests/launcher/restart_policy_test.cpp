@@ -68,7 +68,8 @@ TEST(RestartPolicy, BacksOffWhileRunsEndEarly) {
   EXPECT_EQ(delay(1, 1), 2);
   EXPECT_EQ(delay(1, 2), 4);
   EXPECT_EQ(delay(1, 3), 6) << "the longest";
-  EXPECT_EQ(delay(100, 4), 1) << "a long run starts afresh";
+  EXPECT_EQ(delay(100, 4), 0) << "a long run starts again at once";
+  EXPECT_EQ(delay(1, 5), 1);
 }
 
 TEST(Requeue, HelpsWhileEachStartGainsACheckpoint) {

@@ -70,8 +70,8 @@ case $case in
     rm -rf "$cluster"
     EMU_NODE_TIMEOUT=15 EMU_REQUEUE_WAIT=6 "$here/cluster.sh" start "$cluster"
     mkdir -p "$work"
-    "$testbin/slurm_make_data" "$work/train.h5" 96
-    "$testbin/slurm_make_data" "$work/val.h5" 32
+    "$testbin/make_tiny_data" "$work/train.h5" 96
+    "$testbin/make_tiny_data" "$work/val.h5" 32
     ;;
   complete)
     submit complete

@@ -1,4 +1,4 @@
-// make_data OUT.h5 IMAGES: a container of small random images for the job tests.
+// make_tiny_data OUT.h5 IMAGES: a container of small random images for the job tests.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cstdio>
 #include <cstdlib>
@@ -7,7 +7,7 @@
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fputs("usage: make_data OUT.h5 IMAGES\n", stderr);
+    std::fputs("usage: make_tiny_data OUT.h5 IMAGES\n", stderr);
     return 64;
   }
   resnext::test::TinyData data;
