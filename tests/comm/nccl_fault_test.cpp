@@ -204,6 +204,20 @@ TEST_F(NcclFault, NoResultOfTheAbortIsThrown) {
   }
 }
 
+TEST_F(NcclFault, AnAbortedCommunicatorRefusesWork) {
+  ncclUniqueId id{};
+  if (world_rank() == 0) ncclGetUniqueId(&id);
+  MPI_Bcast(&id, sizeof(id), MPI_BYTE, 0, MPI_COMM_WORLD);
+  NcclHandle handle(id, {world_rank(), world_size(), 0}, 60, 30);
+  EXPECT_TRUE(handle.abort());
+  EXPECT_TRUE(handle.abort());
+  EXPECT_EQ(fake_calls("ncclCommAbort"), 1);
+  EXPECT_NO_THROW(handle.poll());
+  const std::string error =
+      error_of([&] { handle.run("a call", [](auto) { return ncclSuccess; }); });
+  EXPECT_TRUE(contains(error, "the NCCL communicator was aborted")) << error;
+}
+
 TEST_F(NcclFault, AWrongVersionSaysWhatToDo) {
   for (int version : {12809, 2708 - 1000, 30000}) {
     fake_version(version);
