@@ -67,9 +67,6 @@ void add_doctor(CLI::App& app, DoctorTask& task) {
   CLI::App* doctor = app.add_subcommand("doctor", "check what goes wrong most on this machine");
   doctor->add_option("config", task.config, "run configuration that is to run here");
   doctor->add_option("overrides", task.overrides, "KEY=VALUE");
-  doctor->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
-  doctor->add_option("-n,--ranks", task.ranks, "ranks of the all_reduce")
-      ->check(CLI::Range(1, 1'000'000));
 }
 
 Task chosen_task(const CLI::App& app) {

@@ -47,8 +47,6 @@ struct ReportTask {
 struct DoctorTask {
   std::string config;  // may be empty
   std::vector<std::string> overrides;
-  std::string hosts;
-  int ranks = 0;
 };
 
 struct LauncherCommand {

@@ -8,6 +8,7 @@
 #include "comm/common/error.h"
 #include "comm/common/log.h"
 #include "launcher/command_line.h"
+#include "launcher/doctor.h"
 #include "launcher/report.h"
 #include "launcher/run_task.h"
 #include "launcher/sweep_task.h"
@@ -25,6 +26,8 @@ int run(int argc, char** argv) {
       return execute(command.sweep);
     case Task::kReport:
       return execute(command.report);
+    case Task::kDoctor:
+      return execute(command.doctor);
     default:
       std::fputs(command.help.c_str(), stdout);
       return 0;
