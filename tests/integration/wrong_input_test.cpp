@@ -40,7 +40,7 @@ const Mistake kMistakes[] = {
     {{"nonsense"}, kConfig, {"'nonsense'", "has no '='", "write key=value"}},
     {{"--nonsense"}, kConfig, {"command line", "--nonsense", "--help"}},
     {{"--plan", "--evaluate"}, kConfig, {"command line", "excludes", "--help"}},
-    {{"batch.global=102"}, kConfig, {"batch", "larger than the 96 images of", "lower"}},
+    {{"batch.global=102"}, kConfig, {"batch", "exceeds the 96 training images", "lower"}},
     {{"data.train=\"\""}, kConfig, {"data.train", "no file is named", "resnext_data pack"}},
     {{"data.train=@/none.h5"}, kData, {"/none.h5", "cannot be opened", "check the path"}},
     {{"data.validation=@/none.h5"}, kData, {"/none.h5", "cannot be opened", "check the path"}},

@@ -62,6 +62,7 @@ done &
 killer=$!
 if ! wait "$launcher"; then
   kill "$killer" 2>/dev/null || true
+  # shellcheck disable=SC2009 # for people to read
   ps -o pid,stat,args --forest | grep resnext >&2 || true
   tail -n 30 "$work/storm.log" >&2
   exit 1

@@ -2,6 +2,7 @@
 # cluster.sh: a REAL Slurm (munged, slurmctld, one slurmd per emulated node) on this one machine,
 # for testing job scripts and MPI programs without a cluster.
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck disable=SC1091,SC2009,SC2015,SC2046,SC2086 # word lists are meant to split
 #
 #   cluster.sh start  [DIR]          write the config, start the daemons, wait until every node is idle
 #   cluster.sh stop   [DIR]          cancel every job, end the daemons and everything the nodes run

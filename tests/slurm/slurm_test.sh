@@ -42,8 +42,8 @@ submit() {
   shift
   job=$(CONFIG=$root/configs/tiny.yaml DATA=$work OUTPUT=$work/$output RESNEXT_BIN=$bin sbatch --parsable \
     --nodes=2 --ntasks-per-node=2 --gpus-per-node=2 --cpus-per-task=1 --time=10 "$@" \
-    "$root/slurm/resnext101_64x4d.sh" data.size=16 data.resize=16 run.epochs=1000 run.steps=60 \
-    checkpoint.every_epochs=0 checkpoint.every_steps=5 comm.timeout_s=20)
+    "$root/slurm/resnext101_64x4d.sh" data.size=16 data.resize=16 run.epochs=1000 run.steps=600 \
+    checkpoint.every_epochs=0 checkpoint.every_steps=10 comm.timeout_s=20)
 }
 
 expect_completed() {
@@ -52,7 +52,7 @@ expect_completed() {
 }
 
 expect_same_weights() {
-  cmp "$work/complete/checkpoints/step-00000060/model.pt" "$1/checkpoints/step-00000060/model.pt" ||
+  cmp "$work/complete/checkpoints/step-00000600/model.pt" "$1/checkpoints/step-00000600/model.pt" ||
     fail "$1 ended with other weights than the undisturbed run"
 }
 
@@ -99,7 +99,7 @@ case $case in
     ;;
   cancel) # somebody's scancel is final
     submit cancel
-    until_true 60 has_reached cancel 00000005 || fail "no checkpoint"
+    until_true 60 has_reached cancel 00000010 || fail "no checkpoint"
     scancel "$job"
     until_true 60 has_ended || fail "job $job does not end"
     is JobState CANCELLED || fail "job $job is $(field JobState), not CANCELLED"
