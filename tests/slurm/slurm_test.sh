@@ -94,7 +94,8 @@ case $case in
     "$here/cluster.sh" crash "$cluster" node2
     "$here/cluster.sh" boot "$cluster" node2
     expect_completed
-    expect_restarts 1
+    # Once for the lost step, and perhaps again for the node that Slurm sees reboot.
+    [ "$(field Restarts)" -ge 1 ] || fail "it was not restarted"
     expect_same_weights crash
     ;;
   cancel) # somebody's scancel is final
