@@ -14,10 +14,11 @@ file(GLOB _nvidia_libs ${RESNEXT_WHEELS}/nvidia/*/lib)
 set(RESNEXT_WHEEL_LIBS ${_torch}/lib ${_nvidia_libs})
 
 add_library(resnext_libtorch INTERFACE)
-# Searched after the system's headers: the wheel carries another version of fmt than spdlog's.
+# Searched after the system's headers: the wheel carries another version of fmt than spdlog's. Not
+# by CUDA sources, which include no Torch header.
 target_compile_options(resnext_libtorch INTERFACE
-  "SHELL:-idirafter ${_torch}/include"
-  "SHELL:-idirafter ${_torch}/include/torch/csrc/api/include")
+  "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${_torch}/include>"
+  "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${_torch}/include/torch/csrc/api/include>")
 target_link_libraries(resnext_libtorch INTERFACE ${_torch}/lib/libtorch_cpu.so
                                                  ${_torch}/lib/libc10.so)
 # The wheel's libraries refer to others of CUDA that are not needed at run time.

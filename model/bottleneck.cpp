@@ -20,8 +20,7 @@ int64_t path_width(const ModelOptions& options, int64_t planes) {
 }
 
 at::Tensor Bottleneck::Path::operator()(const at::Tensor& x, Mode mode) const {
-  const at::Tensor y = bn1(conv1(x), mode).relu_();
-  return bn2(conv2(y), mode).relu_();
+  return bn2.relu(conv2(bn1.relu(conv1(x), mode)), mode);
 }
 
 void Bottleneck::Path::visit(const std::string& name, const TensorVisitor& visitor) {
@@ -36,26 +35,27 @@ Bottleneck::Bottleneck(const ModelOptions& options, BottleneckShape shape,
     : shape_(shape),
       conv3_(path_width(options, shape.planes) * block_groups(options), shape.out(), 1, 1, 1,
              generator),
-      bn3_(shape.out()) {
+      bn3_(shape.out(), options.fused) {
+  const bool fused = options.fused;
   const int64_t width = path_width(options, shape.planes);
   const int64_t paths = options.block == Block::kB ? options.cardinality : 1;
   const int64_t groups = block_groups(options) / paths;
   for (int64_t j = 0; j < paths; ++j) {
     paths_.push_back(
-        {Convolution(shape.in, width * groups, 1, 1, 1, generator), BatchNorm(width * groups),
+        {Convolution(shape.in, width * groups, 1, 1, 1, generator),
+         BatchNorm(width * groups, fused),
          Convolution(width * groups, width * groups, 3, shape.stride, groups, generator),
-         BatchNorm(width * groups)});
+         BatchNorm(width * groups, fused)});
   }
   if (needs_projection(options.shortcut, shape)) {
     projection_ = {Convolution(shape.in, shape.out(), 1, shape.stride, 1, generator),
-                   BatchNorm(shape.out())};
+                   BatchNorm(shape.out(), fused)};
   }
   if (options.zero_gamma) bn3_.weight.zero_();
 }
 
 at::Tensor Bottleneck::operator()(const at::Tensor& x, Mode mode) const {
-  at::Tensor y = bn3_(conv3_(transform(x, mode)), mode);
-  return y.add_(shortcut(x, mode)).relu_();
+  return bn3_.add_relu(conv3_(transform(x, mode)), shortcut(x, mode), mode);
 }
 
 at::Tensor Bottleneck::transform(const at::Tensor& x, Mode mode) const {

@@ -9,6 +9,8 @@
 
 #include <cmath>
 
+#include "model/fused_norm.h"
+
 namespace resnext {
 namespace {
 
@@ -27,15 +29,38 @@ void Convolution::visit(const std::string& name, const TensorVisitor& visitor) {
   visitor(name + ".weight", weight, true);
 }
 
-BatchNorm::BatchNorm(int64_t channels)
+BatchNorm::BatchNorm(int64_t channels, bool fuse)
     : weight(at::ones({channels})),
       bias(at::zeros({channels})),
       running_mean(at::zeros({channels})),
       running_var(at::ones({channels})),
-      num_batches_tracked(at::zeros({}, at::kLong)) {}
+      num_batches_tracked(at::zeros({}, at::kLong)),
+      fused(fuse) {}
+
+std::optional<at::Tensor> BatchNorm::try_fused(const at::Tensor& x, const at::Tensor& residual,
+                                               Mode mode, bool relu) const {
+  if (mode == Mode::kTrain) num_batches_tracked.add_(1);
+  const NormParameters norm{weight, bias, running_mean, running_var, kMomentum, kEps};
+  if (!fused || !can_fuse_norm(x, residual, norm)) return std::nullopt;
+  return fused_norm(x, residual, norm, mode == Mode::kTrain, relu);
+}
 
 at::Tensor BatchNorm::operator()(const at::Tensor& x, Mode mode) const {
-  if (mode == Mode::kTrain) num_batches_tracked.add_(1);
+  const auto y = try_fused(x, {}, mode, /*relu=*/false);
+  return y ? *y : separate(x, mode);
+}
+
+at::Tensor BatchNorm::relu(const at::Tensor& x, Mode mode) const {
+  const auto y = try_fused(x, {}, mode, /*relu=*/true);
+  return y ? *y : separate(x, mode).relu_();
+}
+
+at::Tensor BatchNorm::add_relu(const at::Tensor& x, const at::Tensor& residual, Mode mode) const {
+  const auto y = try_fused(x, residual, mode, /*relu=*/true);
+  return y ? *y : separate(x, mode).add_(residual).relu_();
+}
+
+at::Tensor BatchNorm::separate(const at::Tensor& x, Mode mode) const {
   return at::batch_norm(x, weight, bias, running_mean, running_var, mode == Mode::kTrain, kMomentum,
                         kEps, /*cudnn_enabled=*/true);
 }

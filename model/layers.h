@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "model/convolution.h"
@@ -34,15 +35,25 @@ struct Convolution {
   void visit(const std::string& name, const TensorVisitor& visitor);
 };
 
-// eps 1e-5, momentum 0.1: Torch's defaults, which the seed leaves as they are.
+// eps 1e-5, momentum 0.1: Torch's defaults, which the seed leaves as they are. With what follows it
+// in one operation (model/fused_norm.h) where that exists for the activations and `fused` is set.
 struct BatchNorm {
   at::Tensor weight, bias;               // [channels]: gamma, beta
   at::Tensor running_mean, running_var;  // [channels], unbiased variance
   at::Tensor num_batches_tracked;        // int64 scalar on the CPU, for PyTorch's sake
 
-  explicit BatchNorm(int64_t channels);
+  bool fused;
+
+  explicit BatchNorm(int64_t channels, bool fuse = true);
   at::Tensor operator()(const at::Tensor& x, Mode mode) const;
+  at::Tensor relu(const at::Tensor& x, Mode mode) const;
+  at::Tensor add_relu(const at::Tensor& x, const at::Tensor& residual, Mode mode) const;
   void visit(const std::string& name, const TensorVisitor& visitor);
+
+ private:
+  std::optional<at::Tensor> try_fused(const at::Tensor& x, const at::Tensor& residual, Mode mode,
+                                      bool relu) const;
+  at::Tensor separate(const at::Tensor& x, Mode mode) const;
 };
 
 // Weights from U(-1/sqrt(in), 1/sqrt(in)), bias 0: Torch7's nn.Linear with the seed's zero bias.

@@ -55,14 +55,14 @@ ResNeXt::ResNeXt(const ModelOptions& options, uint64_t seed)
 ResNeXt::ResNeXt(const ModelOptions& options, const at::Generator& generator)
     : options_(options),
       conv1_(3, options.stem.width, options.stem.kernel, options.stem.stride, 1, generator),
-      bn1_(options.stem.width),
+      bn1_(options.stem.width, options.fused),
       stages_(make_stages(options, generator)),
       fc_(features(options), options.classes, generator) {
   for (at::Tensor& p : parameters()) p.set_requires_grad(true);
 }
 
 at::Tensor ResNeXt::forward(const at::Tensor& images, Mode mode) const {
-  at::Tensor x = bn1_(conv1_(images), mode).relu_();
+  at::Tensor x = bn1_.relu(conv1_(images), mode);
   if (options_.stem.pool == StemPool::kOn) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
   for (const auto& stage : stages_) {
     for (const Bottleneck& block : stage) x = block(x, mode);

@@ -1,7 +1,7 @@
 // Times the training step on synthetic images: forward, backward with the sum over ranks, SGD.
 //
 //   mpirun -np 2 step_benchmark [--depth 50 --cardinality 32 --base-width 4 --batch 8 --size 224
-//                                --steps 12 --warmup 2]
+//                                --steps 12 --warmup 2 --unfused]
 // Prints the configuration and the medians over the counted steps; a step ends when every rank has
 // finished it. Peak memory is the largest resident set of any rank.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -53,6 +53,7 @@ Settings parse(int argc, char** argv) {
   app.add_option("--size", s.size);
   app.add_option("--steps", s.steps, "counted steps");
   app.add_option("--warmup", s.warmup, "steps before them");
+  app.add_flag("!--unfused", s.model.fused, "BN, addition and ReLU one by one");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
