@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# setup.sh [--cuda|--cpu] [--python]: installs what is missing to build, test and run; then does nothing.
+# setup.sh [--cuda|--cpu] [--python] [--tests]: installs what is missing to build, test and run; then does nothing.
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Distribution packages come from apt (as root or with sudo); LibTorch from PyPI wheels, unpacked into
 # .deps/libtorch. The default is --cuda where a GPU and the CUDA toolkit are found. --python adds
-# what Python needs to import torch (with the toolkit's libraries), for the parity tests.
+# what Python needs to import torch (with the toolkit's libraries), for the parity tests; --tests what
+# only tests need: a browser for the report and, for root, a Slurm that they start themselves.
 # RESNEXT_LIBTORCH=DIR uses the torch/ and nvidia/ in DIR instead and downloads nothing.
 # This is the only place that knows names and versions of packages.
 set -euo pipefail
@@ -21,6 +22,8 @@ packages=(
   libgtest-dev libbenchmark-dev librapidcheck-dev shellcheck          # tests
   gnuplot-nox dataset-fashion-mnist                                   # quickstart
 )
+browser_packages=(chromium)  # Debian's; Ubuntu has it as a snap only
+slurm_packages=(slurmctld slurmd slurm-client munge libpmix-dev)
 wheels=("torch==$torch_version" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")
 cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile)
 python_wheels=(torchvision==0.26.0 numpy h5py pillow typing-extensions sympy mpmath networkx jinja2
@@ -125,12 +128,13 @@ install_libtorch() {
 }
 
 # ---- main -----------------------------------------------------------------------------------
-preset='' python=''
+preset='' python='' tests=''
 for argument in "$@"; do
   case $argument in
     --cuda | --cpu) preset=${argument#--} ;;
     --python) python=yes ;;
-    *) die "unknown argument $argument; usage: setup.sh [--cuda|--cpu] [--python]" ;;
+    --tests) tests=yes ;;
+    *) die "unknown argument $argument; usage: setup.sh [--cuda|--cpu] [--python] [--tests]" ;;
   esac
 done
 preset=${preset:-$(default_preset)}
@@ -141,5 +145,9 @@ if [ "$preset" = cuda ] || [ -n "$python" ]; then
   wheels+=("${cuda_wheels[@]}")
 fi
 if [ -n "$python" ]; then wheels+=("${python_wheels[@]}"); fi
+if [ -n "$tests" ]; then
+  if grep -q '^ID=debian' /etc/os-release; then packages+=("${browser_packages[@]}"); fi
+  if [ "$(id -u)" = 0 ]; then packages+=("${slurm_packages[@]}"); fi
+fi
 install_packages
 install_libtorch "${wheels[@]}"

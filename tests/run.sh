@@ -17,7 +17,7 @@ stage "set-up"
 target=--cpu python=''
 if [ "$preset" = cuda ]; then target=--cuda; fi
 if [ -z "$(cuda_missing)" ]; then python=--python; fi  # some tests compare with Python's torch
-"$root/launcher/setup.sh" "$target" ${python:+"$python"}
+"$root/launcher/setup.sh" "$target" --tests ${python:+"$python"}
 stage "build ($preset)"
 "$root/launcher/build.sh" "$preset"
 stage "tests"
