@@ -49,6 +49,13 @@ struct Pieces {
       for (int64_t piece = begin; piece < end; ++piece) work(piece);
     });
   }
+
+  // From the last piece to the first: what was written last, and is still in a cache, comes first;
+  // and what comes last is still there when for_each() starts.
+  template <typename Work>
+  void for_each_backwards(const Work& work) const {
+    for_each([&](int64_t piece) { work(count() - 1 - piece); });
+  }
 };
 
 template <typename T>
@@ -72,7 +79,7 @@ std::vector<Moments<double>> channel_moments(const T* x, MatrixShape shape) {
   const Pieces pieces(shape);
   const auto loops = norm_loops<T>();
   std::vector<double> sums(static_cast<size_t>(pieces.count() * 2 * shape.channels));
-  pieces.for_each([&](int64_t p) {
+  pieces.for_each_backwards([&](int64_t p) {
     const T* first_row = x + pieces.offset(p);
     loops.sum_squares(first_row, first_row, pieces.shape(p), &sums[p * 2 * shape.channels]);
   });
@@ -167,7 +174,7 @@ std::vector<double> gradient_sums(const GradientInput<T>& in, const Pieces& piec
   const int64_t width = 2 * pieces.whole.channels;
   const auto loops = norm_loops<T>();
   std::vector<double> parts(static_cast<size_t>(pieces.count() * width));
-  pieces.for_each([&](int64_t p) {
+  pieces.for_each_backwards([&](int64_t p) {
     loops.sum_gradients(advanced(in, pieces.offset(p)), pieces.shape(p), &parts[p * width]);
   });
   for (int64_t p = 1; p < pieces.count(); ++p) {
