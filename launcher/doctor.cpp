@@ -18,6 +18,7 @@
 
 #include "comm/common/error.h"
 #include "configs/yaml_reader.h"
+#include "launcher/launch_plan.h"
 #include "launcher/programs.h"
 #include "launcher/text_file.h"
 #include "model/cost.h"
@@ -80,6 +81,18 @@ std::vector<Finding> check_versions(const Machine& machine) {
                              "install the NVIDIA driver"));
   findings.push_back(version("NCCL", "ldconfig -p | grep -o 'libnccl.so.*'", ""));
   return findings;
+}
+
+// All ranks that a run would have here sum a bucket together; the worker measures and checks.
+Finding check_all_reduce(const Machine& machine, const RunConfig& config) {
+  LaunchOptions options;
+  options.worker = program_beside("resnext_worker");
+  options.config = "--all-reduce";
+  const LaunchPlan plan = make_launch_plan(find_allocation(machine, ""), config, options);
+  const std::string line = first_line_of("{\n" + to_shell(plan) + "} 2>/dev/null");
+  if (line.starts_with("all_reduce")) return fine(line);
+  return bad(fmt::format("all_reduce over {} ranks: no answer", plan.ranks),
+             "see what this prints: " + to_shell(plan));
 }
 
 double checkpoint_bytes(RunConfig config) {
@@ -179,6 +192,7 @@ int execute(const DoctorTask& task) {
   findings.push_back(
       check_locking(fs::path(config.data.train).parent_path().string(), machine.environment));
   findings.push_back(check_space(config.run.output, checkpoint_bytes(config)));
+  findings.push_back(check_all_reduce(machine, config));
   for (const Finding& finding : findings) print(finding);
   const bool healthy = std::ranges::none_of(
       findings, [](const Finding& finding) { return finding.verdict == Verdict::kBad; });

@@ -7,7 +7,7 @@
 
 namespace resnext {
 
-enum class Action { kTrain, kEvaluate, kPrintConfig, kPlan, kHelp };
+enum class Action { kTrain, kEvaluate, kPrintConfig, kPlan, kAllReduce, kHelp };
 
 struct CommandLine {
   Action action = Action::kTrain;

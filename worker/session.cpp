@@ -15,6 +15,7 @@
 #include "comm/make_communicator.h"
 #include "configs/yaml_reader.h"
 #include "data/checksum.h"
+#include "worker/bandwidth.h"
 #include "worker/data_sets.h"
 #include "worker/trainer.h"
 
@@ -123,6 +124,13 @@ std::string evaluate_only(const RunConfig& config, const DataSets& data, const B
 }  // namespace
 
 ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment) {
+  if (line.action == Action::kAllReduce) {
+    CommOptions options;
+    options.timeout_s = 60;  // a check should not make anybody wait
+    const auto communicator = make_communicator(options, environment);
+    print(environment, measure_all_reduce(*communicator) + "\n");
+    return ExitCode::kOk;
+  }
   RunConfig config = load_config(line);
   if (line.action == Action::kPrintConfig) {
     print(environment, to_yaml(config));

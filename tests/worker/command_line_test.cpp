@@ -24,6 +24,7 @@ TEST(CommandLine, KnowsTheOtherActions) {
   EXPECT_EQ(parse({"a.yaml", "--evaluate"}).action, Action::kEvaluate);
   EXPECT_EQ(parse({"--plan", "a.yaml"}).action, Action::kPlan);
   EXPECT_EQ(parse({"a.yaml", "--print-config", "a.b=1"}).action, Action::kPrintConfig);
+  EXPECT_EQ(parse({"--all-reduce"}).action, Action::kAllReduce);
   EXPECT_EQ(parse({"--help"}).action, Action::kHelp);
   EXPECT_NE(parse({"--help"}).help.find("KEY=VALUE"), std::string::npos);
 }
