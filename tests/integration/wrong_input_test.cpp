@@ -41,6 +41,8 @@ const Mistake kMistakes[] = {
     {{"--nonsense"}, kConfig, {"command line", "--nonsense", "--help"}},
     {{"--plan", "--evaluate"}, kConfig, {"command line", "excludes", "--help"}},
     {{"batch.global=102"}, kConfig, {"batch", "exceeds the 96 training images", "lower"}},
+    {{"comm.compress=bf16"}, kConfig, {"comm.compress", "not offered", "none"}},
+    {{"precision.compute=fp16"}, kConfig, {"precision.compute", "not offered", "bf16"}},
     {{"data.train=\"\""}, kConfig, {"data.train", "no file is named", "resnext_data pack"}},
     {{"data.train=@/none.h5"}, kData, {"/none.h5", "cannot be opened", "check the path"}},
     {{"data.validation=@/none.h5"}, kData, {"/none.h5", "cannot be opened", "check the path"}},
@@ -139,7 +141,7 @@ TEST_F(WrongInput, ConfigurationFiles) {
   write_text(work_ / "keys.yaml", "run:\n  epoch: 3\n");
   write_text(work_ / "broken.yaml", "run: {epochs: 3");
   const std::pair<Words, Words> calls[] = {
-      {{}, {"command line", "config is required", "--help"}},
+      {{}, {"command line", "no configuration is named", "--help"}},
       {{work_ / "none.yaml"}, {"/none.yaml", "cannot be opened", "configs/tiny.yaml"}},
       {{work_ / "folder"}, {"/folder", "is a folder", "name a configuration file"}},
       {{work_ / "keys.yaml"}, {"/keys.yaml:2:3", "unknown key 'run.epoch'", "'run.epochs'"}},
