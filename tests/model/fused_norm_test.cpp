@@ -23,6 +23,16 @@ namespace {
 
 constexpr auto kLast = at::MemoryFormat::ChannelsLast;
 
+// One thread, unless a test asks for more: others on the machine slow several down by far.
+class FusedNorm : public testing::Test {
+ protected:
+  FusedNorm() { at::set_num_threads(1); }
+  ~FusedNorm() override { at::set_num_threads(before_); }
+
+ private:
+  int before_ = at::get_num_threads();
+};
+
 // What the layer does behind the normalisation, in which mode, on which shape.
 struct Case {
   std::vector<int64_t> sizes;
@@ -117,7 +127,7 @@ void expect_equal(const Tensors& ours, const Tensors& exact, const Case& c, doub
   for (size_t i = 0; i < a.size(); ++i) EXPECT_LE(difference(a[i], b[i]), bar) << "gradient " << i;
 }
 
-TEST(FusedNorm, EqualsTheSeparateOperationsInFloat64) {
+TEST_F(FusedNorm, EqualsTheSeparateOperationsInFloat64) {
   for (const Case& c : all_cases({4, 40, 120, 110})) {
     SCOPED_TRACE(testing::PrintToString(c.sizes) + (c.add ? " add" : "") + (c.relu ? " relu" : "") +
                  (c.training ? " training" : ""));
@@ -127,7 +137,7 @@ TEST(FusedNorm, EqualsTheSeparateOperationsInFloat64) {
 }
 
 // Values that a ReLU in float32 and one in float64 would judge differently are moved away from 0.
-TEST(FusedNorm, EqualsFloat64InFloat32) {
+TEST_F(FusedNorm, EqualsFloat64InFloat32) {
   for (const Case& c : all_cases({4, 64, 130, 129})) {
     SCOPED_TRACE(testing::PrintToString(c.sizes) + (c.add ? " add" : "") + (c.relu ? " relu" : "") +
                  (c.training ? " training" : ""));
@@ -142,7 +152,7 @@ TEST(FusedNorm, EqualsFloat64InFloat32) {
 }
 
 // A mean 10^4 deviations away leaves float32 with 10 bits of a value; nothing more may be lost.
-TEST(FusedNorm, AMeanFarFromZeroCostsNoAccuracy) {
+TEST_F(FusedNorm, AMeanFarFromZeroCostsNoAccuracy) {
   for (const bool relu : {false, true}) {
     const Case c{{4, 24, 20, 20}, false, relu, true};
     Tensors t = random_tensors(c.sizes, 1e3, 0.1).in(at::kFloat);
@@ -153,7 +163,7 @@ TEST(FusedNorm, AMeanFarFromZeroCostsNoAccuracy) {
   }
 }
 
-TEST(FusedNorm, OnePixelHasNoVariance) {
+TEST_F(FusedNorm, OnePixelHasNoVariance) {
   const Case c{{1, 5, 1, 1}, false, true, true};
   const Tensors t = random_tensors(c.sizes), ours = t.in(at::kDouble), theirs = t.in(at::kDouble);
   EXPECT_LE(difference(fused(ours, c), t.norm.bias.relu().view({1, 5, 1, 1})), 1e-12);
@@ -171,8 +181,7 @@ std::vector<at::Tensor> everything(const Tensors& from, const Case& c) {
   return all;
 }
 
-TEST(FusedNorm, GivesTheSameBitsForAnyNumberOfThreads) {
-  const int before = at::get_num_threads();
+TEST_F(FusedNorm, GivesTheSameBitsForAnyNumberOfThreads) {
   for (const bool add : {false, true}) {
     const Case c{{8, 72, 31, 29}, add, true, true};
     const Tensors t = random_tensors(c.sizes);
@@ -184,7 +193,6 @@ TEST(FusedNorm, GivesTheSameBitsForAnyNumberOfThreads) {
       for (size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(one[i].equal(many[i])) << i;
     }
   }
-  at::set_num_threads(before);
 }
 
 // Central differences of a weighted sum, for every element of `input`.
@@ -205,7 +213,7 @@ at::Tensor numerical_gradient(const Tensors& t, const Case& c, at::Tensor input)
   return gradient;
 }
 
-TEST(FusedNorm, GradientsAreTheFiniteDifferences) {
+TEST_F(FusedNorm, GradientsAreTheFiniteDifferences) {
   for (const bool add : {false, true}) {
     for (const bool training : {false, true}) {
       const Case c{{2, 3, 4, 3}, add, true, training};
@@ -221,7 +229,7 @@ TEST(FusedNorm, GradientsAreTheFiniteDifferences) {
   }
 }
 
-TEST(FusedNorm, NotANumberStaysOne) {
+TEST_F(FusedNorm, NotANumberStaysOne) {
   const Case c{{2, 16, 3, 3}, false, true, true};
   Tensors t = random_tensors(c.sizes);
   t.x.select(0, 0).select(0, 3).fill_(std::numeric_limits<double>::quiet_NaN());
@@ -230,7 +238,7 @@ TEST(FusedNorm, NotANumberStaysOne) {
   EXPECT_FALSE(y.select(1, 4).isnan().any().item<bool>());
 }
 
-TEST(FusedNorm, LeavesOtherLayoutsAndTypesToTheSeparateOperations) {
+TEST_F(FusedNorm, LeavesOtherLayoutsAndTypesToTheSeparateOperations) {
   const Tensors t = random_tensors({2, 4, 3, 3});
   const at::Tensor none;
   EXPECT_TRUE(can_fuse_norm(t.x, t.residual, t.norm));
@@ -242,7 +250,7 @@ TEST(FusedNorm, LeavesOtherLayoutsAndTypesToTheSeparateOperations) {
   EXPECT_FALSE(can_fuse_norm(t.x.slice(0, 0, 0), none, t.norm));
 }
 
-TEST(FusedNorm, RefusesASecondDerivative) {
+TEST_F(FusedNorm, RefusesASecondDerivative) {
   const Case c{{2, 4, 3, 3}, false, true, true};
   const Tensors t = random_tensors(c.sizes).in(at::kDouble);
   const at::Tensor y = fused(t, c).sum();
