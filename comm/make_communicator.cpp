@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/make_communicator.h"
 
-#include "comm/common/error.h"
 #include "comm/mpi_communicator.h"
 #include "comm/single_process_communicator.h"
 
@@ -10,9 +9,6 @@ namespace resnext {
 std::unique_ptr<Communicator> make_communicator(const CommOptions& options,
                                                 const MpiEnvironment& environment,
                                                 const std::optional<CudaDevice>& device) {
-  if (options.compress != Compression::kNone) {
-    throw ConfigError("comm.compress", "bf16 is not offered by this backend", "set it to none");
-  }
   const bool named = options.backend != Backend::kAuto;
   if (!named && environment.size() == 1) return std::make_unique<SingleProcessCommunicator>();
   if (device) return make_nccl_communicator(options, environment, *device);

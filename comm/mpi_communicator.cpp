@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "comm/common/error.h"
+#include "comm/mpi_bfloat16.h"
 #include "comm/mpi_check.h"
 
 namespace resnext {
@@ -26,13 +27,13 @@ MPI_Datatype mpi_type(DataType type) {
     case DataType::kFloat64:
       return MPI_DOUBLE;
     case DataType::kBfloat16:
-      throw Error(ExitCode::kInternal, "collective in host memory",
-                  "bfloat16 is not communicated there", "convert it to float32 before");
+      return MPI_UINT16_T;
   }
   return MPI_DATATYPE_NULL;
 }
 
-MPI_Op mpi_op(ReduceOp op) {
+MPI_Op mpi_op(DataType type, ReduceOp op, const Bfloat16Ops& bfloat16) {
+  if (type == DataType::kBfloat16) return bfloat16.get(op);
   switch (op) {
     case ReduceOp::kSum:
     case ReduceOp::kMean:
@@ -67,6 +68,8 @@ void divide(const Buffer& buffer, int by) {
       return divide<float>(buffer.data, buffer.count, by);
     case DataType::kFloat64:
       return divide<double>(buffer.data, buffer.count, by);
+    case DataType::kBfloat16:
+      return divide_bfloat16(buffer.data, buffer.count, by);
     default:
       throw CommError("all_reduce", "the mean of integers was asked for", "reduce their sum");
   }
@@ -112,6 +115,7 @@ struct MpiCommunicator::Shared {
   }
 
   MPI_Comm comm = MPI_COMM_NULL;  // used by the communication thread only
+  const Bfloat16Ops bfloat16;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Call> queue;  // the front is being carried out
@@ -168,13 +172,15 @@ void MpiCommunicator::wait(Ticket ticket) {
 }
 
 Ticket MpiCommunicator::start_all_reduce(Buffer buffer, ReduceOp op) {
-  return start(fmt::format("all_reduce of {} bytes", buffer.bytes()), [comm = shared_->comm,
-                                                                       size = size_, buffer, op] {
+  const MPI_Datatype type = mpi_type(buffer.type);
+  const MPI_Op combine = mpi_op(buffer.type, op, shared_->bfloat16);
+  const int divisor = op == ReduceOp::kMean ? size_ : 1;
+  return start(fmt::format("all_reduce of {} bytes", buffer.bytes()), [comm = shared_->comm, buffer,
+                                                                       type, combine, divisor] {
     in_parts(buffer, [&](void* data, int count) {
-      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, mpi_type(buffer.type), mpi_op(op), comm),
-                "MPI_Allreduce");
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, data, count, type, combine, comm), "MPI_Allreduce");
     });
-    if (op == ReduceOp::kMean && size > 1) divide(buffer, size);
+    if (divisor > 1) divide(buffer, divisor);
   });
 }
 

@@ -2,6 +2,7 @@
 //
 // One communication thread makes all MPI calls of this communicator, blocking ones, in the order
 // in which they were started: MPI_Iallreduce moves data only inside MPI calls and is half as fast.
+// bfloat16 is combined in float32 and rounded to nearest even each time (mpi_bfloat16.h).
 // wait() gives up after `timeout_s` and throws CommError, which names the collective that did not
 // complete; main then takes the job down.
 // SPDX-License-Identifier: BSD-3-Clause

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/nccl_communicator.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
+#include <exception>
 #include <iterator>
 #include <utility>
 
@@ -157,6 +158,31 @@ void NcclCommunicator::watch_current_stream(std::string_view what) {
   auto done = std::make_shared<CudaEvent>();
   done->record(options_.current_stream());
   watchdog_.add(++tickets_, std::string(what), std::move(done));
+}
+
+std::shared_ptr<void> NcclCommunicator::register_buffer(Buffer buffer) {
+  if (!buffer.device || buffer.count == 0) return nullptr;
+  watchdog_.throw_if_failed();
+  ncclResult_t refusal = ncclSuccess;
+  void* registration = comm_.register_memory(buffer.data, buffer.bytes(), refusal);
+  if (refusal != ncclSuccess) log_refusal(refusal);
+  if (registration == nullptr) return nullptr;
+  return {registration, [this](void* it) { deregister(it); }};
+}
+
+void NcclCommunicator::log_refusal(ncclResult_t refusal) {
+  if (std::exchange(refusal_logged_, true)) return;
+  spdlog::info("NCCL does not register buffers here ({}); it goes on without",
+               ncclGetErrorString(refusal));
+}
+
+// The host has never waited for the collectives: they may still use the memory.
+void NcclCommunicator::deregister(void* registration) noexcept try {
+  check_cuda(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+  check_cuda(cudaStreamSynchronize(options_.current_stream()), "cudaStreamSynchronize");
+  comm_.deregister(registration);
+} catch (const std::exception& error) {  // the registration ends with the communicator
+  spdlog::warn("rank {}: {}", rank(), error.what());
 }
 
 }  // namespace resnext

@@ -6,6 +6,11 @@
 // has synchronised with its stream. May be captured into a CUDA graph: start and wait within one
 // capture. kMean is NCCL's average, for floating point only.
 //
+// register_buffer() registers a device buffer with NCCL (2.19 and later) for transfers without
+// copies in between. Where NCCL refuses, that is logged once and nothing else changes. The handle's
+// end waits on the host for what the communication and the current stream have to do, so it must
+// not come during a capture.
+//
 // Host buffers (bucket order, loss and validation sums, barrier): as MpiCommunicator, which waits
 // on the host.
 //
@@ -57,12 +62,15 @@ class NcclCommunicator final : public Communicator {
   void broadcast(Buffer buffer, int root) override;
   void all_gather(Buffer mine, Buffer all) override;
   void watch_current_stream(std::string_view what) override;
+  std::shared_ptr<void> register_buffer(Buffer buffer) override;
 
  private:
   using Call = std::function<ncclResult_t(ncclComm_t, cudaStream_t)>;
   ncclUniqueId agree_on_id();
   Ticket start(const char* function, std::string what, const Call& call);
   void wait_on_host(Ticket ticket);
+  void log_refusal(ncclResult_t refusal);
+  void deregister(void* registration) noexcept;
 
   const NcclOptions options_;
   MpiCommunicator host_;
@@ -73,6 +81,7 @@ class NcclCommunicator final : public Communicator {
   NcclWatchdog watchdog_;  // stops before comm_ ends
   Ticket tickets_ = 0;
   Ticket captured_ticket_ = 0;
+  bool refusal_logged_ = false;
   std::map<Ticket, Ticket> host_tickets_;  // ours -> host_'s, not yet waited for
 };
 

@@ -113,6 +113,23 @@ void NcclHandle::poll() {
   if (lock.owns_lock() && comm_ != nullptr) state("a collective in the background");
 }
 
+void* NcclHandle::register_memory(void* data, size_t bytes, ncclResult_t& refusal) {
+  void* registration = nullptr;
+  run("ncclCommRegister", [&](ncclComm_t comm) {
+    refusal = ncclCommRegister(comm, data, bytes, &registration);
+    return ncclSuccess;
+  });
+  return refusal == ncclSuccess ? registration : nullptr;
+}
+
+void NcclHandle::deregister(void* registration) noexcept {
+  const std::unique_lock lock = lock_within(mutex_, abort_s_);
+  if (!lock.owns_lock() || comm_ == nullptr) return;
+  const ncclResult_t result = ncclCommDeregister(comm_, registration);
+  if (result == ncclSuccess || result == ncclInProgress) return;
+  spdlog::warn("rank {}: ncclCommDeregister: {}", place_.rank, ncclGetErrorString(result));
+}
+
 bool NcclHandle::abort() noexcept {
   const std::unique_lock lock = lock_within(mutex_, abort_s_);
   if (!lock.owns_lock()) return false;  // the training thread hangs in a call of NCCL

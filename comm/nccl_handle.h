@@ -1,11 +1,13 @@
 // Owner of an NCCL communicator: starts it without blocking, and ends it within a deadline.
 //
-// Threads: run() on one thread at a time; poll() and abort() on any thread beside it.
+// Threads: run(), register_memory() and deregister() on one thread at a time; poll() and abort() on
+// any thread beside it.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <nccl.h>
 
+#include <cstddef>
 #include <functional>
 #include <mutex>
 
@@ -36,6 +38,11 @@ class NcclHandle {
   void run(const char* call, const std::function<ncclResult_t(ncclComm_t)>& start);
   // Throws CommError when the communicator has failed in the background. Never waits.
   void poll();
+  // ncclCommRegister: memory that many collectives use. Null when NCCL refuses it, with its reason
+  // in `refusal`, or needs no registration. Throws CommError as run() does.
+  void* register_memory(void* data, size_t bytes, ncclResult_t& refusal);
+  // Ends a registration; an aborted communicator has none left. No collective may use the memory.
+  void deregister(void* registration) noexcept;
   // Ends the communicator and what it has on the device; run() throws from then on. Local. False
   // when that has not ended within `abort_s`.
   bool abort() noexcept;

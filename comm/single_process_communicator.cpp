@@ -19,6 +19,11 @@ void SingleProcessCommunicator::broadcast(Buffer, int root) {
 }
 
 void SingleProcessCommunicator::all_gather(Buffer mine, Buffer all) {
+  if (mine.device || all.device) {
+    throw Error(ExitCode::kInternal, "all_gather",
+                "a world of one without a backend copies host memory only",
+                "copy the buffers to host memory before, or set comm.backend to nccl");
+  }
   std::memmove(all.data, mine.data, mine.bytes());
 }
 

@@ -1,4 +1,5 @@
-// Communicator of a world of one: every collective is the identity.
+// Communicator of a world of one: every collective is the identity, also on GPU memory, but for
+// all_gather(), which copies and so throws Error (70) when given GPU memory.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

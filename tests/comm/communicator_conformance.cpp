@@ -7,13 +7,19 @@
 #include <type_traits>
 #include <vector>
 
+#include "tests/comm/bfloat16_reference.h"
+
 namespace resnext::test {
 namespace {
+
+template <class T>
+constexpr bool kHasMean = !std::is_integral_v<T>;
 
 template <class T>
 constexpr DataType type_of() {
   if constexpr (std::is_same_v<T, uint8_t>) return DataType::kUint8;
   if constexpr (std::is_same_v<T, int64_t>) return DataType::kInt64;
+  if constexpr (std::is_same_v<T, Bfloat16>) return DataType::kBfloat16;
   if constexpr (std::is_same_v<T, float>) return DataType::kFloat32;
   if constexpr (std::is_same_v<T, double>) return DataType::kFloat64;
 }
@@ -27,7 +33,7 @@ Buffer view(std::vector<T>& values) {
 template <class T>
 std::vector<T> pattern(int rank, size_t count) {
   std::vector<T> values(count);
-  for (size_t i = 0; i < count; ++i) values[i] = static_cast<T>(i % 16 + rank);
+  for (size_t i = 0; i < count; ++i) values[i] = static_cast<T>(static_cast<double>(i % 16) + rank);
   return values;
 }
 
@@ -39,7 +45,7 @@ T reduced(ReduceOp op, size_t i, int size) {
     case ReduceOp::kSum:
       return static_cast<T>(sum);
     case ReduceOp::kMean:
-      return static_cast<T>(static_cast<T>(sum) / static_cast<T>(size));
+      return static_cast<T>(sum / size);
     case ReduceOp::kMax:
       return static_cast<T>(first + size - 1);
     case ReduceOp::kMin:
@@ -61,7 +67,7 @@ void expect_type(Communicator& c) {
     for (ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax, ReduceOp::kMin}) {
       expect_all_reduce<T>(c, op, count);
     }
-    if (std::is_floating_point_v<T>) expect_all_reduce<T>(c, ReduceOp::kMean, count);
+    if (kHasMean<T>) expect_all_reduce<T>(c, ReduceOp::kMean, count);
     for (int root = 0; root < c.size(); ++root) {
       std::vector<T> values = pattern<T>(c.rank(), count);
       c.broadcast(view(values), root);
@@ -99,6 +105,7 @@ void expect_conformance(Communicator& communicator) {
   ASSERT_LT(communicator.rank(), communicator.size());
   expect_type<float>(communicator);
   expect_type<double>(communicator);
+  expect_type<Bfloat16>(communicator);
   expect_type<int64_t>(communicator);
   expect_type<uint8_t>(communicator);
   expect_many_in_flight(communicator);

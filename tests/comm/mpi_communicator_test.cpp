@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <vector>
 
 #include "comm/common/error.h"
 #include "tests/comm/communicator_conformance.h"
@@ -24,6 +25,24 @@ TEST(MpiCommunicator, RefusesTheMeanOfIntegers) {
   if (communicator.size() == 1) return;  // the mean of one value is itself
   int64_t value = 1;
   EXPECT_THROW(communicator.all_reduce({&value, 1, DataType::kInt64}, ReduceOp::kMean), CommError);
+}
+
+// 256 and 1 on each other rank. The sum is between two bfloat16 (256, 258, 260) or one of them;
+// each rank's bits are the same whatever the order of additions.
+TEST(MpiCommunicator, AllRanksHaveTheSameBitsOfASumOfBfloat16) {
+  MpiCommunicator communicator(60);
+  std::vector<uint16_t> values(10'001, communicator.rank() == 0 ? 0x4380 : 0x3f80);
+  communicator.all_reduce({values.data(), values.size(), DataType::kBfloat16}, ReduceOp::kSum);
+  std::vector<uint16_t> roots = values;
+  communicator.broadcast({roots.data(), roots.size(), DataType::kBfloat16}, 0);
+  EXPECT_EQ(values, roots);
+  for (uint16_t value : values) ASSERT_TRUE(value >= 0x4380 && value <= 0x4382) << value;
+}
+
+TEST(MpiCommunicator, PreparesNoBuffer) {
+  MpiCommunicator communicator(60);
+  double value = 1;
+  EXPECT_EQ(communicator.register_buffer({&value, 1, DataType::kFloat64}), nullptr);
 }
 
 TEST(MpiCommunicator, TwoOfThemDoNotMix) {

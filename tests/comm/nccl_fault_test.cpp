@@ -218,6 +218,37 @@ TEST_F(NcclFault, AnAbortedCommunicatorRefusesWork) {
   EXPECT_TRUE(contains(error, "the NCCL communicator was aborted")) << error;
 }
 
+// An aborted communicator has ended its registrations itself.
+TEST_F(NcclFault, NothingIsDeregisteredOnAnAbortedCommunicator) {
+  NcclCommunicator communicator(options());
+  double value = 1;
+  const Buffer buffer = test::on_device(value);
+  std::shared_ptr<void> registration = communicator.register_buffer(buffer);
+  EXPECT_NE(registration, nullptr);
+  fake_async_error(ncclRemoteError);
+  EXPECT_TRUE(test::eventually([] { return fake_calls("ncclCommAbort") == 1; }));
+  std::string error;
+  EXPECT_TRUE(test::eventually([&] {
+    error = error_of([&] { communicator.register_buffer(buffer); });
+    return !error.empty();
+  }));
+  expect_names(error, "in the background", ncclRemoteError);
+  registration.reset();
+  EXPECT_EQ(fake_calls("ncclCommDeregister"), 0);
+}
+
+TEST_F(NcclFault, NoResultOfDeregisteringIsThrown) {
+  NcclCommunicator communicator(options());
+  std::vector<double> values(kResults.size());  // each stays registered
+  for (size_t i = 0; i < kResults.size(); ++i) {
+    std::shared_ptr<void> registration = communicator.register_buffer(test::on_device(values[i]));
+    fake_fail("ncclCommDeregister", kResults[i], 0);
+    registration.reset();
+    EXPECT_EQ(fake_calls("ncclCommDeregister"), 1);
+    fake_reset();
+  }
+}
+
 TEST_F(NcclFault, AWrongVersionSaysWhatToDo) {
   for (int version : {12809, 2708 - 1000, 30000}) {
     fake_version(version);

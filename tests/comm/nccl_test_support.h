@@ -4,9 +4,13 @@
 
 #include <gtest/gtest.h>
 #include <mpi.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <future>
+#include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -89,6 +93,18 @@ std::string error_of(F f) {
   } catch (const Error& error) {
     return std::to_string(static_cast<int>(error.exit_code())) + " " + error.what();
   }
+}
+
+// What `f` logs.
+template <class F>
+std::string logged(F f) {
+  std::ostringstream text;
+  const std::shared_ptr<spdlog::logger> before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)));
+  f();
+  spdlog::set_default_logger(before);
+  return text.str();
 }
 
 inline bool contains(const std::string& text, const std::string& part) {

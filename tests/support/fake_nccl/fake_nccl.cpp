@@ -13,6 +13,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -104,7 +105,14 @@ void reduce(const Bytes& all, int size, ncclRedOp_t op, T* out, size_t count) {
   }
 }
 
-// bfloat16 is the upper half of a float32; values of tests are exact in it.
+// To nearest even. bfloat16 is the upper half of a float32.
+uint16_t rounded(uint32_t wide) {
+  const uint32_t rest = wide & 0xffff;
+  uint32_t half = wide >> 16;
+  if (rest > 0x8000 || (rest == 0x8000 && half % 2 == 1)) ++half;
+  return static_cast<uint16_t>(half);
+}
+
 void reduce_bfloat16(const Bytes& all, int size, ncclRedOp_t op, uint16_t* out, size_t count) {
   std::vector<uint32_t> wide(all.size() / 2), result(count);
   for (size_t i = 0; i < wide.size(); ++i) {
@@ -115,7 +123,7 @@ void reduce_bfloat16(const Bytes& all, int size, ncclRedOp_t op, uint16_t* out, 
   const Bytes bytes(reinterpret_cast<char*>(wide.data()),
                     reinterpret_cast<char*>(wide.data() + wide.size()));
   reduce(bytes, size, op, reinterpret_cast<float*>(result.data()), count);
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint16_t>(result[i] >> 16);
+  for (size_t i = 0; i < count; ++i) out[i] = rounded(result[i]);
 }
 
 void reduce_any(const Bytes& all, int size, ncclDataType_t type, ncclRedOp_t op, void* out,
@@ -141,6 +149,7 @@ using namespace resnext::test;
 
 struct ncclComm {
   std::shared_ptr<Group> group = std::make_shared<Group>();
+  std::set<const void*> registered;  // addresses, which are the handles too
 };
 
 namespace {
@@ -208,6 +217,22 @@ ncclResult_t ncclCommAbort(ncclComm_t comm) {
   comm->group->aborted = true;
   delete comm;
   return code;
+}
+
+ncclResult_t ncclCommRegister(ncclComm_t comm, void* data, size_t bytes, void** handle) {
+  if (const ncclResult_t code = enter("ncclCommRegister")) return code;
+  if (data == nullptr || bytes == 0) return ncclInvalidArgument;
+  if (!comm->registered.insert(data).second) return ncclInvalidUsage;
+  *handle = data;
+  ++fake_state().registrations;
+  return ncclSuccess;
+}
+
+ncclResult_t ncclCommDeregister(ncclComm_t comm, void* handle) {
+  if (const ncclResult_t code = enter("ncclCommDeregister")) return code;
+  if (comm->registered.erase(handle) == 0) return ncclInvalidArgument;
+  --fake_state().registrations;
+  return ncclSuccess;
 }
 
 ncclResult_t ncclAllReduce(const void* in, void* out, size_t count, ncclDataType_t type,

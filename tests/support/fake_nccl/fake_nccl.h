@@ -27,6 +27,9 @@ void fake_version(int code);
 void fake_devices(int visible, int first_bus);
 // What a capture of each stream looks like: is it capturing?
 void fake_capture(int capturing);
+// Buffers that ncclCommRegister has registered since the last fake_reset() and ncclCommDeregister
+// has not freed. An abort changes nothing here.
+int fake_registrations();
 // How often the function has been called since the start or the last fake_reset().
 int fake_calls(const char* name);
 

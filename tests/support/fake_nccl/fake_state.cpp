@@ -48,7 +48,7 @@ void fake_reset() {
     s.calls.clear();
     s.hang_abort = s.hang_launch = false;
     s.capturing = false;
-    for (auto* number : {&s.slow_polls, &s.async_error, &s.version}) *number = 0;
+    for (auto* number : {&s.slow_polls, &s.async_error, &s.version, &s.registrations}) *number = 0;
     s.visible = 8;
     s.first_bus = 0x10;
   });
@@ -87,6 +87,10 @@ void fake_devices(int visible, int first_bus) {
 
 void fake_capture(int capturing) {
   with_state([&](FakeState& s) { s.capturing = capturing != 0; });
+}
+
+int fake_registrations() {
+  return with_state([](FakeState& s) { return s.registrations.load(); });
 }
 
 int fake_calls(const char* name) {

@@ -27,6 +27,7 @@ struct FakeState {
   std::map<std::string, int> calls;
   bool hang_abort = false;
   bool hang_launch = false;
+  std::atomic<int> registrations{0};
   std::atomic<bool> capturing{false};
   std::atomic<int> slow_polls{0};
   std::atomic<int> async_error{0};
