@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/gradient_reducer.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <spdlog/fmt/fmt.h>
 #include <torch/csrc/autograd/function_hook.h>
@@ -18,16 +19,37 @@ namespace resnext {
 namespace {
 
 constexpr int64_t kNotStarted = -1;
+constexpr int64_t kAlignment = 64;  // bytes; a cache line, and the widest vector of a CPU
 
-struct Bucket {
-  at::Tensor flat;               // [elements], the gradients of `members` one after another
-  std::vector<int64_t> members;  // parameter indices
-  int64_t pending = 0;           // members whose gradient is not complete
+// A bucket and what becomes of it in a step.
+struct Bucket : GradientBucket {
+  at::Tensor travelling;  // what is summed: `flat`, or a bfloat16 copy of it
+  int64_t pending = 0;    // members whose gradient is not complete
   int64_t ticket = kNotStarted;
+  std::shared_ptr<void> registration;  // of `travelling`; ends before it
 };
 
 int64_t to_bytes(double mib) {
   return static_cast<int64_t>(mib * 1024 * 1024);
+}
+
+// Elements of the tensor and of the padding behind it.
+int64_t padded_numel(const at::Tensor& tensor) {
+  const int64_t step = kAlignment / tensor.element_size();
+  return (tensor.numel() + step - 1) / step * step;
+}
+
+// Whether gradients are to be compressed.
+bool compresses(const CommOptions& options, const std::vector<at::Tensor>& parameters) {
+  if (options.compress == Compression::kNone) return false;
+  for (const at::Tensor& p : parameters) {
+    if (p.scalar_type() == at::kFloat) continue;
+    throw ConfigError(
+        "comm.compress",
+        fmt::format("gradients of type {} are not compressed", c10::toString(p.scalar_type())),
+        "set it to none, or precision.compute to another type");
+  }
+  return true;
 }
 
 }  // namespace
@@ -37,6 +59,7 @@ struct GradientReducer::Impl {
   std::vector<at::Tensor> parameters;
   int64_t first_bytes;
   int64_t other_bytes;
+  bool compressed;  // buckets travel as bfloat16
 
   std::mutex mutex;  // guards all below against hooks on several autograd threads
   std::vector<Bucket> buckets;
@@ -44,6 +67,7 @@ struct GradientReducer::Impl {
   std::vector<bool> ready;        // by parameter, in this step
   std::vector<int64_t> order;     // rules the buckets once learned
   bool learned = false;           // `order` is final
+  int64_t generation = 0;         // of the buckets
   bool rebuild = false;           // at the next begin()
   bool armed = false;
   bool in_flight = false;  // between arm() and the end of wait()
@@ -55,6 +79,7 @@ struct GradientReducer::Impl {
         parameters(std::move(p)),
         first_bytes(to_bytes(options.first_bucket_mib)),
         other_bytes(to_bytes(options.bucket_mib)),
+        compressed(compresses(options, parameters) && c.size() > 1),
         order(std::move(given)),
         learned(!order.empty()) {
     std::vector<int64_t> initial(parameters.size());
@@ -62,16 +87,18 @@ struct GradientReducer::Impl {
     build(learned ? order : initial);
   }
 
-  // Fills buckets in the given order, then makes each gradient a view into its bucket.
+  // Fills buckets in the given order, then makes each gradient a view into its bucket. Buckets of
+  // the final order stay and are prepared for it.
   void build(const std::vector<int64_t>& by) {
     check_is_permutation(by);
+    ++generation;
     buckets.clear();
     bucket_of.assign(parameters.size(), 0);
     ready.assign(parameters.size(), false);
     int64_t bytes = 0;
     for (int64_t index : by) {
       const int64_t limit = buckets.size() <= 1 ? first_bytes : other_bytes;
-      const auto size = static_cast<int64_t>(parameters[index].nbytes());
+      const int64_t size = padded_numel(parameters[index]) * parameters[index].element_size();
       if (buckets.empty() || bytes + size > limit) {
         buckets.emplace_back();
         bytes = 0;
@@ -80,18 +107,28 @@ struct GradientReducer::Impl {
       bucket_of[index] = buckets.size() - 1;
       buckets.back().members.push_back(index);
     }
-    for (Bucket& bucket : buckets) make_views(bucket);
+    for (Bucket& bucket : buckets) {
+      make_views(bucket);
+      bucket.travelling =
+          compressed ? at::empty(bucket.flat.sizes(), type_to_travel()) : bucket.flat;
+      if (learned) bucket.registration = communicator.register_buffer(as_buffer(bucket.travelling));
+    }
+  }
+
+  at::TensorOptions type_to_travel() const {
+    return at::TensorOptions().dtype(at::kBFloat16).device(parameters.front().device());
   }
 
   void make_views(Bucket& bucket) {
     int64_t elements = 0;
-    for (int64_t index : bucket.members) elements += parameters[index].numel();
-    bucket.flat = at::zeros({elements}, parameters.front().options().requires_grad(false));
-    int64_t offset = 0;
     for (int64_t index : bucket.members) {
-      at::Tensor& p = parameters[index];
-      p.mutable_grad() = bucket.flat.as_strided(p.sizes(), p.strides(), offset);
-      offset += p.numel();
+      bucket.offsets.push_back(elements);
+      elements += padded_numel(parameters[index]);
+    }
+    bucket.flat = at::zeros({elements}, parameters.front().options().requires_grad(false));
+    for (size_t i = 0; i < bucket.members.size(); ++i) {
+      at::Tensor& p = parameters[bucket.members[i]];
+      p.mutable_grad() = bucket.flat.as_strided(p.sizes(), p.strides(), bucket.offsets[i]);
     }
   }
 
@@ -137,19 +174,31 @@ struct GradientReducer::Impl {
 
   void start_next() {
     Bucket& bucket = buckets[next_bucket++];
-    bucket.ticket =
-        static_cast<int64_t>(communicator.start_all_reduce(as_buffer(bucket.flat), ReduceOp::kSum));
+    if (compressed) bucket.travelling.copy_(bucket.flat);
+    bucket.ticket = static_cast<int64_t>(
+        communicator.start_all_reduce(as_buffer(bucket.travelling), ReduceOp::kSum));
   }
 
   void wait() {
     std::unique_lock lock(mutex);
     armed = false;
     while (next_bucket < buckets.size()) start_next();
-    const auto last = static_cast<Ticket>(buckets.back().ticket);
     if (!learned) learn();
     lock.unlock();
-    communicator.wait(last);
+    if (compressed) {
+      wait_and_widen();
+    } else {
+      communicator.wait(static_cast<Ticket>(buckets.back().ticket));
+    }
     in_flight = false;
+  }
+
+  // One bucket is converted while the next still travels.
+  void wait_and_widen() {
+    for (Bucket& bucket : buckets) {
+      communicator.wait(static_cast<Ticket>(bucket.ticket));
+      bucket.flat.copy_(bucket.travelling);
+    }
   }
 
   // Parameters without a gradient come last, so that they never hold up a bucket.
@@ -211,12 +260,12 @@ const std::vector<int64_t>& GradientReducer::order() const {
   return impl_->order;
 }
 
-std::vector<int64_t> GradientReducer::bucket_bytes() const {
-  std::vector<int64_t> bytes;
-  for (const Bucket& bucket : impl_->buckets) {
-    bytes.push_back(static_cast<int64_t>(bucket.flat.nbytes()));
-  }
-  return bytes;
+std::vector<GradientBucket> GradientReducer::buckets() const {
+  return {impl_->buckets.begin(), impl_->buckets.end()};
+}
+
+int64_t GradientReducer::generation() const {
+  return impl_->generation;
 }
 
 }  // namespace resnext

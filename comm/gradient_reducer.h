@@ -9,6 +9,12 @@
 // The result is the SUM over ranks: the trainer divides the loss by world size, which makes it the
 // mean without another pass over the gradients.
 //
+// With CommOptions::compress bf16 a bucket travels as bfloat16: each rank's gradients are rounded
+// to 8 significant bits when the bucket is complete, and so is each sum of them; .grad is float32
+// before and after, with the same bits on all ranks. In a world of one nothing travels or is
+// rounded.
+//
+// On GPUs all work goes to the calling thread's current stream; the host waits for nothing.
 // Threads: begin(), arm(), wait() on the training thread; hooks on any autograd thread.
 // begin() and wait() are COLLECTIVE, in the same order on all ranks.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -25,11 +31,20 @@
 
 namespace resnext {
 
+// Gradients that are summed at once. Each starts at a multiple of 64 bytes, so that vector loads
+// are aligned; the elements between them, and up to the next multiple at the end, are zero.
+struct GradientBucket {
+  at::Tensor flat;               // [elements]
+  std::vector<int64_t> members;  // parameter indices
+  std::vector<int64_t> offsets;  // of each member's gradient in `flat`, in elements
+};
+
 class GradientReducer {
  public:
   // `parameters`: dense float32 or float64 leaves, all of one dtype and device; their .grad is
   // taken over. `order`: indices of the parameters as order() gave them in an earlier run; empty
-  // to learn it. `communicator` must outlive this.
+  // to learn it. `communicator` must outlive this. Throws ConfigError when gradients other than
+  // float32 are to be compressed, CheckpointError when `order` is not one of these parameters.
   GradientReducer(Communicator& communicator, std::vector<at::Tensor> parameters,
                   const CommOptions& options, std::vector<int64_t> order = {});
   // Removes the hooks; gradients stay readable.
@@ -48,8 +63,11 @@ class GradientReducer {
 
   // The order that rules the buckets, or will from the next step on; empty before the first step.
   const std::vector<int64_t>& order() const;
-  // Bytes of each bucket, in the order in which they are summed.
-  std::vector<int64_t> bucket_bytes() const;
+  // In the order in which they are summed. The tensors and members stay the same until
+  // generation() changes.
+  std::vector<GradientBucket> buckets() const;
+  // How often buckets were built: 1 after construction, more after a begin() that rebuilt them.
+  int64_t generation() const;
 
  private:
   struct Impl;

@@ -18,33 +18,12 @@
 #include "comm/mpi_communicator.h"
 #include "comm/single_process_communicator.h"
 #include "comm/tensor_collectives.h"
-#include "tests/support/mpi_environment.h"
+#include "tests/comm/gradient_reducer_test_support.h"
 
 namespace resnext {
 namespace {
 
-constexpr double kMiB = 1024 * 1024;
-
-CommOptions buckets_of(double first_bytes, double bytes) {
-  CommOptions options;
-  options.first_bucket_mib = first_bytes / kMiB;
-  options.bucket_mib = bytes / kMiB;
-  return options;
-}
-
-// Parameters of 1..count elements.
-std::vector<at::Tensor> make_parameters(int64_t count) {
-  std::vector<at::Tensor> parameters;
-  for (int64_t i = 0; i < count; ++i) {
-    parameters.push_back(at::ones({i + 1}, at::kDouble).set_requires_grad(true));
-  }
-  return parameters;
-}
-
-// Gives parameter i the gradient `value`.
-void backward_one(const at::Tensor& parameter, double value) {
-  parameter.mul(value).sum().backward();
-}
+using namespace test;
 
 std::vector<size_t> shuffled(size_t count, uint64_t seed) {
   std::vector<size_t> order(count);
@@ -59,7 +38,7 @@ TEST(GradientReducer, SumsEachGradientOnceInAnyOrder) {
   MpiCommunicator communicator(60);
   const int world = communicator.size();
   std::vector<at::Tensor> parameters = make_parameters(23);
-  GradientReducer reducer(communicator, parameters, buckets_of(40, 300));
+  GradientReducer reducer(communicator, parameters, buckets_of(64, 300));
   for (uint64_t step = 0; step < 20; ++step) {
     reducer.begin();
     reducer.arm();
@@ -77,7 +56,7 @@ TEST(GradientReducer, SumsEachGradientOnceInAnyOrder) {
 TEST(GradientReducer, AccumulatesOverMicroBatchesAndSumsOnlyTheLast) {
   MpiCommunicator communicator(60);
   std::vector<at::Tensor> parameters = make_parameters(5);
-  GradientReducer reducer(communicator, parameters, buckets_of(16, 64));
+  GradientReducer reducer(communicator, parameters, buckets_of(64, 192));
   for (int step = 0; step < 3; ++step) {
     reducer.begin();
     for (int micro_batch = 0; micro_batch < 3; ++micro_batch) {
@@ -94,7 +73,7 @@ TEST(GradientReducer, AccumulatesOverMicroBatchesAndSumsOnlyTheLast) {
 TEST(GradientReducer, AParameterWithoutGradientCountsAsZeros) {
   MpiCommunicator communicator(60);
   std::vector<at::Tensor> parameters = make_parameters(4);
-  GradientReducer reducer(communicator, parameters, buckets_of(8, 24));
+  GradientReducer reducer(communicator, parameters, buckets_of(64, 128));
   for (int step = 0; step < 3; ++step) {
     reducer.begin();
     reducer.arm();
@@ -109,7 +88,7 @@ TEST(GradientReducer, AParameterWithoutGradientCountsAsZeros) {
 TEST(GradientReducer, FollowsRankZerosOrderAfterTheFirstStep) {
   MpiCommunicator communicator(60);
   std::vector<at::Tensor> parameters = make_parameters(9);
-  GradientReducer reducer(communicator, parameters, buckets_of(24, 80));
+  GradientReducer reducer(communicator, parameters, buckets_of(64, 192));
   reducer.begin();
   reducer.arm();
   for (size_t i : shuffled(9, communicator.rank())) backward_one(parameters[i], 1);
@@ -144,28 +123,14 @@ TEST(GradientReducer, FillsTheFirstBucketTo1MiBAndTheOthersTo25) {
   }
   const GradientReducer reducer(communicator, parameters, {});
   const std::vector<int64_t> expected = {1 << 20, 25 << 20, 14 << 20};
-  EXPECT_EQ(reducer.bucket_bytes(), expected);
+  EXPECT_EQ(sizes_in_bytes(reducer), expected);
 }
 
-// A communicator that remembers how many reductions were started.
-class CountingCommunicator final : public Communicator {
- public:
-  int rank() const override { return 0; }
-  int size() const override { return 1; }
-  std::string_view name() const override { return "counting"; }
-  Ticket start_all_reduce(Buffer, ReduceOp) override { return ++started; }
-  void wait(Ticket ticket) override { EXPECT_LE(ticket, started); }
-  void broadcast(Buffer, int) override {}
-  void all_gather(Buffer, Buffer) override {}
-
-  Ticket started = 0;
-};
-
 TEST(GradientReducer, StartsABucketWhileBackwardStillRuns) {
-  CountingCommunicator communicator;
-  std::vector<at::Tensor> parameters = make_parameters(4);  // 8, 16, 24, 32 bytes
-  GradientReducer reducer(communicator, parameters, buckets_of(32, 40));
-  EXPECT_EQ(reducer.bucket_bytes(), (std::vector<int64_t>{32, 40, 8}));
+  RecordingCommunicator communicator;
+  std::vector<at::Tensor> parameters = make_parameters(4);  // 64 bytes each, padded
+  GradientReducer reducer(communicator, parameters, buckets_of(64, 128));
+  EXPECT_EQ(sizes_in_bytes(reducer), (std::vector<int64_t>{64, 128, 64}));
   reducer.begin();
   reducer.arm();
   backward_one(parameters[1], 1);
@@ -225,7 +190,9 @@ TEST(TensorAverager, AveragesAllItsTensorsAtOnce) {
   averager.wait();
   EXPECT_TRUE(a.eq(mean).all().item<bool>());
   EXPECT_EQ(b.item<double>(), 10 + mean);
-  averager.restore();
+  averager.restore_where(at::full({}, 0.0));
+  EXPECT_EQ(b.item<double>(), 10 + mean);
+  averager.restore_where(at::full({}, 1.0));
   EXPECT_EQ(b.item<double>(), 10 + rank);
 }
 
