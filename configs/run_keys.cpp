@@ -43,6 +43,8 @@ const RunKey kKeys[] = {
      TextField{at<&R::run, &RunOptions::resume>, false}},
     {"run.deterministic", "use deterministic algorithms only",
      BoolField{at<&R::run, &RunOptions::deterministic>}},
+    {"run.graph", "on GPUs: replay the training step from a CUDA graph",
+     BoolField{at<&R::run, &RunOptions::graph>}},
 
     {"model.family", "imagenet: four stages, depth 50, 101 or 152; cifar: three stages, depth 9n+2",
      choice<&R::model, &ModelOptions::family>("imagenet|cifar")},
@@ -74,6 +76,9 @@ const RunKey kKeys[] = {
      TextField{at<&R::model, &ModelOptions::pretrained>, true}},
     {"model.reset_classifier", "keep the new classifier when loading model.pretrained",
      BoolField{at<&R::model, &ModelOptions::reset_classifier>}},
+    {"model.recompute_stages",
+     "first stages that run forward again in backward instead of keeping activations",
+     IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
 
     {"data.train", "container file of the training split",
      TextField{at<&R::data, &DataOptions::train>, true}},

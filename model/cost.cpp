@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/cost.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -25,10 +26,12 @@ class LayerWalk {
     stem();
     const std::vector<int64_t> blocks = stage_blocks(options_);
     for (size_t stage = 0; stage < blocks.size(); ++stage) {
+      stage_ = static_cast<int64_t>(stage) + 1;
       for (int64_t block = 0; block < blocks[stage]; ++block) {
         bottleneck(static_cast<int64_t>(stage), block);
       }
     }
+    stage_ = 0;
     classifier();
     return std::move(layers_);
   }
@@ -92,6 +95,7 @@ class LayerWalk {
   void add(LayerShape layer) {
     channels_ = layer.out_channels;
     side_ = layer.output_side;
+    layer.stage = stage_;
     layers_.push_back(std::move(layer));
   }
 
@@ -99,6 +103,7 @@ class LayerWalk {
   std::vector<LayerShape> layers_;
   int64_t channels_;
   int64_t side_;
+  int64_t stage_ = 0;  // of LayerShape
 };
 
 bool is_shortcut(const LayerShape& layer) {
@@ -120,6 +125,27 @@ int64_t kept_bytes(const LayerShape& layer) {
     default:
       return elements * kFloatBytes;
   }
+}
+
+// In forward order; `image` bytes are there before.
+int64_t peak_activation_bytes(const std::vector<LayerShape>& layers, int64_t image,
+                              int64_t recompute_stages) {
+  int64_t kept = image;     // by the forward pass so far
+  int64_t second_runs = 0;  // most at a time while a stage runs again
+  int64_t own = 0;          // of the stage so far
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerShape& layer = layers[i];
+    if (layer.stage == 0 || layer.stage > recompute_stages) {
+      kept += kept_bytes(layer);
+      continue;
+    }
+    own += kept_bytes(layer);
+    if (layers[i + 1].stage == layer.stage) continue;
+    second_runs = std::max(second_runs, kept + own);
+    kept += layer.output_elements() * kFloatBytes;
+    own = 0;
+  }
+  return std::max(kept, second_runs);
 }
 
 }  // namespace
@@ -160,20 +186,22 @@ std::vector<LayerShape> layer_shapes(const ModelOptions& options, int64_t image_
     throw ConfigError("data.size", std::to_string(image_size) + " is not an image size",
                       "use a positive number of pixels");
   }
+  check_recompute_stages(options);
   return LayerWalk(resolve_defaults(options), image_size).walk();
 }
 
 Cost model_cost(const ModelOptions& options, int64_t image_size) {
   Cost cost;
   double multiply_adds = 0;
-  cost.activation_bytes = kImageChannels * image_size * image_size * kFloatBytes;
-  for (const LayerShape& layer : layer_shapes(options, image_size)) {
+  const std::vector<LayerShape> layers = layer_shapes(options, image_size);
+  for (const LayerShape& layer : layers) {
     cost.parameters += layer.parameters();
     cost.parameter_tensors += layer.parameter_tensors();
     if (layer.kind == LayerKind::kBatchNorm) cost.buffer_tensors += 3;
     multiply_adds += static_cast<double>(layer.multiply_adds());
-    cost.activation_bytes += kept_bytes(layer);
   }
+  cost.activation_bytes = peak_activation_bytes(
+      layers, kImageChannels * image_size * image_size * kFloatBytes, options.recompute_stages);
   cost.gradient_bytes = cost.parameters * kFloatBytes;
   cost.gmac = multiply_adds / 1e9;
   return cost;

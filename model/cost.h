@@ -30,6 +30,7 @@ struct LayerShape {
   int64_t stride = 1;
   int64_t groups = 1;
   int64_t output_side = 1;  // pixels
+  int64_t stage = 0;        // 1, 2, ... as in the name; 0: stem or classifier
 
   int64_t parameters() const;
   int64_t parameter_tensors() const;
@@ -45,7 +46,9 @@ struct Cost {
   double gmac = 0;             // 1e9 multiply-adds of the forward pass of one image
 
   // Estimate of what the backward pass of one image needs from the forward pass, float32: the input
-  // of each convolution, BN, pool and of the linear layer, with ReLU and the addition in place.
+  // of each convolution, BN, pool and of the linear layer, with ReLU and the addition in place. Of
+  // recomputed stages only their input, but while one runs again what it then keeps: the largest
+  // sum at any time counts. When a stage runs again, what later layers kept has been released.
   int64_t activation_bytes = 0;
 };
 

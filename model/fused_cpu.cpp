@@ -117,7 +117,7 @@ at::Tensor statistics_of(const at::Tensor& x, const NormParameters& norm, bool t
   double* inverse = mean + shape.channels;
   if (training) {
     const auto moments = channel_moments(x.const_data_ptr<T>(), shape);
-    move_running<T>(moments, norm);
+    if (norm.running_mean.defined()) move_running<T>(moments, norm);
     for (int64_t c = 0; c < shape.channels; ++c) {
       mean[c] = moments[c].mean;
       inverse[c] = 1 / std::sqrt(moments[c].squares / moments[c].count + norm.eps);

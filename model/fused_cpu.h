@@ -14,7 +14,7 @@
 
 namespace resnext::cpu {
 
-// Statistics of the batch, or the running ones. Moves the running ones where `training`.
+// Statistics of the batch, or the running ones. Moves the running ones, if any, where `training`.
 at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training);
 
 // relu((x - mean) / deviation * weight + bias + residual); residual may be undefined.

@@ -59,6 +59,13 @@ __global__ void sum_squares_kernel(const T* x, MatrixShape shape, ThreadGrid gri
   add_up_block(sums, shape.channels, channel, partial);
 }
 
+__device__ void move_running(const CudaRunning& running, const Moments<float>& moments, int64_t c) {
+  const float keep = 1 - running.momentum;
+  running.mean[c] = running.momentum * moments.mean + keep * running.mean[c];
+  running.var[c] =
+      running.momentum * (moments.squares / (moments.count - 1)) + keep * running.var[c];
+}
+
 // Merges the chunks' moments of each channel; blocks of (kChannelsOfBlock, kPartsOfBlock).
 template <typename T>
 __global__ void statistics_kernel(const T* x, MatrixShape shape, ThreadGrid grid,
@@ -78,10 +85,7 @@ __global__ void statistics_kernel(const T* x, MatrixShape shape, ThreadGrid grid
   for (int part = 1; part < kPartsOfBlock; ++part) {
     moments = merge(moments, shared[part][threadIdx.x]);
   }
-  const float keep = 1 - running.momentum;
-  running.mean[c] = running.momentum * moments.mean + keep * running.mean[c];
-  running.var[c] =
-      running.momentum * (moments.squares / (moments.count - 1)) + keep * running.var[c];
+  if (running.mean) move_running(running, moments, c);
   statistics[c] = moments.mean;
   statistics[shape.channels + c] = 1 / sqrtf(moments.squares / moments.count + running.eps);
 }

@@ -27,7 +27,7 @@ struct CudaNorm {
 };
 
 struct CudaRunning {
-  float* mean;
+  float* mean;  // with var null: there are none to move
   float* var;
   float momentum, eps;
 };
@@ -46,7 +46,7 @@ struct CudaNormGradients {
 // Floats that the sums of a matrix need.
 int64_t cuda_norm_workspace(MatrixShape shape);
 
-// Statistics of the batch; moves the running ones.
+// Statistics of the batch; moves the running ones, if any.
 void cuda_norm_batch_statistics(const CudaNorm& norm, const CudaRunning& running);
 
 // Statistics from the running ones.

@@ -20,6 +20,10 @@ at::Tensor floats(const at::Tensor& beside, at::IntArrayRef sizes) {
   return at::empty(sizes, beside.options().dtype(at::kFloat).memory_format(std::nullopt));
 }
 
+float* floats_of(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data_ptr<float>() : nullptr;
+}
+
 const void* address(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr() : nullptr;
 }
@@ -46,15 +50,15 @@ Rectifier rectifier_of(const NormSaved& saved) {
 bool can_fuse_norm(const at::Tensor& x, const NormParameters& norm) {
   const auto type = x.scalar_type();
   return x.is_cuda() && (type == at::kFloat || type == at::kHalf || type == at::kBFloat16) &&
-         norm.weight.scalar_type() == at::kFloat && norm.running_mean.scalar_type() == at::kFloat;
+         norm.weight.scalar_type() == at::kFloat &&
+         (!norm.running_mean.defined() || norm.running_mean.scalar_type() == at::kFloat);
 }
 
 at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training) {
   const c10::DeviceGuard guard(x.device());
   const at::Tensor statistics = floats(x, {2, x.size(1)});
   CudaNorm launch = norm_of(x, norm.weight, norm.bias, statistics);
-  const CudaRunning running{norm.running_mean.mutable_data_ptr<float>(),
-                            norm.running_var.mutable_data_ptr<float>(),
+  const CudaRunning running{floats_of(norm.running_mean), floats_of(norm.running_var),
                             static_cast<float>(norm.momentum), static_cast<float>(norm.eps)};
   if (training) {
     const at::Tensor workspace = floats(x, {cuda_norm_workspace(launch.shape)});

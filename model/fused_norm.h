@@ -13,7 +13,8 @@
 
 namespace resnext {
 
-// Tensors [C]; running_var is the unbiased variance.
+// Tensors [C]; running_var is the unbiased variance. In training the running statistics may be
+// undefined: then none are moved.
 struct NormParameters {
   at::Tensor weight, bias, running_mean, running_var;
   double momentum = 0.1;
@@ -37,7 +38,7 @@ struct NormGradients {
 bool can_fuse_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm);
 
 // `residual` (of x's shape and layout) may be undefined. `training`: with the batch's statistics,
-// moving the running ones. Throws Error (70) when differentiated twice.
+// moving the running ones, if any. Throws Error (70) when differentiated twice.
 at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
                       bool training, bool relu);
 

@@ -37,12 +37,17 @@ BatchNorm::BatchNorm(int64_t channels, bool fuse)
       num_batches_tracked(at::zeros({}, at::kLong)),
       fused(fuse) {}
 
+// Undefined: neither read nor moved.
+BatchNorm::Running BatchNorm::running(Mode mode) const {
+  return mode == Mode::kRecompute ? Running() : Running{running_mean, running_var};
+}
+
 std::optional<at::Tensor> BatchNorm::try_fused(const at::Tensor& x, const at::Tensor& residual,
                                                Mode mode, bool relu) const {
-  if (mode == Mode::kTrain) num_batches_tracked.add_(1);
-  const NormParameters norm{weight, bias, running_mean, running_var, kMomentum, kEps};
+  const Running moved = running(mode);
+  const NormParameters norm{weight, bias, moved.mean, moved.var, kMomentum, kEps};
   if (!fused || !can_fuse_norm(x, residual, norm)) return std::nullopt;
-  return fused_norm(x, residual, norm, mode == Mode::kTrain, relu);
+  return fused_norm(x, residual, norm, mode != Mode::kEvaluate, relu);
 }
 
 at::Tensor BatchNorm::operator()(const at::Tensor& x, Mode mode) const {
@@ -61,7 +66,8 @@ at::Tensor BatchNorm::add_relu(const at::Tensor& x, const at::Tensor& residual, 
 }
 
 at::Tensor BatchNorm::separate(const at::Tensor& x, Mode mode) const {
-  return at::batch_norm(x, weight, bias, running_mean, running_var, mode == Mode::kTrain, kMomentum,
+  const Running moved = running(mode);
+  return at::batch_norm(x, weight, bias, moved.mean, moved.var, mode != Mode::kEvaluate, kMomentum,
                         kEps, /*cudnn_enabled=*/true);
 }
 

@@ -19,9 +19,9 @@ namespace resnext {
 using TensorVisitor =
     std::function<void(const std::string& name, at::Tensor& tensor, bool is_parameter)>;
 
-// Whether batch normalisation uses the batch's statistics (and moves the running ones) or the
-// running ones.
-enum class Mode { kTrain, kEvaluate };
+// What batch normalisation uses: the batch's statistics, moving the running ones; the running ones;
+// or the batch's once more, for a second run of what has moved them already (model/recompute.h).
+enum class Mode { kTrain, kEvaluate, kRecompute };
 
 // Weights from N(0, sqrt(2 / (k * k * out))), `out` counting all groups: the seed's
 // (fb.resnet.torch models/resnext.lua), equal to kaiming_normal with fan_out.
@@ -40,7 +40,10 @@ struct Convolution {
 struct BatchNorm {
   at::Tensor weight, bias;               // [channels]: gamma, beta
   at::Tensor running_mean, running_var;  // [channels], unbiased variance
-  at::Tensor num_batches_tracked;        // int64 scalar on the CPU, for PyTorch's sake
+
+  // int64 scalar on the CPU, for PyTorch's sake. Forward leaves it alone (work on the host is not
+  // repeated by a captured graph): ResNeXt::count_batches() moves it.
+  at::Tensor num_batches_tracked;
 
   bool fused;
 
@@ -51,6 +54,10 @@ struct BatchNorm {
   void visit(const std::string& name, const TensorVisitor& visitor);
 
  private:
+  struct Running {
+    at::Tensor mean, var;
+  };
+  Running running(Mode mode) const;
   std::optional<at::Tensor> try_fused(const at::Tensor& x, const at::Tensor& residual, Mode mode,
                                       bool relu) const;
   at::Tensor separate(const at::Tensor& x, Mode mode) const;

@@ -32,6 +32,16 @@ std::vector<int64_t> stage_blocks(const ModelOptions& options) {
                     "use 50, 101 or 152");
 }
 
+void check_recompute_stages(const ModelOptions& options) {
+  const auto stages = static_cast<int64_t>(stage_blocks(options).size());
+  if (options.recompute_stages >= 0 && options.recompute_stages <= stages) return;
+  throw ConfigError("model.recompute_stages",
+                    std::to_string(options.recompute_stages) +
+                        " stages are to be recomputed, but the network has " +
+                        std::to_string(stages),
+                    "use 0 to " + std::to_string(stages));
+}
+
 int64_t stage_planes(const ModelOptions& options, int64_t stage) {
   return options.stem.width << stage;
 }

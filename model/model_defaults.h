@@ -25,6 +25,9 @@ ModelOptions resolve_defaults(ModelOptions options);
 // Throws ConfigError for a depth that the family does not have.
 std::vector<int64_t> stage_blocks(const ModelOptions& options);
 
+// Throws ConfigError when options.recompute_stages are not 0 up to as many as there are.
+void check_recompute_stages(const ModelOptions& options);
+
 // Planes of stage 0, 1, ...: the stem's width, doubled each stage. Options resolved.
 int64_t stage_planes(const ModelOptions& options, int64_t stage);
 

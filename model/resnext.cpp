@@ -6,18 +6,23 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <map>
+#include <string_view>
 
 #include "comm/common/error.h"
 #include "model/model_defaults.h"
+#include "model/recompute.h"
 
 namespace resnext {
 namespace {
+
+constexpr std::string_view kBatchCounter = ".num_batches_tracked";
 
 ModelOptions checked(const ModelOptions& options) {
   if (options.classes < 1) {
     throw ConfigError("model.classes", "the number of classes is not known",
                       "set it, or name a data set that says it");
   }
+  check_recompute_stages(options);
   return resolve_defaults(options);
 }
 
@@ -64,10 +69,24 @@ ResNeXt::ResNeXt(const ModelOptions& options, const at::Generator& generator)
 at::Tensor ResNeXt::forward(const at::Tensor& images, Mode mode) const {
   at::Tensor x = bn1_.relu(conv1_(images), mode);
   if (options_.stem.pool == StemPool::kOn) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
-  for (const auto& stage : stages_) {
-    for (const Bottleneck& block : stage) x = block(x, mode);
-  }
+  for (size_t stage = 0; stage < stages_.size(); ++stage) x = run_stage(stage, x, mode);
   return fc_(x.mean({2, 3}));
+}
+
+at::Tensor ResNeXt::run_stage(size_t stage, const at::Tensor& x, Mode mode) const {
+  const auto run = [&blocks = stages_[stage]](at::Tensor y, Mode run_mode) {
+    for (const Bottleneck& block : blocks) y = block(y, run_mode);
+    return y;
+  };
+  const bool again =
+      mode == Mode::kTrain && static_cast<int64_t>(stage) < options_.recompute_stages;
+  return again ? recompute(run, x) : run(x, mode);
+}
+
+void ResNeXt::count_batches(int64_t batches) {
+  visit([&](const std::string& name, at::Tensor& tensor, bool) {
+    if (name.ends_with(kBatchCounter)) tensor.add_(batches);
+  });
 }
 
 void ResNeXt::to(at::Device device, at::ScalarType dtype, bool channels_last) {
@@ -126,7 +145,7 @@ void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_
     const auto found = values.extract(name);
     if (skip_classifier && name.starts_with("fc.")) return;
     if (found.empty()) {
-      if (name.ends_with("num_batches_tracked")) return;  // files older than PyTorch 0.4.1
+      if (name.ends_with(kBatchCounter)) return;  // files older than PyTorch 0.4.1
       return refuse("has no tensor " + name);
     }
     const at::Tensor& value = found.mapped();

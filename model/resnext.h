@@ -22,11 +22,17 @@ namespace resnext {
 class ResNeXt {
  public:
   // Float32 on the CPU, initialised as the seed does; the same `seed` gives the same weights on
-  // every machine and rank. Throws ConfigError when options.classes is 0.
+  // every machine and rank. Throws ConfigError when options.classes is 0 or more stages are to be
+  // recomputed than there are.
   ResNeXt(const ModelOptions& options, uint64_t seed);
 
   // Images [N, 3, H, W], normalised, of the parameters' dtype -> logits [N, classes].
+  // With options.recompute_stages the network must outlive backward, which runs stages again.
   at::Tensor forward(const at::Tensor& images, Mode mode) const;
+
+  // Adds to the counters num_batches_tracked, which forward leaves alone; a training step calls it
+  // with its number of forward passes.
+  void count_batches(int64_t batches);
 
   // Moves the floating-point tensors; 4-D weights to channels-last where asked. Handles given out
   // before stay with the old tensors.
@@ -44,6 +50,7 @@ class ResNeXt {
 
  private:
   ResNeXt(const ModelOptions& resolved, const at::Generator& generator);
+  at::Tensor run_stage(size_t stage, const at::Tensor& x, Mode mode) const;
   void visit(const TensorVisitor& visitor);
 
   ModelOptions options_;

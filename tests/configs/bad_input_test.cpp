@@ -126,6 +126,7 @@ const BadFile kBadFiles[] = {
     {"schedule: {milestones: [.inf]}", {"'.inf' is not a finite number"}},
     {"comm: {bucket_mib: 0}", {"comm.bucket_mib: '0' is out of range"}},
     {"checkpoint: {keep: 0}", {"checkpoint.keep: '0' is out of range"}},
+    {"model: {recompute_stages: 5}", {"model.recompute_stages: '5' is out of range", "0 to 4"}},
     {"data: {threads: 100000}", {"data.threads: '100000' is out of range", "from 1 to 1024"}},
     // consistency
     {"model: {family: cifar, depth: 50}", {":1:31", "model.depth 50 is not 9n+2", "47 or 56"}},

@@ -143,6 +143,42 @@ TEST(Cost, NarrowStemByHand) {
   EXPECT_EQ(cost.activation_bytes, 4 * floats + 8 * 16 * 64);
 }
 
+// The network of NarrowStemByHand, without the pool: what each stage keeps, and what remains of it
+// when it is recomputed (its output), in floats.
+TEST(Cost, RecomputedStagesKeepTheirInputsAndTheLargestSecondRun) {
+  ModelOptions options = cifar(11, 2, 16);
+  options.stem = {5, 2, 16, StemPool::kOff};
+  const int64_t stem = 3 * 1024 + 2 * 16 * 256, classifier = 256;
+  const int64_t own[] = {(2 * (8 + 8 + 64) + 64) * 256, 2 * 16 * 256 + (2 * (16 + 128) + 128) * 64,
+                         2 * 32 * 64 + (2 * (32 + 256) + 256) * 16};
+  const int64_t output[] = {64 * 256, 128 * 64, 256 * 16};
+  const auto floats = [&](int64_t stages) {
+    options.recompute_stages = stages;
+    return model_cost(options, 32).activation_bytes / 4;
+  };
+  EXPECT_EQ(floats(0), stem + own[0] + own[1] + own[2] + classifier);
+  const int64_t first_again = stem + own[0], second_again = stem + output[0] + own[1];
+  const int64_t third_again = stem + output[0] + output[1] + own[2];
+  EXPECT_EQ(floats(1), std::max(stem + output[0] + own[1] + own[2] + classifier, first_again));
+  EXPECT_EQ(floats(2), std::max({stem + output[0] + output[1] + own[2] + classifier, first_again,
+                                 second_again}));
+  EXPECT_EQ(floats(3), std::max({stem + output[0] + output[1] + output[2] + classifier, first_again,
+                                 second_again, third_again}));
+  EXPECT_LT(floats(1), floats(0));
+}
+
+TEST(Cost, RecomputingChangesMemoryOnly) {
+  ModelOptions options = imagenet(50, 32, 4);
+  const Cost without = model_cost(options, 224);
+  options.recompute_stages = 4;
+  const Cost with = model_cost(options, 224);
+  EXPECT_EQ(with.parameters, without.parameters);
+  EXPECT_EQ(with.gmac, without.gmac);
+  EXPECT_LT(with.activation_bytes, without.activation_bytes);
+  options.recompute_stages = 5;
+  EXPECT_THROW(model_cost(options, 224), ConfigError);
+}
+
 TEST(Cost, WidthsOfAPathAreRoundedDown) {
   ModelOptions options = cifar(11, 4, 10);
   options.stem.width = 16;  // 16 * 10 / 64 = 2.5, 32 * 10 / 64 = 5, 64 * 10 / 64 = 10

@@ -163,6 +163,19 @@ TEST_F(FusedNorm, AMeanFarFromZeroCostsNoAccuracy) {
   }
 }
 
+TEST_F(FusedNorm, WithoutRunningStatisticsItIsTheSameFunction) {
+  const Case c{{3, 17, 6, 7}, true, true, true};
+  const Tensors t = random_tensors(c.sizes), with = t.in(at::kFloat);
+  Tensors without = t.in(at::kFloat);
+  without.norm.running_mean = without.norm.running_var = at::Tensor();
+  const at::Tensor y = fused(without, c), expected = fused(with, c);
+  EXPECT_TRUE(y.equal(expected));
+  y.backward(without.gradient);
+  expected.backward(with.gradient);
+  const auto a = without.gradients(true), b = with.gradients(true);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].equal(b[i])) << i;
+}
+
 TEST_F(FusedNorm, OnePixelHasNoVariance) {
   const Case c{{1, 5, 1, 1}, false, true, true};
   const Tensors t = random_tensors(c.sizes), ours = t.in(at::kDouble), theirs = t.in(at::kDouble);

@@ -228,8 +228,33 @@ TEST(ResNeXt, TrainingMovesTheStatisticsAndEvaluationDoesNot) {
   EXPECT_TRUE(model.statistics()[0].equal(before));
   model.forward(at::randn({4, 3, 8, 8}), Mode::kTrain);
   EXPECT_FALSE(model.statistics()[0].equal(before));
-  for (const auto& [name, t] : model.state_dict()) {
-    EXPECT_TRUE(name != "bn1.num_batches_tracked" || t.item<int64_t>() == 1);
+}
+
+TEST(ResNeXt, BatchesAreCountedWhenAskedOnly) {
+  ResNeXt model(cifar(11, 2, 16), 1);
+  const auto expect = [&](int64_t batches) {
+    int64_t counters = 0;
+    for (const auto& [name, t] : model.state_dict()) {
+      if (!name.ends_with("num_batches_tracked")) continue;
+      EXPECT_EQ(t.item<int64_t>(), batches) << name;
+      ++counters;
+    }
+    EXPECT_EQ(counters, 1 + 3 * 4);  // the stem's, and four a block with its projection
+  };
+  model.forward(at::randn({4, 3, 8, 8}), Mode::kTrain);
+  expect(0);
+  model.count_batches(3);
+  model.count_batches(2);
+  expect(5);
+}
+
+TEST(ResNeXt, CannotRecomputeMoreStagesThanItHas) {
+  ModelOptions options = cifar(11, 2, 16);
+  options.recompute_stages = 3;
+  EXPECT_NO_THROW(ResNeXt(options, 1));
+  for (const int64_t stages : {-1, 4}) {
+    options.recompute_stages = stages;
+    EXPECT_THROW(ResNeXt(options, 1), ConfigError);
   }
 }
 
