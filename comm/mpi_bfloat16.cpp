@@ -14,8 +14,7 @@ float to_float(uint16_t value) {
   return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
 }
 
-// Adds just under half a unit of the last place kept, or exactly half where that place is odd. A
-// NaN could overflow so: it becomes the quiet one.
+// Adds just under half a unit of the last place kept, or exactly half where that place is odd.
 uint16_t to_bfloat16(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
   const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);

@@ -1,7 +1,8 @@
 // Reductions of bfloat16 over MPI, which does not know the type.
 //
 // A bfloat16 is the upper half of a float32 and travels as MPI_UINT16_T. Each combination of two
-// values is computed in float32 and rounded to nearest, ties to even; NaN stays NaN.
+// values is computed in float32 and rounded to nearest, ties to even. Every NaN becomes the same
+// one: which of two is met first differs from rank to rank.
 // Local; construction throws CommError.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
