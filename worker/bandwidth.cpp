@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/bandwidth.h"
 
+#include <ATen/ops/empty.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -8,23 +9,25 @@
 #include <vector>
 
 #include "comm/common/error.h"
+#include "comm/tensor_collectives.h"
 
 namespace resnext {
 namespace {
 
-constexpr size_t kCount = 25 * 1024 * 1024 / sizeof(float);
+constexpr int64_t kCount = 25 * 1024 * 1024 / sizeof(float);
 constexpr int kWarmUp = 2;
 constexpr int kRuns = 10;
 
-// Milliseconds of one sum of ones.
-double run_once(Communicator& communicator, std::vector<float>& values) {
-  std::fill(values.begin(), values.end(), 1.0F);
+// Milliseconds of one sum of ones; reading a value back waits for the device.
+double run_once(Communicator& communicator, at::Tensor& values) {
+  values.fill_(1);
+  values[0].item<float>();
   communicator.barrier();
   const auto start = std::chrono::steady_clock::now();
-  communicator.all_reduce({values.data(), values.size(), DataType::kFloat32}, ReduceOp::kSum);
+  communicator.all_reduce(as_buffer(values), ReduceOp::kSum);
+  values[0].item<float>();
   const auto end = std::chrono::steady_clock::now();
-  const auto sum = static_cast<float>(communicator.size());
-  if (std::any_of(values.begin(), values.end(), [sum](float v) { return v != sum; })) {
+  if (values.ne(communicator.size()).any().item<bool>()) {
     throw CommError("all_reduce", "the sum over ranks is wrong",
                     "check the memory and the network of these hosts");
   }
@@ -33,8 +36,8 @@ double run_once(Communicator& communicator, std::vector<float>& values) {
 
 }  // namespace
 
-std::string measure_all_reduce(Communicator& communicator) {
-  std::vector<float> values(kCount);
+std::string measure_all_reduce(Communicator& communicator, c10::Device device) {
+  at::Tensor values = at::empty({kCount}, at::TensorOptions().dtype(at::kFloat).device(device));
   std::vector<double> ms;
   for (int run = -kWarmUp; run < kRuns; ++run) {
     const double time = run_once(communicator, values);

@@ -62,6 +62,8 @@ Json to_json(const Progress& p) {
           {"best_step", p.best_step},
           {"meter_steps", p.meter_steps},
           {"meter_loss_sum", p.meter_loss_sum},
+          {"loss_scale", p.loss_scale},
+          {"loss_scale_steps", p.loss_scale_steps},
           {"bucket_order", p.bucket_order}};
 }
 
@@ -74,6 +76,8 @@ Progress to_progress(const Json& json) {
   p.best_step = json.at("best_step");
   p.meter_steps = json.at("meter_steps");
   p.meter_loss_sum = json.at("meter_loss_sum");
+  p.loss_scale = json.value("loss_scale", p.loss_scale);  // since 0.2
+  p.loss_scale_steps = json.value("loss_scale_steps", p.loss_scale_steps);
   p.bucket_order = json.at("bucket_order").get<std::vector<int64_t>>();
   return p;
 }

@@ -28,6 +28,8 @@ struct Progress {
   std::vector<int64_t> bucket_order;  // GradientReducer::order()
   int64_t meter_steps = 0;            // sums since the last log line
   double meter_loss_sum = 0;
+  double loss_scale = 1;         // of float16
+  int64_t loss_scale_steps = 0;  // since it last changed
 };
 
 struct Checkpoint {

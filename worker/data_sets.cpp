@@ -43,7 +43,7 @@ int64_t DataSets::classes(int64_t configured) const {
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training) {
+                                        bool training, HostAllocator allocate) {
   RecipeOptions recipe;
   recipe.name = config.data.recipe;
   recipe.size = config.data.size;
@@ -60,6 +60,7 @@ std::unique_ptr<DataLoader> make_loader(const Container& container, const RunCon
   options.seed = config.run.seed;
   options.training = training;
   options.shuffle = config.data.shuffle;
+  options.allocate = std::move(allocate);
   return std::make_unique<DataLoader>(container, Recipe(recipe), options);
 }
 

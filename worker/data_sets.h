@@ -25,9 +25,10 @@ struct DataSets {
   int64_t classes(int64_t configured) const;
 };
 
-// A loader over one split for this rank. `batch` is resolved for the world size.
+// A loader over one split for this rank. `batch` is resolved for the world size; `allocate` as in
+// LoaderOptions.
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training);
+                                        bool training, HostAllocator allocate = {});
 
 }  // namespace resnext

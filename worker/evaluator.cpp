@@ -28,18 +28,15 @@ void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& lab
 
 }  // namespace
 
-Accuracy evaluate(const ResNeXt& model, const Precision& precision, DataLoader& loader,
-                  Communicator& communicator) {
+Accuracy evaluate(const ResNeXt& model, const Precision& precision, BatchInput& input,
+                  Communicator& communicator, at::Device device) {
   at::NoGradGuard no_grad;
-  at::Tensor sums;
-  loader.start({});
-  for (Batch batch = loader.next(); batch.count > 0; batch = loader.next()) {
+  at::Tensor sums = at::zeros({4}, at::TensorOptions().dtype(at::kDouble).device(device));
+  input.start({});
+  for (Input batch = input.next(); batch.count > 0; batch = input.next()) {
     const Precision::Scope scope(precision);
-    const at::Tensor labels = precision.labels(batch);
-    if (!sums.defined()) sums = at::zeros({4}, labels.options().dtype(at::kDouble));
-    add_batch(sums, model.forward(precision.images(batch), Mode::kEvaluate), labels);
+    add_batch(sums, model.forward(batch.images, Mode::kEvaluate), batch.labels);
   }
-  if (!sums.defined()) sums = at::zeros({4}, at::kDouble);
   communicator.all_reduce(as_buffer(sums), ReduceOp::kSum);
   const at::Tensor total = sums.cpu();
   const double* s = total.const_data_ptr<double>();

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "comm/communicator.h"
-#include "data/data_loader.h"
 #include "model/resnext.h"
+#include "worker/batch_input.h"
 #include "worker/precision.h"
 
 namespace resnext {
@@ -16,9 +16,9 @@ struct Accuracy {
   int64_t images = 0;  // that were counted, over all ranks
 };
 
-// COLLECTIVE. Runs the network in evaluation mode over `loader`'s split (from its start); sums over
+// COLLECTIVE. Runs the network in evaluation mode over `input`'s split (from its start); sums over
 // ranks are float64. The network's statistics must be equal on all ranks.
-Accuracy evaluate(const ResNeXt& model, const Precision& precision, DataLoader& loader,
-                  Communicator& communicator);
+Accuracy evaluate(const ResNeXt& model, const Precision& precision, BatchInput& input,
+                  Communicator& communicator, at::Device device);
 
 }  // namespace resnext

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <numeric>
 
+#include "worker/gpu.h"
+
 namespace resnext {
 
 std::string_view name_of(Phase phase) {
@@ -23,21 +25,32 @@ std::string_view name_of(Phase phase) {
   return "";
 }
 
+Meters::Meters(Timeline* timeline, bool gpu) : timeline_(timeline) {
+  for (int phase = 0; gpu && phase < kPhases; ++phase) ends_.push_back(make_gpu_moment());
+}
+
+void Meters::begin_step() {
+  ++timed_steps_;
+  last_ = Clock::now();
+}
+
 void Meters::end_phase(Phase phase) {
   const Clock::time_point now = Clock::now();
   ms_[static_cast<int>(phase)] += std::chrono::duration<double, std::milli>(now - last_).count();
   if (timeline_) timeline_->add(name_of(phase), last_, now);
   last_ = now;
+  if (!ends_.empty()) ends_[static_cast<int>(phase)]->record();
 }
 
-void Meters::end_step(double loss) {
+void Meters::add_loss(double loss) {
   loss_sum_ += loss;
   ++steps_;
-  ++timed_steps_;
 }
 
 double Meters::mean_ms(Phase phase) const {
-  return ms_[static_cast<int>(phase)] / static_cast<double>(std::max<int64_t>(1, timed_steps_));
+  const auto index = static_cast<int>(phase);
+  if (phase != Phase::kDataWait && !ends_.empty()) return ends_[index]->ms_since(*ends_[index - 1]);
+  return ms_[index] / static_cast<double>(std::max<int64_t>(1, timed_steps_));
 }
 
 double Meters::mean_step_ms() const {
@@ -46,7 +59,9 @@ double Meters::mean_step_ms() const {
 }
 
 void Meters::reset() {
-  *this = Meters(timeline_);
+  std::fill(std::begin(ms_), std::end(ms_), 0.0);
+  steps_ = timed_steps_ = 0;
+  loss_sum_ = 0;
 }
 
 void Meters::restore(int64_t steps, double loss_sum) {

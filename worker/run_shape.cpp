@@ -3,22 +3,41 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
+#include "comm/common/error.h"
+
 namespace resnext {
 namespace {
 
 constexpr double kMiB = 1024 * 1024;
+constexpr double kGiB = 1024 * kMiB;
 
-// Parameters, gradients and momentum, and what backward needs of one micro-batch.
-double memory_mib(const RunConfig& config, const RunShape& shape) {
-  const double scale = config.precision.compute == Compute::kFp64 ? 2 : 1;
-  const auto weights = static_cast<double>(shape.cost.gradient_bytes);
-  const auto activations = static_cast<double>(shape.cost.activation_bytes * shape.batch.per_rank);
-  return scale * (3 * weights + activations) / kMiB;
+// Bytes of an activation, against the float32 that model_cost() counts in.
+double activation_scale(Compute compute) {
+  switch (compute) {
+    case Compute::kFp64:
+      return 2;
+    case Compute::kBf16:
+    case Compute::kFp16:
+      return 0.5;
+    default:
+      return 1;
+  }
 }
 
 std::string batch_text(const BatchOptions& batch, int world_size) {
   return fmt::format("{} = {} a rank x {} ranks x {} accumulation", batch.global, batch.per_rank,
                      world_size, batch.accumulation);
+}
+
+std::string memory_text(const RunShape& shape) {
+  std::string text =
+      fmt::format("{:.0f} MiB a rank (estimate)", static_cast<double>(shape.needed_bytes) / kMiB);
+  if (shape.device_bytes > 0) {
+    text += fmt::format(" of {:.0f} MiB", static_cast<double>(shape.device_bytes) / kMiB);
+  }
+  return text;
 }
 
 std::string lr_text(const OptimizerOptions& optimizer, const RunShape& shape) {
@@ -27,6 +46,25 @@ std::string lr_text(const OptimizerOptions& optimizer, const RunShape& shape) {
 }
 
 }  // namespace
+
+int64_t memory_estimate(const RunConfig& config, const RunShape& shape) {
+  const double scale = activation_scale(config.precision.compute);
+  const auto weights = static_cast<double>(shape.cost.gradient_bytes) * std::max(scale, 1.0);
+  const double copies = scale < 1 ? 3 + scale : 3;  // autocast keeps one in the reduced type
+  const auto activations = static_cast<double>(shape.cost.activation_bytes * shape.batch.per_rank);
+  return static_cast<int64_t>(copies * weights + scale * activations);
+}
+
+void check_memory(const RunShape& shape) {
+  if (shape.device_bytes == 0 || shape.needed_bytes <= shape.device_bytes) return;
+  throw ConfigError(
+      "batch.per_rank",
+      fmt::format("{} images need about {:.1f} GiB, {} has {:.1f} GiB", shape.batch.per_rank,
+                  static_cast<double>(shape.needed_bytes) / kGiB, shape.device,
+                  static_cast<double>(shape.device_bytes) / kGiB),
+      "lower it and raise batch.accumulation, set precision.compute to bf16, or "
+      "model.recompute_stages");
+}
 
 std::string to_table(const RunConfig& config, const RunShape& shape) {
   const ModelOptions& m = config.model;
@@ -48,7 +86,7 @@ std::string to_table(const RunConfig& config, const RunShape& shape) {
   row("training", fmt::format("{} images, {} steps an epoch, {} steps", shape.train_images,
                               shape.steps_per_epoch, shape.total_steps));
   row("validation", fmt::format("{} images", shape.validation_images));
-  row("memory", fmt::format("{:.0f} MiB a rank (estimate)", memory_mib(config, shape)));
+  row("memory", memory_text(shape));
   return table;
 }
 

@@ -12,10 +12,12 @@ namespace resnext {
 
 struct RunShape {
   int world_size = 1;
-  std::string backend;  // of communication
-  std::string device;   // of this rank
-  int threads = 1;      // of computation, a rank
-  BatchOptions batch;   // resolved: per_rank and global
+  std::string backend;       // of communication
+  std::string device;        // of this rank: "cpu", or the GPU's name
+  int64_t device_bytes = 0;  // its memory; 0: no limit is known
+  int64_t needed_bytes = 0;  // memory_estimate()
+  int threads = 1;           // of computation, a rank
+  BatchOptions batch;        // resolved: per_rank and global
   int64_t train_images = 0;
   int64_t validation_images = 0;
   int64_t steps_per_epoch = 0;
@@ -23,6 +25,13 @@ struct RunShape {
   double effective_lr = 0;
   Cost cost;
 };
+
+// Bytes that a rank's device needs: parameters, gradients and momentum, what backward keeps of one
+// micro-batch, and the images. An estimate: libraries' working space and gaps are not in it.
+int64_t memory_estimate(const RunConfig& config, const RunShape& shape);
+
+// Throws ConfigError when the device has less than the estimate.
+void check_memory(const RunShape& shape);
 
 // The table that is printed at the start and by --plan.
 std::string to_table(const RunConfig& config, const RunShape& shape);

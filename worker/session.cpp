@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 #include <sched.h>
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,8 +16,10 @@
 #include "comm/make_communicator.h"
 #include "configs/yaml_reader.h"
 #include "data/checksum.h"
+#include "model/layout_timing.h"
 #include "worker/bandwidth.h"
 #include "worker/data_sets.h"
+#include "worker/device.h"
 #include "worker/trainer.h"
 
 namespace resnext {
@@ -58,18 +61,22 @@ void check_ranks_agree(const RunConfig& config, Communicator& communicator) {
 void set_up_torch(const RunConfig& config, int threads) {
   at::set_num_threads(threads);
   at::set_num_interop_threads(1);
+  at::globalContext().setBenchmarkCuDNN(!config.run.deterministic);  // it remembers each shape's
   if (config.run.deterministic) {
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
+           /*overwrite=*/0);  // cuBLAS wants it before it starts
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
     at::globalContext().setDeterministicCuDNN(true);
   }
 }
 
 RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnvironment& environment,
-                  const std::string& backend, int threads) {
+                  const std::string& backend, const ComputeDevice& device, int threads) {
   RunShape shape;
   shape.world_size = environment.size();
   shape.backend = backend;
-  shape.device = "cpu";
+  shape.device = device.name();
+  shape.device_bytes = device.memory_bytes();
   shape.threads = threads;
   shape.batch = resolve_batch(config.batch, environment.size());
   shape.train_images = data.train ? data.train->count() : 0;
@@ -87,6 +94,7 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
                                   shape.steps_per_epoch, config.run.epochs)
                            .effective_lr();
   shape.cost = model_cost(config.model, config.data.size);
+  shape.needed_bytes = memory_estimate(config, shape);
   return shape;
 }
 
@@ -104,21 +112,30 @@ std::string plan(const RunConfig& config, const RunShape& shape) {
 }
 
 std::string evaluate_only(const RunConfig& config, const DataSets& data, const BatchOptions& batch,
-                          Communicator& communicator) {
-  const Precision precision(config.precision, at::kCPU, data.reference().mean(),
-                            data.reference().std());
+                          Communicator& communicator, at::Device device) {
+  const Precision precision(config.precision, device);
   const std::optional<Checkpoint> checkpoint = find_checkpoint(config.run);
   if (!checkpoint && config.model.pretrained.empty()) {
     throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
                       "train first, or set model.pretrained or run.resume to a file");
   }
   ResNeXt model = make_model(config, checkpoint);
-  model.to(at::kCPU, precision.parameter_type(), config.precision.channels_last);
-  const auto loader = make_loader(*data.validation, config, batch, communicator.rank(),
-                                  communicator.size(), /*training=*/false);
-  const Accuracy a = evaluate(model, precision, *loader, communicator);
+  model.to(device, precision.parameter_type(), precision.channels_last());
+  const auto input = make_validation_input(data, config, batch, precision, communicator, device);
+  const Accuracy a = evaluate(model, precision, *input, communicator, device);
   return fmt::format("top-1 {:.3f} %  top-5 {:.3f} %  loss {:.5f}  images {}\n", a.top1, a.top5,
                      a.loss, a.images);
+}
+
+// On a GPU, once, on rank 0: grouped convolutions may be slower in channels-last.
+void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
+                         const Communicator& communicator, const ComputeDevice& device) {
+  if (!device.is_gpu() || communicator.rank() != 0 || !config.precision.channels_last) return;
+  const auto timings = time_grouped_convolutions(
+      config.model, shape.batch.per_rank, config.data.size, device.torch(),
+      Precision(config.precision, device.torch()).compute_type());
+  const std::string warning = slower_layout_warning(timings);
+  if (!warning.empty()) spdlog::warn("{}", warning);
 }
 
 }  // namespace
@@ -127,8 +144,9 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   if (line.action == Action::kAllReduce) {
     CommOptions options;
     options.timeout_s = 60;  // a check should not make anybody wait
-    const auto communicator = make_communicator(options, environment);
-    print(environment, measure_all_reduce(*communicator) + "\n");
+    const ComputeDevice device(select_cuda_device(options.backend, environment));
+    const auto communicator = make_communicator(options, environment, device.for_communicator());
+    print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
     return ExitCode::kOk;
   }
   RunConfig config = load_config(line);
@@ -140,19 +158,23 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   config.model.classes = data.classes(config.model.classes);
   const int threads = compute_threads(environment);
   set_up_torch(config, threads);
-  const std::unique_ptr<Communicator> communicator = make_communicator(config.comm, environment);
+  const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
+  const std::unique_ptr<Communicator> communicator =
+      make_communicator(config.comm, environment, device.for_communicator());
   check_ranks_agree(config, *communicator);
   const RunShape shape =
-      shape_of(config, data, environment, std::string(communicator->name()), threads);
+      shape_of(config, data, environment, std::string(communicator->name()), device, threads);
   if (line.action == Action::kPlan) {
     print(environment, plan(config, shape));
     return ExitCode::kOk;
   }
   if (line.action == Action::kEvaluate) {
-    print(environment, evaluate_only(config, data, shape.batch, *communicator));
+    print(environment, evaluate_only(config, data, shape.batch, *communicator, device.torch()));
     return ExitCode::kOk;
   }
-  return Trainer(config, shape, data, *communicator, at::kCPU).run();
+  check_memory(shape);
+  warn_of_slow_layout(config, shape, *communicator, device);
+  return Trainer(config, shape, data, *communicator, device).run();
 }
 
 }  // namespace resnext

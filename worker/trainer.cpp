@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/trainer.h"
 
-#include <ATen/core/Reduction.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/zeros.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
@@ -21,16 +18,22 @@ CheckpointFolder checkpoint_folder(const RunOptions& run) {
   return CheckpointFolder(std::filesystem::path(run.output) / "checkpoints");
 }
 
-std::vector<at::Tensor> with(std::vector<at::Tensor> tensors,
-                             std::initializer_list<at::Tensor> more) {
-  tensors.insert(tensors.end(), more);
-  return tensors;
-}
-
 bool all_finite(const StateDict& state) {
   return std::ranges::all_of(state, [](const auto& entry) {
     return at::isfinite(entry.second).all().template item<bool>();
   });
+}
+
+std::unique_ptr<BatchInput> make_input(const Container& container, const DataSets& data,
+                                       const RunConfig& config, const Precision& precision,
+                                       const BatchOptions& batch, const Communicator& communicator,
+                                       at::Device device, bool training) {
+  return std::make_unique<BatchInput>(
+      make_loader(container, config, batch, communicator.rank(), communicator.size(), training,
+                  host_allocator(device)),
+      PixelNormaliser(data.reference().mean(), data.reference().std(), device,
+                      precision.compute_type(), precision.channels_last()),
+      device);
 }
 
 }  // namespace
@@ -57,51 +60,52 @@ ResNeXt make_model(const RunConfig& config, const std::optional<Checkpoint>& che
   return model;
 }
 
+std::unique_ptr<BatchInput> make_validation_input(const DataSets& data, const RunConfig& config,
+                                                  const BatchOptions& batch,
+                                                  const Precision& precision,
+                                                  const Communicator& communicator,
+                                                  at::Device device) {
+  if (!data.validation) return nullptr;
+  return make_input(*data.validation, data, config, precision, batch, communicator, device,
+                    /*training=*/false);
+}
+
 Trainer::Trainer(const RunConfig& config, const RunShape& shape, const DataSets& data,
-                 Communicator& communicator, at::Device device)
+                 Communicator& communicator, const ComputeDevice& device)
     : config_(config),
       shape_(shape),
       communicator_(communicator),
+      device_(device.torch()),
       checkpoints_(checkpoint_folder(config.run)),
-      precision_(config.precision, device, data.reference().mean(), data.reference().std()),
-      checkpoint_(find_checkpoint(config.run)),
-      model_(make_model(config, checkpoint_)),
+      precision_(config.precision, device_),
       schedule_(config.optimizer, config.schedule, shape.batch.global, shape.steps_per_epoch,
-                config.run.epochs) {
-  model_.to(device, precision_.parameter_type(), config.precision.channels_last);
-  const auto scalar = at::TensorOptions().dtype(precision_.parameter_type()).device(device);
-  loss_ = at::zeros({}, scalar);
-  stop_ = at::zeros({}, scalar);
-  broadcast_tensors(communicator, model_.parameters());
-  broadcast_tensors(communicator, model_.statistics());
-  averager_ =
-      std::make_unique<TensorAverager>(communicator, with(model_.statistics(), {loss_, stop_}));
-  reducer_ = std::make_unique<GradientReducer>(
-      communicator, model_.parameters(), config.comm,
-      checkpoint_ ? checkpoint_->progress.bucket_order : std::vector<int64_t>{});
-  optimizer_ =
-      std::make_unique<Optimizer>(config.optimizer, model_.parameters(), model_.parameter_names());
-  train_loader_ = make_loader(*data.train, config, shape.batch, communicator.rank(),
-                              communicator.size(), /*training=*/true);
-  if (data.validation) {
-    validation_loader_ = make_loader(*data.validation, config, shape.batch, communicator.rank(),
-                                     communicator.size(), /*training=*/false);
-  }
+                config.run.epochs),
+      reports_(device_) {
+  const std::optional<Checkpoint> checkpoint = find_checkpoint(config.run);
+  model_ = make_model(config, checkpoint);
+  model_->to(device_, precision_.parameter_type(), precision_.channels_last());
   if (config.log.timeline) {
     timeline_ = std::make_unique<Timeline>(config.run.output, communicator.rank());
-    meters_ = Meters(timeline_.get());
   }
-  if (checkpoint_) restore();
-  train_loader_->start(progress_.cursor);
+  meters_ = Meters(timeline_.get(), device.is_gpu());
+  step_ = std::make_unique<TrainingStep>(
+      config, precision_, *model_, communicator, meters_,
+      checkpoint ? checkpoint->progress.bucket_order : std::vector<int64_t>{});
+  train_input_ = make_input(*data.train, data, config, precision_, shape.batch, communicator,
+                            device_, /*training=*/true);
+  validation_input_ =
+      make_validation_input(data, config, shape.batch, precision_, communicator, device_);
+  if (checkpoint) restore(*checkpoint);
+  train_input_->start(progress_.cursor);
   log_ = std::make_unique<RunLog>(config, shape, communicator.rank(), progress_.step);
 }
 
 // Another global batch keeps the place in the epoch, to the nearest step that repeats no fewer
 // images than needed.
-void Trainer::restore() {
-  progress_ = checkpoint_->progress;
-  optimizer_->load(checkpoint_->optimizer, config_.run.output);
-  checkpoint_.reset();
+void Trainer::restore(const Checkpoint& checkpoint) {
+  progress_ = checkpoint.progress;
+  step_->optimizer().load(checkpoint.optimizer, config_.run.output);
+  step_->loss_scaler().restore(progress_.loss_scale, progress_.loss_scale_steps);
   meters_.restore(progress_.meter_steps, progress_.meter_loss_sum);
   saved_step_ = progress_.step;
   if (progress_.global_batch != shape_.batch.global) {
@@ -128,96 +132,81 @@ ExitCode Trainer::run() {
 }
 
 ExitCode Trainer::loop() {
-  ExitCode code = ExitCode::kOk;
-  while (!finished() && code == ExitCode::kOk) {
+  while (!finished() && !stop_agreed_) {
     train_step();
-    after_step();
-    if (stop_.item<double>() > 0 && !finished()) code = ExitCode::kStopped;
+    log_and_save();
   }
+  const ExitCode code = finished() ? ExitCode::kOk : ExitCode::kStopped;
+  for (const StepReport& report : reports_.take(/*all=*/true)) observe(report);
   if (saved_step_ != progress_.step) save();
   return code;
 }
 
 void Trainer::train_step() {
-  meters_.begin_step();
-  reducer_->begin();
-  averager_->remember();
-  loss_.zero_();
-  for (int64_t m = 1; m <= shape_.batch.accumulation; ++m) {
-    forward_backward(m == shape_.batch.accumulation);
-  }
-  reducer_->wait();
-  averager_->wait();
-  meters_.end_phase(Phase::kExposedComm);
-  finish_step(loss_.item<double>());
-}
-
-// The loss is divided such that the sum over micro-batches and ranks is the mean.
-void Trainer::forward_backward(bool last_micro_batch) {
-  const Batch batch = train_loader_->next();
-  meters_.end_phase(Phase::kDataWait);
-  at::Tensor loss;
-  {
-    const Precision::Scope scope(precision_);
-    const at::Tensor logits = model_.forward(precision_.images(batch), Mode::kTrain);
-    loss = at::cross_entropy_loss(logits, precision_.labels(batch), {}, at::Reduction::Mean, -100,
-                                  config_.optimizer.label_smoothing);
-  }
-  const auto parts = static_cast<double>(shape_.batch.accumulation);
-  loss_.add_(loss.detach(), 1 / parts);
-  meters_.end_phase(Phase::kForward);
-  if (last_micro_batch) {
-    stop_.fill_(stop_signalled() ? 1 : 0);
-    averager_->start();
-    reducer_->arm();
-  }
-  loss.div(parts * communicator_.size()).backward();
-  meters_.end_phase(Phase::kBackward);
-}
-
-void Trainer::finish_step(double loss) {
-  if (step_counts(loss)) optimizer_->step(schedule_.at(progress_.step));
+  step_->run(schedule_.at(progress_.step), stop_signalled(),
+             [this] { return train_input_->next(); });
+  advance();
+  reports_.push(progress_.step, step_->report());
+  const bool all = log_due() || validation_due() || save_due();
+  for (const StepReport& report : reports_.take(all)) observe(report);
   meters_.end_phase(Phase::kOptimizer);
-  meters_.end_step(loss);
+}
+
+// `step` and `cursor` then stand at the next step.
+void Trainer::advance() {
   ++progress_.step;
   if (++progress_.cursor.step == shape_.steps_per_epoch) {
     progress_.cursor = {progress_.cursor.epoch + 1, 0};
   }
 }
 
-// All ranks see the same averaged loss, so all skip the same steps.
-bool Trainer::step_counts(double loss) {
-  if (std::isfinite(loss)) {
+// All ranks see the same reports after the same steps. In float16 the first steps may overflow
+// until the loss scale has come down.
+void Trainer::observe(const StepReport& report) {
+  meters_.add_loss(report.loss);
+  stop_agreed_ = stop_agreed_ || report.stop;
+  if (!report.skipped) {
     skipped_steps_ = 0;
-    return true;
+    return;
   }
-  averager_->restore();
-  spdlog::warn("step {}: the loss is {}; the step is skipped", progress_.step + 1, loss);
-  if (++skipped_steps_ < kMaxSkippedSteps) return false;
-  throw DivergedError(fmt::format("step {}", progress_.step + 1),
-                      fmt::format("{} losses in a row are not finite", kMaxSkippedSteps),
+  const bool overflow = std::isfinite(report.loss);
+  spdlog::warn("step {}: {}; the step is skipped", report.step,
+               overflow ? fmt::format("a gradient overflowed at loss scale {}", report.loss_scale)
+                        : fmt::format("the loss is {}", report.loss));
+  const int64_t limit = kMaxSkippedSteps + (precision_.scales_loss() ? LossScaler::kHalvings : 0);
+  if (++skipped_steps_ < limit) return;
+  throw DivergedError(fmt::format("step {}", report.step),
+                      fmt::format("{} steps in a row are not finite", limit),
                       "lower optimizer.base_lr or lengthen schedule.warmup_epochs");
 }
 
-// `step` and `cursor` already stand at the next step.
-void Trainer::after_step() {
+void Trainer::log_and_save() {
   const int64_t epoch = progress_.cursor.epoch - (epoch_ended() ? 1 : 0);
-  if (progress_.step % config_.log.every_steps == 0 || finished()) {
+  if (log_due()) {
     log_->train(progress_.step, epoch, schedule_.at(progress_.step - 1), meters_);
     meters_.reset();
   }
-  if (validation_loader_ && (epoch_ended() || finished())) evaluate_and_log();
+  if (validation_due()) evaluate_and_log();
   if (save_due()) save();
 }
 
 void Trainer::evaluate_and_log() {
-  const Accuracy accuracy = evaluate(model_, precision_, *validation_loader_, communicator_);
+  const Accuracy accuracy =
+      evaluate(*model_, precision_, *validation_input_, communicator_, device_);
   const bool best = std::isfinite(accuracy.loss) && accuracy.top1 > progress_.best_top1;
   if (best) {
     progress_.best_top1 = accuracy.top1;
     progress_.best_step = progress_.step;
   }
   log_->validation(progress_.step, (progress_.step - 1) / shape_.steps_per_epoch, accuracy, best);
+}
+
+bool Trainer::log_due() const {
+  return progress_.step % config_.log.every_steps == 0 || finished();
+}
+
+bool Trainer::validation_due() const {
+  return validation_input_ && (epoch_ended() || finished());
 }
 
 bool Trainer::save_due() const {
@@ -232,10 +221,12 @@ bool Trainer::save_due() const {
 // stay so: they must not take the place of checkpoints from which the run could be saved.
 void Trainer::save() {
   progress_.global_batch = shape_.batch.global;
-  progress_.bucket_order = reducer_->order();
+  progress_.bucket_order = step_->reducer().order();
   progress_.meter_steps = meters_.steps();
   progress_.meter_loss_sum = meters_.loss_sum();
-  const Checkpoint checkpoint{progress_, model_.state_dict(), optimizer_->state_dict()};
+  progress_.loss_scale = step_->loss_scaler().scale().item<double>();
+  progress_.loss_scale_steps = step_->loss_scaler().clean_steps();
+  const Checkpoint checkpoint{progress_, model_->state_dict(), step_->optimizer().state_dict()};
   if (!all_finite(checkpoint.model) || !all_finite(checkpoint.optimizer)) {
     throw DivergedError(fmt::format("step {}", progress_.step),
                         "weights or momentum are not finite, so no checkpoint is written",

@@ -1,29 +1,36 @@
 // Times the training step on synthetic images: forward, backward with the sum over ranks, SGD.
 //
 //   mpirun -np 2 step_benchmark [--depth 50 --cardinality 32 --base-width 4 --batch 8 --size 224
-//                                --steps 12 --warmup 2 --unfused]
-// Prints the configuration and the medians over the counted steps; a step ends when every rank has
-// finished it. Peak memory is the largest resident set of any rank.
+//                                --steps 12 --warmup 2 --compute fp32 --unfused --eager --json
+//                                FILE]
+// The very step of the worker (worker/training_step.h), on a GPU where there is one. Prints the
+// configuration and the medians over the counted steps; on the CPU a step ends when every rank has
+// finished it, on a GPU a step's time is that of ten in a row over ten. Peak memory is the largest
+// of any rank, of the device. Calls that make the host wait for a GPU fail the benchmark.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "comm/gradient_reducer.h"
+#include "comm/common/error.h"
+#include "comm/common/log.h"
 #include "comm/make_communicator.h"
 #include "comm/mpi_environment.h"
-#include "model/resnext.h"
+#include "model/cost.h"
+#include "worker/device.h"
+#include "worker/gpu.h"
 #include "worker/memory.h"
-#include "worker/optimizer.h"
+#include "worker/training_step.h"
 
 namespace {
 
@@ -31,29 +38,43 @@ using namespace resnext;
 using Clock = std::chrono::steady_clock;
 
 struct Settings {
-  ModelOptions model;
-  int64_t batch = 8;
+  RunConfig run;
   int64_t size = 224;
   int64_t steps = 12;
   int64_t warmup = 2;
+  std::string json;
 };
 
-struct StepTimes {
-  std::vector<double> step, forward, backward, comm, optimizer;  // milliseconds
+struct Times {
+  std::vector<double> step;    // milliseconds
+  double phase[kPhases] = {};  // median on the CPU, the last step's on a GPU
+  bool replayed = false;
 };
 
 Settings parse(int argc, char** argv) {
   Settings s;
-  s.model.classes = 1000;
+  s.run.model.classes = 1000;
+  s.run.batch.per_rank = 8;
+  const std::map<std::string, Compute> kinds = {{"fp32", Compute::kFp32},
+                                                {"tf32", Compute::kTf32},
+                                                {"bf16", Compute::kBf16},
+                                                {"fp16", Compute::kFp16},
+                                                {"fp64", Compute::kFp64}};
   CLI::App app{"Times the training step on synthetic images."};
-  app.add_option("--depth", s.model.depth);
-  app.add_option("--cardinality", s.model.cardinality);
-  app.add_option("--base-width", s.model.base_width);
-  app.add_option("--batch", s.batch, "images a rank");
+  app.add_option("--depth", s.run.model.depth);
+  app.add_option("--cardinality", s.run.model.cardinality);
+  app.add_option("--base-width", s.run.model.base_width);
+  app.add_option("--batch", s.run.batch.per_rank, "images a rank");
+  app.add_option("--recompute-stages", s.run.model.recompute_stages);
   app.add_option("--size", s.size);
   app.add_option("--steps", s.steps, "counted steps");
   app.add_option("--warmup", s.warmup, "steps before them");
-  app.add_flag("!--unfused", s.model.fused, "BN, addition and ReLU one by one");
+  app.add_option("--compute", s.run.precision.compute)
+      ->transform(CLI::CheckedTransformer(kinds, CLI::ignore_case));
+  app.add_flag("!--unfused", s.run.model.fused, "BN, addition and ReLU one by one");
+  app.add_flag("!--eager", s.run.run.graph, "without a CUDA graph");
+  app.add_flag("!--contiguous", s.run.precision.channels_last, "NCHW");
+  app.add_option("--json", s.json, "file for the figures");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -67,52 +88,96 @@ double median(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-StepTimes measure(const Settings& s, Communicator& communicator) {
-  ResNeXt model(s.model, 1);
-  model.to(at::kCPU, at::kFloat, /*channels_last=*/true);
-  GradientReducer reducer(communicator, model.parameters(), {});
-  Optimizer optimizer({}, model.parameters(), model.parameter_names());
-  const auto generator = at::detail::createCPUGenerator(1 + communicator.rank());
-  const at::Tensor images =
-      at::randn({s.batch, 3, s.size, s.size}, generator).contiguous(at::MemoryFormat::ChannelsLast);
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+Input random_input(const Settings& s, const Precision& precision, at::Device device, int rank) {
+  const auto generator = at::detail::createCPUGenerator(1 + rank);
+  const auto format =
+      precision.channels_last() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  const int64_t n = s.run.batch.per_rank;
   const at::Tensor labels =
-      at::randint(0, s.model.classes, {s.batch}, generator, at::TensorOptions().dtype(at::kLong));
-  StepTimes times;
-  for (int64_t step = -s.warmup; step < s.steps; ++step) {
-    communicator.barrier();
+      at::randint(0, s.run.model.classes, {n}, generator, at::TensorOptions().dtype(at::kLong));
+  return {at::randn({n, 3, s.size, s.size}, generator)
+              .to(device, precision.compute_type())
+              .contiguous(format),
+          labels.to(device), n};
+}
+
+// Reading a value waits for all that the device has to do.
+void finish(const TrainingStep& step, Communicator& communicator) {
+  step.report()[0].item<double>();
+  communicator.barrier();
+}
+
+Times measure(const Settings& s, Communicator& communicator, const ComputeDevice& device) {
+  const Precision precision(s.run.precision, device.torch());
+  ResNeXt model(s.run.model, 1);
+  model.to(device.torch(), precision.parameter_type(), precision.channels_last());
+  Meters meters(nullptr, device.is_gpu());
+  TrainingStep step(s.run, precision, model, communicator, meters, {});
+  const Input input = random_input(s, precision, device.torch(), communicator.rank());
+  const auto run = [&] { step.run(0.01, false, [&] { return input; }); };
+  const int64_t together = device.is_gpu() ? 10 : 1;
+  for (int64_t i = 0; i < s.warmup + (device.is_gpu() ? StepGraph::kWarmUp + 1 : 0); ++i) run();
+  Times times;
+  std::vector<double> phases[kPhases];
+  for (int64_t i = 0; i < s.steps; ++i) {
+    finish(step, communicator);
+    meters.reset();
     const auto start = Clock::now();
-    auto last = start;
-    const auto lap = [&last] {
-      const auto now = Clock::now();
-      return std::chrono::duration<double, std::milli>(now - std::exchange(last, now)).count();
-    };
-    reducer.begin();
-    const at::Tensor loss = at::cross_entropy_loss(model.forward(images, Mode::kTrain), labels);
-    const double forward = lap();
-    reducer.arm();
-    loss.div(communicator.size()).backward();
-    const double backward = lap();
-    reducer.wait();
-    const double comm = lap();
-    optimizer.step(0.01);
-    const double update = lap();
-    communicator.barrier();
-    if (step < 0) continue;
-    times.step.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-    times.forward.push_back(forward);
-    times.backward.push_back(backward);
-    times.comm.push_back(comm);
-    times.optimizer.push_back(update);
+    {
+      const ForbidSynchronisation forbid;
+      for (int64_t k = 0; k < together; ++k) run();
+    }
+    finish(step, communicator);
+    times.step.push_back(ms_since(start) / static_cast<double>(together));
+    for (int p = 0; p < kPhases; ++p) {
+      phases[p].push_back(meters.mean_ms(static_cast<Phase>(p)));
+    }
   }
+  for (int p = 0; p < kPhases; ++p) times.phase[p] = median(phases[p]);
+  times.replayed = step.replayed();
   return times;
 }
 
-double peak_mib(Communicator& communicator) {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  double mib = static_cast<double>(usage.ru_maxrss) / 1024;
-  communicator.all_reduce({&mib, 1, DataType::kFloat64}, ReduceOp::kMax);
-  return mib;
+double largest(double value, Communicator& communicator) {
+  communicator.all_reduce({&value, 1, DataType::kFloat64}, ReduceOp::kMax);
+  return value;
+}
+
+void report(const Settings& s, const Times& t, const ComputeDevice& device, int ranks,
+            double peak_mib) {
+  const double step = median(t.step);
+  const auto images = static_cast<double>(s.run.batch.per_rank * ranks);
+  const double rate = 1000 * images / step;
+  // Multiply-adds of backward are twice forward's; two operations each.
+  const double tflops = rate / ranks * 6 * model_cost(s.run.model, s.size).gmac / 1000;
+  const auto ms = [&](Phase p) { return t.phase[static_cast<int>(p)]; };
+  std::puts(fmt::format(
+                "resnext ResNeXt-{} {}x{}d w{} bs{} {} px {} {} threads{}: step {:.4g} ms forward "
+                "{:.4g} backward {:.4g} exposed comm {:.3g} optimizer {:.3g} peak {:.0f} MiB a "
+                "rank {:.2f} TFLOP/s  {:.2f} img/s",
+                s.run.model.depth, s.run.model.cardinality, s.run.model.base_width, ranks,
+                s.run.batch.per_rank, s.size, device.name(), at::get_num_threads(),
+                t.replayed ? " graph" : "", step, ms(Phase::kForward), ms(Phase::kBackward),
+                ms(Phase::kExposedComm), ms(Phase::kOptimizer), peak_mib, tflops, rate)
+                .c_str());
+  if (s.json.empty()) return;
+  const nlohmann::ordered_json figures = {{"device", device.name()},
+                                          {"ranks", ranks},
+                                          {"batch", s.run.batch.per_rank},
+                                          {"graph", t.replayed},
+                                          {"images_per_second", rate},
+                                          {"step_ms", step},
+                                          {"forward_ms", ms(Phase::kForward)},
+                                          {"backward_ms", ms(Phase::kBackward)},
+                                          {"exposed_comm_ms", ms(Phase::kExposedComm)},
+                                          {"optimizer_ms", ms(Phase::kOptimizer)},
+                                          {"peak_mib", peak_mib},
+                                          {"tflops", tflops}};
+  std::ofstream(s.json) << figures.dump(2) << "\n";
 }
 
 }  // namespace
@@ -121,18 +186,16 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   const Settings s = parse(argc, argv);
   const MpiEnvironment environment;
-  const auto communicator = make_communicator({}, environment);
-  const StepTimes t = measure(s, *communicator);
-  const double peak = peak_mib(*communicator);
-  if (environment.rank() != 0) return 0;
-  const double step = median(t.step);
-  std::puts(fmt::format("resnext ResNeXt-{} {}x{}d w{} bs{} {} px {} threads: step {:.0f} ms "
-                        "forward {:.0f} backward {:.0f} exposed comm {:.0f} optimizer {:.0f} "
-                        "peak {:.0f} MiB a rank  {:.2f} img/s",
-                        s.model.depth, s.model.cardinality, s.model.base_width, environment.size(),
-                        s.batch, s.size, at::get_num_threads(), step, median(t.forward),
-                        median(t.backward), median(t.comm), median(t.optimizer), peak,
-                        1000.0 * static_cast<double>(s.batch * environment.size()) / step)
-                .c_str());
+  set_up_log(environment.rank(), environment.size());
+  try {
+    at::globalContext().setBenchmarkCuDNN(true);
+    const ComputeDevice device(select_cuda_device(s.run.comm.backend, environment));
+    const auto communicator = make_communicator(s.run.comm, environment, device.for_communicator());
+    const Times times = measure(s, *communicator, device);
+    const double peak = largest(device.peak_memory_mib(), *communicator);
+    if (environment.rank() == 0) report(s, times, device, environment.size(), peak);
+  } catch (const std::exception& error) {
+    return environment.fail(ExitCode::kInternal, error.what());
+  }
   return 0;
 }

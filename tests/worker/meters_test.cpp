@@ -8,8 +8,8 @@ namespace {
 
 TEST(Meters, AverageTheLossSinceTheLastReset) {
   Meters meters;
-  meters.end_step(1);
-  meters.end_step(2);
+  meters.add_loss(1);
+  meters.add_loss(2);
   EXPECT_EQ(meters.steps(), 2);
   EXPECT_EQ(meters.mean_loss(), 1.5);
   meters.reset();
@@ -20,7 +20,7 @@ TEST(Meters, AverageTheLossSinceTheLastReset) {
 TEST(Meters, ContinueSumsOfACheckpoint) {
   Meters meters;
   meters.restore(3, 6);
-  meters.end_step(2);
+  meters.add_loss(2);
   EXPECT_EQ(meters.mean_loss(), 2);
   EXPECT_EQ(meters.loss_sum(), 8);
 }
@@ -30,7 +30,7 @@ TEST(Meters, PhasesAddUpToTheStep) {
   for (int step = 0; step < 5; ++step) {
     meters.begin_step();
     for (int p = 0; p < kPhases; ++p) meters.end_phase(static_cast<Phase>(p));
-    meters.end_step(0);
+    meters.add_loss(0);
   }
   double sum = 0;
   for (int p = 0; p < kPhases; ++p) {

@@ -30,7 +30,9 @@ std::vector<double> train(const GoldenSteps& golden, Communicator& communicator)
   options.nesterov = golden.nesterov;
   options.weight_decay = golden.weight_decay;
   GradientReducer reducer(communicator, model.parameters(), {});
-  Optimizer optimizer(options, model.parameters(), model.parameter_names());
+  Optimizer optimizer(options, model.parameters(), model.parameter_names(), reducer);
+  optimizer.set_lr(golden.lr);
+  const at::Tensor never = at::full({}, 0.0, at::kFloat);
   const int64_t begin = communicator.rank() * golden.per_rank;
   const auto mine = [&](const at::Tensor& t) { return t.slice(0, begin, begin + golden.per_rank); };
   const at::Tensor images = mine(rule_images(golden.world * golden.per_rank, golden.size))
@@ -43,7 +45,7 @@ std::vector<double> train(const GoldenSteps& golden, Communicator& communicator)
     const at::Tensor loss = at::cross_entropy_loss(model.forward(images, Mode::kTrain), labels);
     loss.div(static_cast<double>(golden.world)).backward();
     reducer.wait();
-    optimizer.step(golden.lr);
+    optimizer.step(never);
     const at::Tensor mean = at::full({}, loss.item<double>(), at::kDouble);
     communicator.all_reduce(as_buffer(mean), ReduceOp::kMean);
     losses.push_back(mean.item<double>());

@@ -5,16 +5,10 @@
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
-#include <vector>
-
-#include "comm/common/error.h"
+#include <tuple>
 
 namespace resnext {
 namespace {
-
-constexpr std::array<double, 3> kMean = {0.485, 0.456, 0.406};
-constexpr std::array<double, 3> kStd = {0.229, 0.224, 0.225};
 
 PrecisionOptions compute(Compute compute) {
   PrecisionOptions options;
@@ -22,43 +16,27 @@ PrecisionOptions compute(Compute compute) {
   return options;
 }
 
-TEST(Precision, NormalisesEachPixel) {
-  std::vector<uint8_t> pixels(2 * 4 * 4 * 3);
-  std::iota(pixels.begin(), pixels.end(), 0);
-  const std::vector<int64_t> labels = {3, 1};
-  const Batch batch = {pixels.data(), labels.data(), 2, 4};
-  for (auto [kind, tolerance] : {std::pair{Compute::kFp32, 1e-6}, {Compute::kFp64, 1e-15}}) {
-    const Precision precision(compute(kind), at::kCPU, kMean, kStd);
-    const at::Tensor images = precision.images(batch);
-    ASSERT_EQ(images.sizes(), (at::IntArrayRef{2, 3, 4, 4}));
-    EXPECT_TRUE(images.is_contiguous(at::MemoryFormat::ChannelsLast));
-    EXPECT_EQ(images.scalar_type(), precision.parameter_type());
-    for (int n = 0; n < 2; ++n) {
-      for (int c = 0; c < 3; ++c) {
-        for (int p = 0; p < 16; ++p) {
-          const double pixel = pixels[n * 48 + p * 3 + c];
-          ASSERT_NEAR(images[n][c][p / 4][p % 4].item<double>(), (pixel / 255 - kMean[c]) / kStd[c],
-                      tolerance);
-        }
-      }
-    }
-    EXPECT_EQ(precision.labels(batch)[0].item<int64_t>(), 3);
+TEST(Precision, KeepsParametersInFloat32UnlessAllIsFloat64) {
+  for (auto [kind, parameters, activations] : {std::tuple{Compute::kFp32, at::kFloat, at::kFloat},
+                                               {Compute::kTf32, at::kFloat, at::kFloat},
+                                               {Compute::kBf16, at::kFloat, at::kBFloat16},
+                                               {Compute::kFp16, at::kFloat, at::kHalf},
+                                               {Compute::kFp64, at::kDouble, at::kDouble}}) {
+    const Precision precision(compute(kind), at::kCPU);
+    EXPECT_EQ(precision.parameter_type(), parameters);
+    EXPECT_EQ(precision.compute_type(), activations);
+    EXPECT_EQ(precision.scales_loss(), kind == Compute::kFp16);
   }
 }
 
 TEST(Precision, TheReducedTypeLastsAsLongAsItsScope) {
-  const Precision precision(compute(Compute::kBf16), at::kCPU, kMean, kStd);
-  EXPECT_EQ(precision.parameter_type(), at::kFloat);
+  const Precision precision(compute(Compute::kBf16), at::kCPU);
   const at::Tensor x = at::ones({2, 3}), w = at::ones({4, 3});
   {
     const Precision::Scope scope(precision);
     EXPECT_EQ(at::linear(x, w).scalar_type(), at::kBFloat16);
   }
   EXPECT_EQ(at::linear(x, w).scalar_type(), at::kFloat);
-}
-
-TEST(Precision, RefusesWhatTheDeviceLacks) {
-  EXPECT_THROW(Precision(compute(Compute::kFp16), at::kCPU, kMean, kStd), ConfigError);
 }
 
 }  // namespace

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/pixels.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include "worker/gpu.h"
+#include "worker/pixel_threads.h"
+
+namespace resnext {
+namespace {
+
+at::Tensor make_table(const std::array<double, 3>& mean, const std::array<double, 3>& std) {
+  at::Tensor table = at::empty({kPixelChannels, kPixelValues}, at::kDouble);
+  auto* entry = table.mutable_data_ptr<double>();
+  for (int c = 0; c < kPixelChannels; ++c) {
+    for (int pixel = 0; pixel < kPixelValues; ++pixel) {
+      *entry++ = (static_cast<double>(pixel) / 255 - mean[c]) / std[c];
+    }
+  }
+  return table;
+}
+
+template <typename T, typename Entry>
+void normalise(const at::Tensor& bytes, const at::Tensor& table, bool channels_last,
+               at::Tensor& images) {
+  const auto* from = bytes.const_data_ptr<uint8_t>();
+  const auto* entries = table.const_data_ptr<Entry>();
+  auto* to = images.mutable_data_ptr<T>();
+  const int64_t plane = bytes.size(1) * bytes.size(2);
+  at::parallel_for(0, bytes.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin * plane; p < end * plane; ++p) {
+      normalise_of_thread<1>(from, entries, p, plane, channels_last, to);
+    }
+  });
+}
+
+void normalise_on_cpu(const at::Tensor& bytes, const at::Tensor& table, bool channels_last,
+                      at::Tensor& images) {
+  switch (images.scalar_type()) {
+    case at::kHalf:
+      return normalise<at::Half, float>(bytes, table, channels_last, images);
+    case at::kBFloat16:
+      return normalise<at::BFloat16, float>(bytes, table, channels_last, images);
+    case at::kFloat:
+      return normalise<float, float>(bytes, table, channels_last, images);
+    default:
+      return normalise<double, double>(bytes, table, channels_last, images);
+  }
+}
+
+}  // namespace
+
+PixelNormaliser::PixelNormaliser(std::array<double, 3> mean, std::array<double, 3> std,
+                                 at::Device device, at::ScalarType type, bool channels_last)
+    : table_(make_table(mean, std).to(device, type == at::kDouble ? at::kDouble : at::kFloat)),
+      device_(device),
+      type_(type),
+      channels_last_(channels_last) {}
+
+at::Tensor PixelNormaliser::make_images(int64_t count, int64_t size) const {
+  const auto format =
+      channels_last_ ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  return at::empty({count, kPixelChannels, size, size},
+                   at::TensorOptions().dtype(type_).device(device_), format);
+}
+
+void PixelNormaliser::operator()(const at::Tensor& bytes, at::Tensor& images) const {
+  if (bytes.numel() == 0) return;
+  if (device_.is_cuda()) {
+    normalise_on_gpu(bytes, table_, images);
+  } else {
+    normalise_on_cpu(bytes, table_, channels_last_, images);
+  }
+}
+
+}  // namespace resnext

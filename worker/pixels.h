@@ -1,0 +1,34 @@
+// Bytes of images to the network's input: normalised, in its layout and number type, in one pass.
+//
+// (pixel / 255 - mean) / std for each channel (RGB), worked out in float64 and rounded once to
+// float32 (float64 stays), then to the type asked for. Local.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+
+namespace resnext {
+
+class PixelNormaliser {
+ public:
+  // `type`: float16, bfloat16, float32 or float64.
+  PixelNormaliser(std::array<double, 3> mean, std::array<double, 3> std, at::Device device,
+                  at::ScalarType type, bool channels_last);
+
+  // Room for `count` images of `size` x `size` pixels: [count, 3, size, size] on the device.
+  at::Tensor make_images(int64_t count, int64_t size) const;
+  // bytes: uint8 [N, H, W, 3], contiguous, on the device; images: of make_images(). On a GPU, work
+  // of the current stream.
+  void operator()(const at::Tensor& bytes, at::Tensor& images) const;
+
+ private:
+  at::Tensor table_;  // [3, 256] on the device
+  at::Device device_;
+  at::ScalarType type_;
+  bool channels_last_;
+};
+
+}  // namespace resnext

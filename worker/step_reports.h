@@ -1,0 +1,45 @@
+// What the host gets to know of each step, without waiting for the device.
+//
+// A few numbers a step are copied to the host behind the step's work. On a GPU they are read
+// kStepsAhead steps later: so far the host may run ahead, and on every rank it is the same, so that
+// all ranks act on a report (a stop, a divergence) at the same step. On the CPU they are read at
+// once. Local; belongs to the training thread. SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace resnext {
+
+struct StepReport {
+  int64_t step = 0;      // steps taken, with this one
+  double loss = 0;       // mean over the global batch
+  bool stop = false;     // some rank was asked to stop
+  bool skipped = false;  // it changed nothing: loss or gradients were not finite
+  double loss_scale = 1;
+};
+
+class StepReports {
+ public:
+  static constexpr int64_t kStepsAhead = 2;
+
+  explicit StepReports(at::Device device);
+  ~StepReports();
+  StepReports(const StepReports&) = delete;
+  StepReports& operator=(const StepReports&) = delete;
+
+  // `values`: float64 [4] on the device: loss, stop, skipped, loss scale.
+  void push(int64_t step, const at::Tensor& values);
+  // The reports that are due, oldest first: those of more than kStepsAhead steps ago, or `all`.
+  std::vector<StepReport> take(bool all);
+
+ private:
+  struct Pending;
+  int64_t steps_ahead_;
+  std::deque<std::unique_ptr<Pending>> pending_;
+};
+
+}  // namespace resnext

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/training_step.h"
+
+#include <ATen/core/Reduction.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
+namespace resnext {
+namespace {
+
+at::Device device_of(ResNeXt& model) {
+  return model.parameters().front().device();
+}
+
+at::Tensor scalar(ResNeXt& model, at::ScalarType type) {
+  return at::zeros({}, at::TensorOptions().dtype(type).device(device_of(model)));
+}
+
+// Rank 0's values for everybody; then the statistics, the loss and the flag.
+std::vector<at::Tensor> averaged(Communicator& communicator, ResNeXt& model, const at::Tensor& loss,
+                                 const at::Tensor& stop) {
+  broadcast_tensors(communicator, model.parameters());
+  broadcast_tensors(communicator, model.statistics());
+  std::vector<at::Tensor> tensors = model.statistics();
+  tensors.insert(tensors.end(), {loss, stop});
+  return tensors;
+}
+
+std::string eager_reason(const RunConfig& config) {
+  if (!config.run.graph) return "run.graph is false";
+  if (config.precision.compute == Compute::kFp64) return "the rate would be rounded to float32";
+  return "";
+}
+
+std::vector<at::Tensor> flats(const GradientReducer& reducer) {
+  std::vector<at::Tensor> flats;
+  for (const GradientBucket& bucket : reducer.buckets()) flats.push_back(bucket.flat);
+  return flats;
+}
+
+}  // namespace
+
+TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, ResNeXt& model,
+                           Communicator& communicator, Meters& meters, std::vector<int64_t> order)
+    : config_(config),
+      precision_(precision),
+      model_(model),
+      communicator_(communicator),
+      meters_(meters),
+      loss_(scalar(model, precision.parameter_type())),
+      stop_(scalar(model, precision.parameter_type())),
+      skip_(scalar(model, at::kFloat)),
+      report_(at::zeros({4}, skip_.options().dtype(at::kDouble))),
+      averager_(communicator, averaged(communicator, model, loss_, stop_)),
+      reducer_(communicator, model.parameters(), config.comm, std::move(order)),
+      optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
+      scaler_(precision.scales_loss(), device_of(model)),
+      graph_(device_of(model), eager_reason(config)) {}
+
+void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next) {
+  meters_.begin_step();
+  optimizer_.set_lr(lr);
+  stop_.fill_(stop ? 1 : 0);
+  const int64_t micro_batches = config_.batch.accumulation;
+  for (int64_t m = 1; m <= micro_batches; ++m) {
+    const Input input = next();
+    meters_.end_phase(Phase::kDataWait);
+    const bool first = m == 1, last = m == micro_batches;
+    graph_.run((first ? 1 : 0) + (last ? 2 : 0), [&] { micro_step(input, first, last); });
+    if (graph_.replayed()) communicator_.watch_current_stream("training step");
+  }
+  model_.count_batches(micro_batches);
+  meters_.end_phase(Phase::kOptimizer);
+}
+
+void TrainingStep::micro_step(const Input& input, bool first, bool last) {
+  if (first) {
+    reducer_.begin();
+    averager_.remember();
+    loss_.zero_();
+  }
+  forward_backward(input, last);
+  if (last) finish();
+}
+
+// The loss is divided such that the sum over micro-batches and ranks is the mean.
+void TrainingStep::forward_backward(const Input& input, bool last) {
+  at::Tensor loss;
+  {
+    const Precision::Scope scope(precision_);
+    const at::Tensor logits = model_.forward(input.images, Mode::kTrain);
+    loss = at::cross_entropy_loss(logits, input.labels, {}, at::Reduction::Mean, -100,
+                                  config_.optimizer.label_smoothing);
+  }
+  const auto parts = static_cast<double>(config_.batch.accumulation);
+  loss_.add_(loss.detach(), 1 / parts);
+  meters_.end_phase(Phase::kForward);
+  if (last) {
+    averager_.start();
+    reducer_.arm();
+  }
+  scaler_.scaled(loss.div(parts * communicator_.size())).backward();
+  meters_.end_phase(Phase::kBackward);
+}
+
+// All ranks have the same averaged loss and the same gradients, so all skip the same steps.
+void TrainingStep::finish() {
+  const at::NoGradGuard no_grad;
+  reducer_.wait();
+  averager_.wait();
+  meters_.end_phase(Phase::kExposedComm);
+  skip_.copy_(at::isfinite(loss_).logical_not());
+  scaler_.unscale(flats(reducer_), skip_);
+  const auto number = [](const at::Tensor& t) { return t.to(at::kDouble); };
+  report_.copy_(at::stack({number(loss_), number(stop_), number(skip_), number(scaler_.scale())}));
+  optimizer_.step(skip_);
+  averager_.restore_where(skip_);
+  scaler_.update(skip_);
+  meters_.end_phase(Phase::kOptimizer);
+}
+
+}  // namespace resnext

@@ -1,0 +1,68 @@
+// One step of training over the next global batch: forward, backward with the gradients summed as
+// they become ready, optimizer.
+//
+// A step whose loss (or, in float16, whose gradients) is not finite on any rank changes nothing on
+// all of them. On a GPU nothing in a step waits for the device, and after a warm-up it is replayed
+// from a CUDA graph. Running statistics, loss and stop flag are averaged over ranks in each step,
+// beside backward. All public functions but report() are COLLECTIVE. One thread.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/gradient_reducer.h"
+#include "comm/tensor_collectives.h"
+#include "configs/run_config.h"
+#include "model/resnext.h"
+#include "worker/batch_input.h"
+#include "worker/loss_scaler.h"
+#include "worker/meters.h"
+#include "worker/optimizer.h"
+#include "worker/precision.h"
+#include "worker/step_graph.h"
+
+namespace resnext {
+
+class TrainingStep {
+ public:
+  // `model` is on its device; its values become rank 0's. `order`: of an earlier run's reducer, or
+  // empty. What is passed by reference must outlive this.
+  TrainingStep(const RunConfig& config, const Precision& precision, ResNeXt& model,
+               Communicator& communicator, Meters& meters, std::vector<int64_t> order);
+
+  // Takes config.batch.accumulation micro-batches from `next`. `stop`: this rank was asked to stop.
+  void run(double lr, bool stop, const std::function<Input()>& next);
+
+  // Of the last step: float64 [4] on the device, as StepReports wants it.
+  const at::Tensor& report() const { return report_; }
+  bool replayed() const { return graph_.replayed(); }
+
+  GradientReducer& reducer() { return reducer_; }
+  Optimizer& optimizer() { return optimizer_; }
+  LossScaler& loss_scaler() { return scaler_; }
+
+ private:
+  void micro_step(const Input& input, bool first, bool last);
+  void forward_backward(const Input& input, bool last);
+  void finish();
+
+  const RunConfig& config_;
+  const Precision& precision_;
+  ResNeXt& model_;
+  Communicator& communicator_;
+  Meters& meters_;
+  at::Tensor loss_;    // [] of this step, mean over micro-batches and, once averaged, ranks
+  at::Tensor stop_;    // [] > 0 when any rank was asked to stop, once averaged
+  at::Tensor skip_;    // float32 [], 1: the step is not to count
+  at::Tensor report_;  // float64 [4]
+  TensorAverager averager_;
+  GradientReducer reducer_;
+  Optimizer optimizer_;
+  LossScaler scaler_;
+  StepGraph graph_;
+};
+
+}  // namespace resnext
