@@ -2,6 +2,7 @@
 #include "comm/tensor_collectives.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/where.h>
 
 #include "comm/common/error.h"
 
@@ -73,8 +74,8 @@ void TensorAverager::remember() {
   remembered_.copy_(flat_);
 }
 
-void TensorAverager::restore() {
-  flat_.copy_(remembered_);
+void TensorAverager::restore_where(const at::Tensor& condition) {
+  flat_.copy_(at::where(condition.ne(0), remembered_, flat_));
 }
 
 }  // namespace resnext

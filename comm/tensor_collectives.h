@@ -32,9 +32,10 @@ class TensorAverager {
   void start();
   void wait();
 
-  // Remembers all values; restore() brings them back (a step that is not to count). Local.
+  // Remembers all values; restore_where() brings them back where `condition` ([], on the device) is
+  // not zero (a step that is not to count), without the host looking at it. Local.
   void remember();
-  void restore();
+  void restore_where(const at::Tensor& condition);
 
  private:
   Communicator& communicator_;

@@ -23,6 +23,7 @@ struct RunOptions {
   int64_t steps = 0;            // stop after so many steps; 0: by epochs
   std::string resume = "auto";  // auto: latest checkpoint of the run folder; none; or a path
   bool deterministic = false;   // deterministic algorithms only
+  bool graph = true;            // on GPUs: replay the step from a CUDA graph
 };
 
 struct BatchOptions {

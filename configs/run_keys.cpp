@@ -43,6 +43,8 @@ const RunKey kKeys[] = {
      TextField{at<&R::run, &RunOptions::resume>, false}},
     {"run.deterministic", "use deterministic algorithms only",
      BoolField{at<&R::run, &RunOptions::deterministic>}},
+    {"run.graph", "on GPUs: replay the training step from a CUDA graph",
+     BoolField{at<&R::run, &RunOptions::graph>}},
 
     {"model.family", "imagenet: four stages, depth 50, 101 or 152; cifar: three stages, depth 9n+2",
      choice<&R::model, &ModelOptions::family>("imagenet|cifar")},

@@ -190,7 +190,9 @@ TEST(TensorAverager, AveragesAllItsTensorsAtOnce) {
   averager.wait();
   EXPECT_TRUE(a.eq(mean).all().item<bool>());
   EXPECT_EQ(b.item<double>(), 10 + mean);
-  averager.restore();
+  averager.restore_where(at::full({}, 0.0));
+  EXPECT_EQ(b.item<double>(), 10 + mean);
+  averager.restore_where(at::full({}, 1.0));
   EXPECT_EQ(b.item<double>(), 10 + rank);
 }
 
