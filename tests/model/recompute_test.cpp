@@ -29,8 +29,13 @@
 namespace resnext {
 namespace {
 
-// ---- one part
-// ------------------------------------------------------------------------------------
+// Others on the machine slow several threads down by far.
+class OneThread : public testing::Environment {
+  void SetUp() override { at::set_num_threads(1); }
+};
+const auto* const one_thread = testing::AddGlobalTestEnvironment(new OneThread);
+
+// ---- one part ----------------------------------------------------------------------------------
 
 at::Tensor leaf(double value) {
   return at::arange(1, 4, at::TensorOptions().dtype(at::kDouble))
@@ -158,8 +163,7 @@ TEST(Recompute, RefusesASecondDerivativeAndASecondBackward) {
   EXPECT_ANY_THROW(y.backward());
 }
 
-// ---- the network
-// ---------------------------------------------------------------------------------
+// ---- the network -------------------------------------------------------------------------------
 
 // Four stages, narrow, for images of 32 pixels.
 ModelOptions narrow(int64_t recompute_stages) {
@@ -286,10 +290,9 @@ TEST_P(RecomputedStages, EvaluateAsWithout) {
 
 INSTANTIATE_TEST_SUITE_P(OneToFour, RecomputedStages, testing::Values(1, 2, 3, 4));
 
-// ---- memory
-// --------------------------------------------------------------------------------------
+// ---- memory ------------------------------------------------------------------------------------
 
-// Bytes of the CPU's tensors: now, and the most since watch().
+// Bytes of the CPU's tensors: now, and the most since it was last set.
 struct Usage {
   std::atomic<int64_t> now = 0, most = 0;
   void add(int64_t bytes) { most = std::max<int64_t>(most, now += bytes); }
