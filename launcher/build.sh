@@ -20,6 +20,7 @@ cd "$root"
 log=build/$preset.configure.log
 mkdir -p build
 cmake --preset "$preset" ${RESNEXT_LIBTORCH:+"-DRESNEXT_LIBTORCH=$RESNEXT_LIBTORCH"} \
+  ${RESNEXT_WERROR:+"-DRESNEXT_WERROR=$RESNEXT_WERROR"} \
   >"$log" 2>&1 || { cat "$log" >&2 && die "cmake --preset $preset failed"; }
 NINJA_STATUS='[%f/%t, %e s] ' cmake --build --preset "$preset" --parallel "$(jobs_that_fit)" \
   ${1:+--target "$@"}

@@ -35,11 +35,19 @@ void Meters::begin_step() {
 }
 
 void Meters::end_phase(Phase phase) {
+  add_time(phase);
+  if (!ends_.empty()) ends_[static_cast<int>(phase)]->record();
+}
+
+void Meters::end_step() {
+  if (!ends_.empty()) add_time(Phase::kOptimizer);
+}
+
+void Meters::add_time(Phase phase) {
   const Clock::time_point now = Clock::now();
   ms_[static_cast<int>(phase)] += std::chrono::duration<double, std::milli>(now - last_).count();
   if (timeline_) timeline_->add(name_of(phase), last_, now);
   last_ = now;
-  if (!ends_.empty()) ends_[static_cast<int>(phase)]->record();
 }
 
 void Meters::add_loss(double loss) {

@@ -31,6 +31,8 @@ class Meters {
   // Time since the last call (or begin_step) belongs to `phase`. May be captured in a graph.
   void begin_step();
   void end_phase(Phase phase);
+  // On a GPU: what is left of the host's time, launching a graph and waiting for a device behind.
+  void end_step();
   // Of a step whose loss is known, which may be a later one than its end.
   void add_loss(double loss);
 
@@ -48,6 +50,8 @@ class Meters {
 
  private:
   using Clock = Timeline::Clock;
+  void add_time(Phase phase);
+
   Timeline* timeline_;
   std::vector<std::shared_ptr<GpuMoment>> ends_;  // of the phases, on a GPU
   Clock::time_point last_ = Clock::now();

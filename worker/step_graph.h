@@ -14,35 +14,39 @@
 #include <memory>
 #include <string>
 
-namespace resnext {
+#include "worker/gpu.h"
 
-class GpuGraph;
+namespace resnext {
 
 class StepGraph {
  public:
+  // Gives an empty graph.
+  using Maker = std::function<std::unique_ptr<GpuGraph>()>;
+
   // Runs of a part before it is captured: libraries choose their algorithms and reserve their
   // memory, and the reducer learns its buckets.
   static constexpr int64_t kWarmUp = 3;
 
-  // `eager`: why graphs are not to be used; empty: use them.
-  StepGraph(c10::Device device, std::string eager);
-  ~StepGraph();
-  StepGraph(const StepGraph&) = delete;
-  StepGraph& operator=(const StepGraph&) = delete;
+  // Without `make` everything runs as it is.
+  explicit StepGraph(Maker make) : make_(std::move(make)) {}
 
   // Runs one part; `part` tells the parts of a step apart. When a capture fails, says why in one
-  // line and runs everything as it is from then on.
+  // line and runs everything as it is from then on. Throws what `work` throws.
   void run(int part, const std::function<void()>& work);
   // True when the last run() came from a graph.
   bool replayed() const { return replayed_; }
 
  private:
-  struct Graphs;
   bool capture(int part, const std::function<void()>& work);
 
-  std::unique_ptr<Graphs> graphs_;  // null: everything runs as it is
-  std::map<int, int64_t> runs_;     // by part
+  Maker make_;
+  std::map<int, int64_t> runs_;  // by part
+  std::map<int, std::unique_ptr<GpuGraph>> graphs_;
   bool replayed_ = false;
 };
+
+// Graphs of a GPU, in memory that they share; empty on the CPU. `eager`: why graphs are not to be
+// used, which is said in one line; empty: use them.
+StepGraph::Maker graphs_of(c10::Device device, const std::string& eager);
 
 }  // namespace resnext

@@ -30,7 +30,7 @@ struct StepReports::Pending {
   }
 };
 
-StepReports::StepReports(at::Device device) : steps_ahead_(device.is_cpu() ? 0 : kStepsAhead) {}
+StepReports::StepReports(int64_t steps_ahead) : steps_ahead_(steps_ahead) {}
 
 StepReports::~StepReports() = default;
 

@@ -24,16 +24,18 @@ struct StepReport {
 
 class StepReports {
  public:
-  static constexpr int64_t kStepsAhead = 2;
+  static constexpr int64_t kStepsAhead = 2;  // of a GPU; 0 on the CPU
 
-  explicit StepReports(at::Device device);
+  // `steps_ahead` is what the host may run ahead.
+  explicit StepReports(int64_t steps_ahead);
   ~StepReports();
   StepReports(const StepReports&) = delete;
   StepReports& operator=(const StepReports&) = delete;
 
   // `values`: float64 [4] on the device: loss, stop, skipped, loss scale.
   void push(int64_t step, const at::Tensor& values);
-  // The reports that are due, oldest first: those of more than kStepsAhead steps ago, or `all`.
+  // The reports that are due, oldest first: all but those of the last `steps_ahead` steps, or
+  // `all`.
   std::vector<StepReport> take(bool all);
 
  private:

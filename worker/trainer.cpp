@@ -80,7 +80,7 @@ Trainer::Trainer(const RunConfig& config, const RunShape& shape, const DataSets&
       precision_(config.precision, device_),
       schedule_(config.optimizer, config.schedule, shape.batch.global, shape.steps_per_epoch,
                 config.run.epochs),
-      reports_(device_) {
+      reports_(device.is_gpu() ? StepReports::kStepsAhead : 0) {
   const std::optional<Checkpoint> checkpoint = find_checkpoint(config.run);
   model_ = make_model(config, checkpoint);
   model_->to(device_, precision_.parameter_type(), precision_.channels_last());
@@ -149,7 +149,7 @@ void Trainer::train_step() {
   reports_.push(progress_.step, step_->report());
   const bool all = log_due() || validation_due() || save_due();
   for (const StepReport& report : reports_.take(all)) observe(report);
-  meters_.end_phase(Phase::kOptimizer);
+  meters_.end_step();
 }
 
 // `step` and `cursor` then stand at the next step.

@@ -58,7 +58,7 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
       reducer_(communicator, model.parameters(), config.comm, std::move(order)),
       optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
       scaler_(precision.scales_loss(), device_of(model)),
-      graph_(device_of(model), eager_reason(config)) {}
+      graph_(graphs_of(device_of(model), eager_reason(config))) {}
 
 void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next) {
   meters_.begin_step();
@@ -73,7 +73,6 @@ void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next)
     if (graph_.replayed()) communicator_.watch_current_stream("training step");
   }
   model_.count_batches(micro_batches);
-  meters_.end_phase(Phase::kOptimizer);
 }
 
 void TrainingStep::micro_step(const Input& input, bool first, bool last) {

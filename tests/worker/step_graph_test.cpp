@@ -1,28 +1,93 @@
-// Without a GPU: everything runs as it is, and reports are there at once.
+// What the step does with graphs and with late reports, without a GPU.
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/step_graph.h"
 
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
 
+#include "comm/common/error.h"
 #include "worker/step_reports.h"
 
 namespace resnext {
 namespace {
 
-TEST(StepGraph, RunsEachPartAsItIsOnTheCpu) {
-  StepGraph graph(at::kCPU, "");
+// Keeps the work instead of recording it; a replay does it.
+class FakeGraph final : public GpuGraph {
+ public:
+  FakeGraph(int& replays, std::function<void()> on_capture)
+      : replays_(replays), on_capture_(std::move(on_capture)) {}
+  void capture(const std::function<void()>& work) override {
+    on_capture_();
+    work_ = work;
+  }
+  void replay() override {
+    ++replays_;
+    work_();
+  }
+
+ private:
+  int& replays_;
+  std::function<void()> on_capture_;
+  std::function<void()> work_;
+};
+
+struct Counts {
+  int made = 0, replays = 0, runs = 0;
+
+  StepGraph::Maker maker(std::function<void()> on_capture = [] {}) {
+    return [this, on_capture] {
+      ++made;
+      return std::make_unique<FakeGraph>(replays, on_capture);
+    };
+  }
+};
+
+TEST(StepGraph, RunsEverythingAsItIsWithoutGraphs) {
+  StepGraph graph(graphs_of(at::kCPU, ""));
   int runs = 0;
-  for (int i = 0; i < 2 * StepGraph::kWarmUp; ++i) graph.run(i % 2, [&] { ++runs; });
+  for (int i = 0; i < 2 * StepGraph::kWarmUp; ++i) graph.run(0, [&] { ++runs; });
   EXPECT_EQ(runs, 2 * StepGraph::kWarmUp);
   EXPECT_FALSE(graph.replayed());
   EXPECT_THROW(graph.run(0, [] { throw std::runtime_error("x"); }), std::runtime_error);
 }
 
+TEST(StepGraph, CapturesEachPartOnceAfterItsWarmUpAndReplaysIt) {
+  Counts counts;
+  StepGraph graph(counts.maker());
+  for (int step = 0; step < StepGraph::kWarmUp + 4; ++step) {
+    for (int part : {1, 2}) {
+      graph.run(part, [&] { ++counts.runs; });
+      EXPECT_EQ(graph.replayed(), step >= StepGraph::kWarmUp);
+    }
+  }
+  EXPECT_EQ(counts.made, 2);
+  EXPECT_EQ(counts.replays, 2 * 4);
+  EXPECT_EQ(counts.runs, 2 * (StepGraph::kWarmUp + 4));  // each once a step, however it was run
+}
+
+TEST(StepGraph, GoesOnAsItIsWhenACaptureFails) {
+  Counts counts;
+  StepGraph graph(counts.maker([] { throw std::runtime_error("not permitted\nstack"); }));
+  for (int step = 0; step < StepGraph::kWarmUp + 4; ++step) {
+    graph.run(0, [&] { ++counts.runs; });
+    EXPECT_FALSE(graph.replayed());
+  }
+  EXPECT_EQ(counts.made, 1);
+  EXPECT_EQ(counts.runs, StepGraph::kWarmUp + 4);
+}
+
+TEST(StepGraph, ALostPeerIsNotAMatterOfGraphs) {
+  Counts counts;
+  StepGraph graph(counts.maker([] { throw CommError("rank 1", "is lost", "start again"); }));
+  for (int step = 0; step < StepGraph::kWarmUp; ++step) graph.run(0, [] {});
+  EXPECT_THROW(graph.run(0, [] {}), CommError);
+}
+
 TEST(StepReports, GiveWhatWasPushedInOrder) {
-  StepReports reports(at::kCPU);
+  StepReports reports(0);
   const at::Tensor values = at::full({4}, 0.0, at::kDouble);
   values[0].fill_(2.5);
   values[1].fill_(0.25);  // one of four ranks was asked
@@ -42,6 +107,22 @@ TEST(StepReports, GiveWhatWasPushedInOrder) {
   EXPECT_TRUE(due[1].skipped);
   EXPECT_EQ(due[1].loss_scale, 1024);
   EXPECT_TRUE(reports.take(true).empty());
+}
+
+// As on a GPU: each is read two steps later, and all of them on demand.
+TEST(StepReports, ComeLaterWhenTheHostRunsAhead) {
+  StepReports reports(StepReports::kStepsAhead);
+  std::vector<int64_t> seen;
+  for (int64_t step = 1; step <= 5; ++step) {
+    reports.push(step, at::full({4}, static_cast<double>(step), at::kDouble));
+    for (const StepReport& report : reports.take(/*all=*/false)) {
+      EXPECT_EQ(report.loss, static_cast<double>(report.step));
+      seen.push_back(report.step);
+    }
+    EXPECT_EQ(static_cast<int64_t>(seen.size()),
+              std::max<int64_t>(0, step - StepReports::kStepsAhead));
+  }
+  EXPECT_EQ(reports.take(/*all=*/true).size(), 2u);
 }
 
 }  // namespace
