@@ -109,7 +109,8 @@ std::string slower_layout_warning(const std::vector<LayoutTiming>& timings) {
   if (channels_last <= contiguous) return "";
   return fmt::format(
       "the grouped convolutions of one micro-batch take {:.1f} ms in channels-last order and "
-      "{:.1f} ms in contiguous order on this device: set precision.channels_last: false",
+      "{:.1f} ms in contiguous order on this device: compare the whole step with "
+      "precision.channels_last: false",
       channels_last, contiguous);
 }
 

@@ -79,7 +79,9 @@ TEST(SlowerLayoutWarning, NamesBothTimesAndTheKey) {
   const std::string text = slower_layout_warning({{{}, 2, 10.5, 1.0}, {{}, 3, 4.0, 5.5}});
   EXPECT_NE(text.find("33.0 ms in channels-last order"), std::string::npos) << text;
   EXPECT_NE(text.find("18.5 ms in contiguous order"), std::string::npos) << text;
-  EXPECT_NE(text.find("set precision.channels_last: false"), std::string::npos) << text;
+  EXPECT_NE(text.find("compare the whole step with precision.channels_last: false"),
+            std::string::npos)
+      << text;
 }
 
 }  // namespace
