@@ -27,21 +27,32 @@ struct Interrupted {
 
 class ResumeAfter : public testing::TestWithParam<Interrupted> {};
 
-TEST_P(ResumeAfter, EndsAsTheWholeRun) {
-  const auto& [ranks, accumulation, after] = GetParam();
+void expect_to_end_as_the_whole_run(int ranks, const std::vector<int>& after, const Words& more) {
   const Workspace work;
-  const Words batch = {"batch.accumulation=" + std::to_string(accumulation)};
-  ASSERT_EQ(work.train(ranks, "whole", batch).exit_code, 0);
+  const Result whole = work.train(ranks, "whole", more);
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
   for (const int steps : after) {
     const Result part =
-        work.train(ranks, "parts", batch + Words{"run.steps=" + std::to_string(steps)});
+        work.train(ranks, "parts", more + Words{"run.steps=" + std::to_string(steps)});
     ASSERT_EQ(part.exit_code, 0) << part.err;
     ASSERT_EQ(logged_steps(work / "parts"), steps);
   }
-  const Result last = work.train(ranks, "parts", batch);
+  const Result last = work.train(ranks, "parts", more);
   ASSERT_EQ(last.exit_code, 0) << last.err;
   EXPECT_EQ(reproducible_lines(work / "whole").size(), kSteps + kSteps / kStepsPerEpoch);
   EXPECT_TRUE(same_run(work / "whole", work / "parts"));
+}
+
+TEST_P(ResumeAfter, EndsAsTheWholeRun) {
+  const auto& [ranks, accumulation, after] = GetParam();
+  expect_to_end_as_the_whole_run(ranks, after,
+                                 {"batch.accumulation=" + std::to_string(accumulation)});
+}
+
+// The loss scale is part of what a checkpoint keeps.
+TEST(ResumeAfterReducedTypes, EndsAsTheWholeRun) {
+  expect_to_end_as_the_whole_run(2, {3, 11}, {"precision.compute=fp16", "comm.compress=bf16"});
+  expect_to_end_as_the_whole_run(2, {5}, {"precision.compute=bf16", "model.recompute_stages=3"});
 }
 
 std::vector<int> every_step() {
