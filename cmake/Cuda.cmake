@@ -15,10 +15,14 @@ set(CMAKE_CUDA_STANDARD 17)  # CMake before 3.28 does not know C++20 for nvcc 13
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 find_package(CUDAToolkit 13 REQUIRED)
 
+# Of the system or the toolkit, else of LibTorch's own wheels (which have no link without a version).
 foreach(library nccl cudnn)
   string(TOUPPER ${library} _name)
-  find_path(${_name}_INCLUDE_DIR ${library}.h HINTS ${CUDAToolkit_INCLUDE_DIRS} REQUIRED)
-  find_library(${_name}_LIBRARY ${library} HINTS ${CUDAToolkit_LIBRARY_DIR} REQUIRED)
+  set(_wheel ${RESNEXT_WHEELS}/nvidia/${library})
+  find_path(${_name}_INCLUDE_DIR ${library}.h
+    HINTS ${CUDAToolkit_INCLUDE_DIRS} PATHS ${_wheel}/include REQUIRED)
+  find_library(${_name}_LIBRARY NAMES ${library} lib${library}.so.2 lib${library}.so.9
+    HINTS ${CUDAToolkit_LIBRARY_DIR} PATHS ${_wheel}/lib REQUIRED)
 endforeach()
 add_library(resnext_cuda INTERFACE)
 target_include_directories(resnext_cuda SYSTEM INTERFACE

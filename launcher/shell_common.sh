@@ -74,6 +74,7 @@ cuda_missing() {
   toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
   for header in nccl.h cudnn.h; do
     find -L "$toolkit/include" /usr/local/include /usr/include "/usr/include/$(uname -m)-linux-gnu" \
+      "${RESNEXT_LIBTORCH:-$root/.deps/libtorch}"/nvidia/*/include \
       -maxdepth 1 -name "$header" 2>/dev/null | grep -q . || say "$header"
   done
 }
