@@ -151,12 +151,17 @@ struct GradientReducer::Impl {
     } else {
       for (Bucket& bucket : buckets) bucket.flat.zero_();
     }
+  }
+
+  void arm() {
+    std::lock_guard lock(mutex);
     for (Bucket& bucket : buckets) {
       bucket.pending = static_cast<int64_t>(bucket.members.size());
       bucket.ticket = kNotStarted;
     }
     std::fill(ready.begin(), ready.end(), false);
     next_bucket = 0;
+    armed = in_flight = true;
   }
 
   void mark_ready(int64_t index) {
@@ -248,8 +253,7 @@ void GradientReducer::begin() {
 }
 
 void GradientReducer::arm() {
-  std::lock_guard lock(impl_->mutex);
-  impl_->armed = impl_->in_flight = true;
+  impl_->arm();
 }
 
 void GradientReducer::wait() {

@@ -235,7 +235,7 @@ ChannelData channel_data(const CudaNorm& norm) {
 int64_t cuda_norm_workspace(MatrixShape shape) {
   int64_t chunks = 0;
   for (const int width : {1, 4, 8}) {
-    const int64_t of_width = thread_grid(shape, width).chunks;
+    const int64_t of_width = thread_grid(shape, width, Work::kSum).chunks;
     chunks = of_width > chunks ? of_width : chunks;
   }
   return (2 * chunks + 4) * shape.channels;
@@ -246,7 +246,7 @@ void cuda_norm_batch_statistics(const CudaNorm& norm, const CudaRunning& running
     using L = decltype(layout);
     using T = typename L::Type;
     const auto* x = static_cast<const T*>(norm.x);
-    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth);
+    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth, Work::kSum);
     sum_squares_kernel<L::kWidth, T><<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
         x, norm.shape, grid, norm.workspace);
     statistics_kernel<T>
@@ -265,7 +265,7 @@ void cuda_norm_forward(const CudaNorm& norm, const void* residual, bool relu, vo
   with_layout(norm, is_aligned(residual) && is_aligned(output), [&](auto layout) {
     using L = decltype(layout);
     using T = typename L::Type;
-    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth);
+    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth, Work::kMap);
     normalise_kernel<L::kWidth, T><<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
         static_cast<const T*>(norm.x), static_cast<const T*>(residual), channel_data(norm), relu,
         norm.shape, grid, static_cast<T*>(output));
@@ -278,7 +278,8 @@ void cuda_norm_backward(const CudaNorm& norm, const CudaNormGradients& gradients
   with_layout(norm, aligned, [&](auto layout) {
     using L = decltype(layout);
     using T = typename L::Type;
-    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth);
+    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth, Work::kSum);
+    const ThreadGrid map = thread_grid(norm.shape, L::kWidth, Work::kMap);
     const ThreadGradient<T> in{static_cast<const T*>(gradients.gradient),
                                static_cast<const T*>(norm.x),
                                static_cast<const T*>(gradients.output), gradients.rectifier};
@@ -290,8 +291,8 @@ void cuda_norm_backward(const CudaNorm& norm, const CudaNormGradients& gradients
                                norm.stream>>>(channel_data(norm), norm.shape, grid.chunks,
                                               norm.workspace, gradients.training, gradients.weight,
                                               gradients.bias, coefficients);
-    input_gradients_kernel<L::kWidth, T><<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
-        in, channel_data(norm), coefficients, norm.shape, grid, static_cast<T*>(gradients.input),
+    input_gradients_kernel<L::kWidth, T><<<blocks_of(map), threads_of(map), 0, norm.stream>>>(
+        in, channel_data(norm), coefficients, norm.shape, map, static_cast<T*>(gradients.input),
         static_cast<T*>(gradients.residual));
   });
 }

@@ -21,9 +21,13 @@ struct ThreadGrid {
   int64_t chunk_rows;
 };
 
-inline ThreadGrid thread_grid(MatrixShape shape, int width) {
-  constexpr int kThreads = 256, kMaxChunks = 256;
-  constexpr int64_t kRowsOfThread = 8;  // at least, so that sums are few
+// What threads do: `kSum` adds rows up, and wants few chunks (each has sums to be added later), but
+// enough blocks to keep every multiprocessor busy; `kMap` has nothing to add.
+enum class Work { kSum, kMap };
+
+inline ThreadGrid thread_grid(MatrixShape shape, int width, Work work) {
+  constexpr int kThreads = 256, kBlocks = 1024, kMinChunks = 256, kMaxChunks = 65535;
+  constexpr int64_t kRowsOfThread = 8;  // at least: they share the channels' coefficients
   const int64_t groups = (shape.channels + width - 1) / width;
   ThreadGrid grid{width, 1, 0, 0, 0, 0};
   while (grid.threads_x < 32 && grid.threads_x < groups) grid.threads_x *= 2;
@@ -31,7 +35,10 @@ inline ThreadGrid thread_grid(MatrixShape shape, int width) {
   grid.blocks_x = static_cast<int>((groups + grid.threads_x - 1) / grid.threads_x);
   const int64_t block_rows = grid.threads_y * kRowsOfThread;
   const int64_t wanted = (shape.rows + block_rows - 1) / block_rows;
-  const int64_t chunks = wanted < kMaxChunks ? wanted : kMaxChunks;
+  const int64_t for_sums =
+      kBlocks / grid.blocks_x > kMinChunks ? kBlocks / grid.blocks_x : kMinChunks;
+  const int64_t limit = work == Work::kSum ? for_sums : kMaxChunks;
+  const int64_t chunks = wanted < limit ? wanted : limit;
   grid.chunk_rows = (shape.rows + chunks - 1) / chunks;
   grid.chunks = static_cast<int>((shape.rows + grid.chunk_rows - 1) / grid.chunk_rows);
   return grid;

@@ -40,7 +40,8 @@ class GpuGraph {
  public:
   virtual ~GpuGraph() = default;
   // Records what `work` gives to the device instead of doing it. Memory that it allocates and
-  // frees stays with the graph. Throws what `work` throws; the graph is then empty.
+  // frees stays with the graph; cached memory that is free is given back before, to make room.
+  // Throws what `work` throws, or what CUDA finds wrong; the graph is then of no use.
   virtual void capture(const std::function<void()>& work) = 0;
   virtual void replay() = 0;
 };
@@ -55,7 +56,7 @@ class GpuMoment {
  public:
   virtual ~GpuMoment() = default;
   virtual void record() = 0;
-  // Milliseconds from `earlier` to this; both were recorded and have passed.
+  // Milliseconds from `earlier` to this; both were recorded. Waits until the device has passed.
   virtual double ms_since(const GpuMoment& earlier) const = 0;
 };
 std::unique_ptr<GpuMoment> make_gpu_moment();

@@ -1,4 +1,5 @@
 // For builds with CUDA. SPDX-License-Identifier: BSD-3-Clause
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -24,14 +25,20 @@ class CapturedGraph final : public GpuGraph {
   // Thread-local: the watchdog and the loader's threads may go on calling CUDA meanwhile.
   void capture(const std::function<void()>& work) override {
     c10::cuda::device_synchronize();
-    graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
+    c10::cuda::CUDACachingAllocator::emptyCache();
     try {
+      graph_.capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
       work();
     } catch (...) {
       abandon();
       throw;
     }
-    graph_.capture_end();
+    try {
+      graph_.capture_end();
+    } catch (...) {
+      leave_pool();
+      throw;
+    }
   }
 
   void replay() override { graph_.replay(); }
@@ -40,8 +47,30 @@ class CapturedGraph final : public GpuGraph {
   void abandon() noexcept {
     try {
       graph_.capture_end();
-    } catch (...) {  // of a capture that was broken: it has ended
+    } catch (...) {
+      leave_pool();
     }
+  }
+
+  // Of a capture that was broken LibTorch's graph does not tell the allocators that it has ended.
+  void leave_pool() noexcept {
+    const auto device = c10::cuda::current_device();
+    const auto quietly = [](const auto& call) {
+      try {
+        call();
+      } catch (...) {  // had been left already
+      }
+    };
+    using namespace c10::cuda;
+    quietly([&] {
+      CUDACachingAllocator::endAllocateToPool(device, pool_);
+      CUDACachingAllocator::releasePool(device, pool_);
+    });
+    quietly([&] {
+      at::HostAllocator* host = at::getHostAllocator(at::kCUDA);
+      host->end_allocate_to_pool(pool_);
+      host->release_pool(pool_);
+    });
     cudaGetLastError();
   }
 
@@ -67,6 +96,7 @@ class EventMoment final : public GpuMoment {
 
   double ms_since(const GpuMoment& earlier) const override {
     float ms = 0;
+    C10_CUDA_CHECK(cudaEventSynchronize(event_));
     const cudaEvent_t from = dynamic_cast<const EventMoment&>(earlier).event_;
     C10_CUDA_CHECK(cudaEventElapsedTime(&ms, from, event_));
     return ms;

@@ -8,7 +8,7 @@
 namespace resnext {
 
 void StepGraph::run(int part, const std::function<void()>& work) {
-  replayed_ = make_ && runs_[part]++ >= kWarmUp && capture(part, work);
+  replayed_ = make_ && steps_ > kWarmUp && capture(part, work);
   if (replayed_) {
     graphs_[part]->replay();
   } else {
@@ -24,7 +24,7 @@ bool StepGraph::capture(int part, const std::function<void()>& work) {
     graph->capture(work);
     graphs_[part] = std::move(graph);
     return true;
-  } catch (const Error&) {  // a lost peer, not a matter of graphs
+  } catch (const CommError&) {  // a lost peer is not a matter of graphs
     throw;
   } catch (const std::exception& error) {
     const std::string text = error.what();

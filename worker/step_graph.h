@@ -23,15 +23,18 @@ class StepGraph {
   // Gives an empty graph.
   using Maker = std::function<std::unique_ptr<GpuGraph>()>;
 
-  // Runs of a part before it is captured: libraries choose their algorithms and reserve their
-  // memory, and the reducer learns its buckets.
+  // Steps before any part is captured: libraries choose their algorithms and reserve their memory,
+  // and gradients and weights find their last place in memory.
   static constexpr int64_t kWarmUp = 3;
 
   // Without `make` everything runs as it is.
   explicit StepGraph(Maker make) : make_(std::move(make)) {}
 
+  // Call before the parts of each step.
+  void begin_step() { ++steps_; }
   // Runs one part; `part` tells the parts of a step apart. When a capture fails, says why in one
-  // line and runs everything as it is from then on. Throws what `work` throws.
+  // line and runs everything as it is from then on. Throws what `work` throws, and CommError of a
+  // capture.
   void run(int part, const std::function<void()>& work);
   // True when the last run() came from a graph.
   bool replayed() const { return replayed_; }
@@ -40,7 +43,7 @@ class StepGraph {
   bool capture(int part, const std::function<void()>& work);
 
   Maker make_;
-  std::map<int, int64_t> runs_;  // by part
+  int64_t steps_ = 0;
   std::map<int, std::unique_ptr<GpuGraph>> graphs_;
   bool replayed_ = false;
 };

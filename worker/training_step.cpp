@@ -8,6 +8,8 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
+#include "comm/common/error.h"
+
 namespace resnext {
 namespace {
 
@@ -62,6 +64,7 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
 
 void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next) {
   meters_.begin_step();
+  graph_.begin_step();
   optimizer_.set_lr(lr);
   stop_.fill_(stop ? 1 : 0);
   const int64_t micro_batches = config_.batch.accumulation;
@@ -70,9 +73,23 @@ void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next)
     meters_.end_phase(Phase::kDataWait);
     const bool first = m == 1, last = m == micro_batches;
     graph_.run((first ? 1 : 0) + (last ? 2 : 0), [&] { micro_step(input, first, last); });
-    if (graph_.replayed()) communicator_.watch_current_stream("training step");
+    if (!graph_.replayed()) continue;
+    check_memory_is_fixed(input);
+    communicator_.watch_current_stream("training step");
   }
   model_.count_batches(micro_batches);
+}
+
+void TrainingStep::check_memory_is_fixed(const Input& input) {
+  const void* images = input.images.const_data_ptr();
+  const void* labels = input.labels.const_data_ptr();
+  if (!captured_images_) {
+    captured_images_ = images;
+    captured_labels_ = labels;
+  }
+  if (images == captured_images_ && labels == captured_labels_) return;
+  throw Error(ExitCode::kInternal, "training step", "a replay does not see images in other memory",
+              "give it each micro-batch in the same tensors, or set run.graph to false");
 }
 
 void TrainingStep::micro_step(const Input& input, bool first, bool last) {

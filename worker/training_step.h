@@ -33,7 +33,8 @@ class TrainingStep {
   TrainingStep(const RunConfig& config, const Precision& precision, ResNeXt& model,
                Communicator& communicator, Meters& meters, std::vector<int64_t> order);
 
-  // Takes config.batch.accumulation micro-batches from `next`. `stop`: this rank was asked to stop.
+  // Takes config.batch.accumulation micro-batches from `next`, in the same memory each time where
+  // graphs are replayed (else Error, 70). `stop`: this rank was asked to stop.
   void run(double lr, bool stop, const std::function<Input()>& next);
 
   // Of the last step: float64 [4] on the device, as StepReports wants it.
@@ -45,6 +46,7 @@ class TrainingStep {
   LossScaler& loss_scaler() { return scaler_; }
 
  private:
+  void check_memory_is_fixed(const Input& input);
   void micro_step(const Input& input, bool first, bool last);
   void forward_backward(const Input& input, bool last);
   void finish();
@@ -63,6 +65,8 @@ class TrainingStep {
   Optimizer optimizer_;
   LossScaler scaler_;
   StepGraph graph_;
+  const void* captured_images_ = nullptr;  // that a replay reads
+  const void* captured_labels_ = nullptr;
 };
 
 }  // namespace resnext

@@ -35,6 +35,7 @@ TEST_F(StepGraphGpu, AReplayReadsWhatHasChanged) {
   const at::Tensor x = number(0), y = number(0);
   for (int i = 0; i < 10; ++i) {
     x.fill_(i);
+    graph.begin_step();
     graph.run(0, [&] { y.copy_(x.mul(3).add(1)); });
     EXPECT_EQ(read(y), 3 * i + 1);
     EXPECT_EQ(graph.replayed(), i >= StepGraph::kWarmUp);
@@ -44,7 +45,10 @@ TEST_F(StepGraphGpu, AReplayReadsWhatHasChanged) {
 TEST_F(StepGraphGpu, RunsAsItIsWhereAReasonIsGiven) {
   StepGraph graph(graphs_of(gpu(), "the test wants it"));
   int runs = 0;
-  for (int i = 0; i < 10; ++i) graph.run(0, [&] { ++runs; });
+  for (int i = 0; i < 10; ++i) {
+    graph.begin_step();
+    graph.run(0, [&] { ++runs; });
+  }
   EXPECT_EQ(runs, 10);
   EXPECT_FALSE(graph.replayed());
 }
@@ -57,6 +61,7 @@ TEST_F(StepGraphGpu, PartsDoNotDisturbEachOther) {
                    second = at::zeros({1 << 20}, large);
   for (int i = 0; i < 8; ++i) {
     x.fill_(i);
+    graph.begin_step();
     graph.run(1, [&] { first.copy_(x.mul(2).add(1).mul(3)); });
     graph.run(2, [&] { second.copy_(first.add(x.mul(5).add(7))); });
     const auto expected = static_cast<float>(3 * (2 * i + 1) + 5 * i + 7);
@@ -73,6 +78,7 @@ TEST_F(StepGraphGpu, TheGraphsMemoryTakesThePlaceOfTheWarmUps) {
   c10::cuda::CUDACachingAllocator::emptyCache();
   const int64_t before = gpu_peak_bytes(gpu().index());
   for (int i = 0; i < 6; ++i) {
+    graph.begin_step();
     graph.run(0, [&] { y.copy_(at::zeros({kBytes}, bytes)[0].to(at::kDouble)); });
   }
   EXPECT_EQ(read(y), 0);
@@ -89,6 +95,7 @@ TEST_F(StepGraphGpu, AFailedCaptureLeavesEverythingAsItWas) {
   const at::Tensor x = number(1);
   double seen = 0;
   for (int i = 0; i < 8; ++i) {
+    graph.begin_step();
     graph.run(0, [&] {
       x.add_(1);
       seen = read(x);
@@ -98,7 +105,10 @@ TEST_F(StepGraphGpu, AFailedCaptureLeavesEverythingAsItWas) {
   }
   EXPECT_NO_THROW(c10::cuda::CUDACachingAllocator::emptyCache());
   StepGraph another(graphs_of(gpu(), ""));
-  for (int i = 0; i < 6; ++i) another.run(0, [&] { x.add_(1); });
+  for (int i = 0; i < 6; ++i) {
+    another.begin_step();
+    another.run(0, [&] { x.add_(1); });
+  }
   EXPECT_TRUE(another.replayed());
   EXPECT_EQ(read(x), 15);
 }
@@ -108,6 +118,7 @@ TEST_F(StepGraphGpu, OneFailedPartMakesAllRunAsTheyAre) {
   StepGraph graph(graphs_of(gpu(), ""));
   const at::Tensor x = number(0);
   for (int i = 0; i < 8; ++i) {
+    graph.begin_step();
     graph.run(1, [&] { x.add_(1); });
     graph.run(2, [&] { x.add_(read(x) > 0 ? 1 : 100); });
   }
@@ -123,7 +134,11 @@ TEST_F(StepGraphGpu, ALostPeerIsNoMatterOfGraphs) {
     x.add_(1);
     if (++runs > StepGraph::kWarmUp) throw CommError("rank 0", "a peer is lost", "start again");
   };
-  for (int i = 0; i < StepGraph::kWarmUp; ++i) graph.run(0, work);
+  for (int i = 0; i < StepGraph::kWarmUp; ++i) {
+    graph.begin_step();
+    graph.run(0, work);
+  }
+  graph.begin_step();
   EXPECT_THROW(graph.run(0, work), CommError);
   EXPECT_EQ(runs, StepGraph::kWarmUp + 1);
   EXPECT_NO_THROW(c10::cuda::CUDACachingAllocator::emptyCache());
@@ -137,6 +152,7 @@ TEST_F(StepGraphGpu, MomentsTellTheTimeOfEachReplay) {
   const at::Tensor x = number(0);
   const auto begin = make_gpu_moment(), end = make_gpu_moment();
   for (int i = 0; i < 6; ++i) {
+    graph.begin_step();
     graph.run(0, [&] {
       begin->record();
       at::cuda::sleep(1'000'000);

@@ -44,8 +44,9 @@ struct Matrix {
 
 // Calls work(rows, chunk, channel) for every thread of the grid.
 template <int kWidth>
-void for_each_thread(MatrixShape shape, const std::function<void(RowRange, int, int64_t)>& work) {
-  const ThreadGrid grid = thread_grid(shape, kWidth);
+void for_each_thread(MatrixShape shape, Work kind,
+                     const std::function<void(RowRange, int, int64_t)>& work) {
+  const ThreadGrid grid = thread_grid(shape, kWidth, kind);
   for (int chunk = 0; chunk < grid.chunks; ++chunk) {
     for (int x = 0; x < grid.blocks_x * grid.threads_x; ++x) {
       const int64_t channel = static_cast<int64_t>(x) * kWidth;
@@ -69,7 +70,7 @@ void add(const Sums<kWidth>& sums, std::vector<std::pair<float, float>>& chunk, 
 }
 
 ChunkSums no_sums(MatrixShape shape, int width) {
-  const auto chunks = static_cast<size_t>(thread_grid(shape, width).chunks);
+  const auto chunks = static_cast<size_t>(thread_grid(shape, width, Work::kSum).chunks);
   return ChunkSums(chunks, std::vector<std::pair<float, float>>(shape.channels));
 }
 
@@ -98,9 +99,9 @@ Matrix<double> exact(const Matrix<T>& m) {
 // {mean, inverse deviation}[channels], by the two stages of the kernels.
 template <typename T, int kWidth>
 std::vector<float> statistics_of(const Matrix<T>& x) {
-  const ThreadGrid grid = thread_grid(x.shape, kWidth);
+  const ThreadGrid grid = thread_grid(x.shape, kWidth, Work::kSum);
   ChunkSums sums = no_sums(x.shape, kWidth);
-  for_each_thread<kWidth>(x.shape, [&](RowRange rows, int chunk, int64_t channel) {
+  for_each_thread<kWidth>(x.shape, Work::kSum, [&](RowRange rows, int chunk, int64_t channel) {
     add(sum_squares_of_thread<kWidth>(x.data.get(), chunk * grid.chunk_rows, rows, x.shape.channels,
                                       channel),
         sums[chunk], channel);
@@ -169,7 +170,7 @@ void check_statistics(const Layer<T, kWidth>& layer) {
 template <typename T, int kWidth>
 Matrix<T> forward_of(const Layer<T, kWidth>& layer, bool with_residual, bool relu) {
   Matrix<T> y(layer.x.shape);
-  for_each_thread<kWidth>(y.shape, [&](RowRange rows, int, int64_t channel) {
+  for_each_thread<kWidth>(y.shape, Work::kMap, [&](RowRange rows, int, int64_t channel) {
     normalise_of_thread<kWidth>(layer.x.data.get(),
                                 with_residual ? layer.residual.data.get() : nullptr, layer.data(),
                                 relu, rows, y.shape.channels, channel, y.data.get());
@@ -199,7 +200,7 @@ void check_backward(const Layer<T, kWidth>& layer, Rectifier rectifier, bool tra
   const ThreadGradient<T> in{layer.gradient.data.get(), layer.x.data.get(), y.data.get(),
                              rectifier};
   ChunkSums sums = no_sums(shape, kWidth);
-  for_each_thread<kWidth>(shape, [&](RowRange rows, int chunk, int64_t channel) {
+  for_each_thread<kWidth>(shape, Work::kSum, [&](RowRange rows, int chunk, int64_t channel) {
     add(sum_gradients_of_thread<kWidth>(in, layer.data(), rows, shape.channels, channel),
         sums[chunk], channel);
   });
@@ -232,7 +233,7 @@ void check_backward(const Layer<T, kWidth>& layer, Rectifier rectifier, bool tra
     EXPECT_NEAR(made.gamma, sum_gx[c], 1e-6 * size);
   }
   Matrix<T> dx(shape), dr(shape);
-  for_each_thread<kWidth>(shape, [&](RowRange rows, int, int64_t channel) {
+  for_each_thread<kWidth>(shape, Work::kMap, [&](RowRange rows, int, int64_t channel) {
     input_gradients_of_thread<kWidth>(in, layer.data(), rows_of_coefficients.data(), rows,
                                       shape.channels, channel, dx.data.get(), dr.data.get());
   });
@@ -281,12 +282,17 @@ TEST(FusedThreads, HalfTypesEqualFloat64UpToTheirRounding) {
 
 // Each element exactly once, whatever the shape.
 TEST(FusedThreads, TheGridCoversEachElementOnce) {
-  for (const MatrixShape shape :
-       {MatrixShape{1, 8}, {7, 8}, {64, 256}, {2049, 24}, {100352, 8}, {9, 2048}}) {
-    const ThreadGrid grid = thread_grid(shape, 8);
+  for (const auto& [shape, work] : {std::pair{MatrixShape{1, 8}, Work::kSum},
+                                    {MatrixShape{7, 8}, Work::kMap},
+                                    {MatrixShape{64, 256}, Work::kSum},
+                                    {MatrixShape{2049, 24}, Work::kMap},
+                                    {MatrixShape{100352, 8}, Work::kSum},
+                                    {MatrixShape{600000, 8}, Work::kMap},
+                                    {MatrixShape{9, 2048}, Work::kSum}}) {
+    const ThreadGrid grid = thread_grid(shape, 8, work);
     EXPECT_EQ(grid.threads_x * grid.threads_y, 256);
     std::vector<int> seen(shape.rows * shape.channels);
-    for_each_thread<8>(shape, [&](RowRange rows, int chunk, int64_t channel) {
+    for_each_thread<8>(shape, work, [&](RowRange rows, int chunk, int64_t channel) {
       EXPECT_LE(rows.end, chunk * grid.chunk_rows + rows_of_chunk(grid, shape.rows, chunk));
       for (int64_t r = rows.begin; r < rows.end; r += rows.step) {
         for (int i = 0; i < 8; ++i) ++seen[r * shape.channels + channel + i];

@@ -4,7 +4,8 @@
 # One test program from SOURCES with GoogleTest. Without RANKS it is run as it is (label "unit");
 # with RANKS it is run under mpirun once for each count (label "ranks"), and its sources must use
 # tests/support/mpi_main.cpp, which starts MPI and fails the job when any rank's test failed.
-# No test can hang: each has a TIMEOUT (default 60 s).
+# No test can hang: each has a TIMEOUT (default 60 s). Tests without the label "gpu" see no GPU: what
+# they expect are the CPU's bits.
 function(resnext_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LIBS;RANKS;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
@@ -12,13 +13,18 @@ function(resnext_test name)
   endif()
   add_executable(${name} ${T_SOURCES})
   target_link_libraries(${name} PRIVATE resnext_flags ${T_LIBS} GTest::gtest)
+  set(environment "CUDA_VISIBLE_DEVICES=")
+  if("gpu" IN_LIST T_LABELS)
+    set(environment "")
+  endif()
   target_compile_definitions(${name} PRIVATE
     RESNEXT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" RESNEXT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/bin)
   if(NOT T_RANKS)
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}")
+    set_tests_properties(${name} PROPERTIES
+      TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}" ENVIRONMENT "${environment}")
   else()
     foreach(n ${T_RANKS})
       set(test ${name}.${n}_ranks)
@@ -27,7 +33,7 @@ function(resnext_test name)
         -np ${n} $<TARGET_FILE:${name}>)
       set_tests_properties(${test} PROPERTIES
         TIMEOUT ${T_TIMEOUT} PROCESSORS 2 LABELS "ranks;${T_LABELS}"
-        ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1")
+        ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1;${environment}")
     endforeach()
   endif()
 endfunction()

@@ -48,7 +48,10 @@ struct Counts {
 TEST(StepGraph, RunsEverythingAsItIsWithoutGraphs) {
   StepGraph graph(graphs_of(at::kCPU, ""));
   int runs = 0;
-  for (int i = 0; i < 2 * StepGraph::kWarmUp; ++i) graph.run(0, [&] { ++runs; });
+  for (int i = 0; i < 2 * StepGraph::kWarmUp; ++i) {
+    graph.begin_step();
+    graph.run(0, [&] { ++runs; });
+  }
   EXPECT_EQ(runs, 2 * StepGraph::kWarmUp);
   EXPECT_FALSE(graph.replayed());
   EXPECT_THROW(graph.run(0, [] { throw std::runtime_error("x"); }), std::runtime_error);
@@ -58,6 +61,7 @@ TEST(StepGraph, CapturesEachPartOnceAfterItsWarmUpAndReplaysIt) {
   Counts counts;
   StepGraph graph(counts.maker());
   for (int step = 0; step < StepGraph::kWarmUp + 4; ++step) {
+    graph.begin_step();
     for (int part : {1, 2}) {
       graph.run(part, [&] { ++counts.runs; });
       EXPECT_EQ(graph.replayed(), step >= StepGraph::kWarmUp);
@@ -68,10 +72,38 @@ TEST(StepGraph, CapturesEachPartOnceAfterItsWarmUpAndReplaysIt) {
   EXPECT_EQ(counts.runs, 2 * (StepGraph::kWarmUp + 4));  // each once a step, however it was run
 }
 
+// A part that runs many times a step (gradient accumulation) is not captured any earlier.
+TEST(StepGraph, CountsStepsForItsWarmUpAndNotRuns) {
+  Counts counts;
+  StepGraph graph(counts.maker());
+  for (int step = 0; step < StepGraph::kWarmUp; ++step) {
+    graph.begin_step();
+    for (int i = 0; i < 10; ++i) graph.run(0, [&] { ++counts.runs; });
+  }
+  EXPECT_EQ(counts.made, 0);
+  graph.begin_step();
+  for (int i = 0; i < 10; ++i) graph.run(0, [&] { ++counts.runs; });
+  EXPECT_EQ(counts.made, 1);
+  EXPECT_EQ(counts.replays, 10);
+}
+
+// CUDA's errors come as our own type too, from the checks of our own calls.
+TEST(StepGraph, GoesOnAsItIsWhenOurOwnCallsAreRefusedInACapture) {
+  Counts counts;
+  StepGraph graph(counts.maker(
+      [] { throw Error(ExitCode::kInternal, "a call of CUDA", "is not permitted here", "none"); }));
+  for (int step = 0; step < StepGraph::kWarmUp + 2; ++step) {
+    graph.begin_step();
+    graph.run(0, [&] { ++counts.runs; });
+  }
+  EXPECT_EQ(counts.runs, StepGraph::kWarmUp + 2);
+}
+
 TEST(StepGraph, GoesOnAsItIsWhenACaptureFails) {
   Counts counts;
   StepGraph graph(counts.maker([] { throw std::runtime_error("not permitted\nstack"); }));
   for (int step = 0; step < StepGraph::kWarmUp + 4; ++step) {
+    graph.begin_step();
     graph.run(0, [&] { ++counts.runs; });
     EXPECT_FALSE(graph.replayed());
   }
@@ -82,7 +114,11 @@ TEST(StepGraph, GoesOnAsItIsWhenACaptureFails) {
 TEST(StepGraph, ALostPeerIsNotAMatterOfGraphs) {
   Counts counts;
   StepGraph graph(counts.maker([] { throw CommError("rank 1", "is lost", "start again"); }));
-  for (int step = 0; step < StepGraph::kWarmUp; ++step) graph.run(0, [] {});
+  for (int step = 0; step < StepGraph::kWarmUp; ++step) {
+    graph.begin_step();
+    graph.run(0, [] {});
+  }
+  graph.begin_step();
   EXPECT_THROW(graph.run(0, [] {}), CommError);
 }
 
