@@ -73,9 +73,10 @@ cuda_missing() {
   "$nvcc" --version | grep -q 'release 13\.' || say "a CUDA toolkit of version 13 ($nvcc is another)"
   toolkit=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
   for header in nccl.h cudnn.h; do
-    find -L "$toolkit/include" /usr/local/include /usr/include "/usr/include/$(uname -m)-linux-gnu" \
-      "${RESNEXT_LIBTORCH:-$root/.deps/libtorch}"/nvidia/*/include \
-      -maxdepth 1 -name "$header" 2>/dev/null | grep -q . || say "$header"
+    # Some of these folders may not exist, which is no failure.
+    { find -L "$toolkit/include" /usr/local/include /usr/include \
+      "/usr/include/$(uname -m)-linux-gnu" "${RESNEXT_LIBTORCH:-$root/.deps/libtorch}"/nvidia/*/include \
+      -maxdepth 1 -name "$header" 2>/dev/null || true; } | grep . >/dev/null || say "$header"
   done
 }
 
