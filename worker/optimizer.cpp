@@ -26,7 +26,7 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::vector<at::Tensor> pa
                      std::vector<std::string> names, const GradientReducer& reducer)
     : options_(options), reducer_(reducer), parameters_(std::move(parameters)) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    momenta_.emplace_back(names[i], at::zeros_like(parameters_[i]).set_requires_grad(false));
+    momenta_.emplace_back(names[i], at::Tensor());  // zero, until lay_out() gives it memory
   }
   decayed_.weight_decay = options.weight_decay;
   const at::Tensor& first = parameters_.front();
@@ -56,7 +56,7 @@ void Optimizer::follow_bucket(const GradientBucket& bucket) {
     const at::Tensor weight = part_of(weights, parameter, bucket.offsets[i]);
     const at::Tensor moved = part_of(momenta, parameter, bucket.offsets[i]);
     weight.copy_(parameter);
-    moved.copy_(momentum);
+    if (momentum.defined()) moved.copy_(momentum);
     parameter.set_data(weight);
     momentum = moved;
     if (options_.decay_norms) continue;
