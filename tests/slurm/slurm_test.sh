@@ -2,7 +2,7 @@
 # slurm_test.sh CASE BIN TESTBIN: submits the job scripts to a real Slurm on this one machine.
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Cases, in this order: start, complete, preempt, crash, cancel, sweep, stop. Jobs run the tiny network
+# Cases, in this order: start, complete, preempt, requeue, crash, crash_srun, cancel, sweep, stop. Jobs run the tiny network
 # on 2 nodes x 2 ranks; whatever disturbs a job, its last weights are those of `complete`.
 # As root; packages: slurmctld slurmd slurm-client munge libpmix-dev.
 set -euo pipefail
@@ -87,6 +87,14 @@ case $case in
     expect_restarts 1
     expect_same_weights preempt
     ;;
+  requeue) # an administrator sends the job back into the queue
+    submit requeue
+    until_true 60 has_reached requeue 00000010 || fail "no checkpoint"
+    scontrol requeue "$job"
+    expect_completed
+    expect_restarts 1
+    expect_same_weights requeue
+    ;;
   crash) # a node without the batch script loses power and comes back
     # Without GPUs: Slurm 22.05 loses count of them when a requeued job's node reboots.
     LAUNCHER=mpirun submit crash --gpus-per-node=0
@@ -97,6 +105,15 @@ case $case in
     # Once for the lost step, and perhaps again for the node that Slurm sees reboot.
     [ "$(field Restarts)" -ge 1 ] || fail "it was not restarted"
     expect_same_weights crash
+    ;;
+  crash_srun) # the same, with ranks that Slurm itself has started
+    LAUNCHER=srun submit crash_srun --gpus-per-node=0
+    until_true 60 has_reached crash_srun 00000010 || fail "no checkpoint"
+    "$here/cluster.sh" crash "$cluster" node2
+    "$here/cluster.sh" boot "$cluster" node2
+    expect_completed
+    [ "$(field Restarts)" -ge 1 ] || fail "it was not restarted"
+    expect_same_weights crash_srun
     ;;
   cancel) # somebody's scancel is final
     submit cancel
