@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Target resnext_weights: weights files (model/weights.h). ISA-L gives the CRC-32 of zip records.
-find_library(ISAL_LIBRARY isal REQUIRED)
 add_library(resnext_weights STATIC
   ${CMAKE_CURRENT_LIST_DIR}/weights.cpp
   ${CMAKE_CURRENT_LIST_DIR}/pickle_reader.cpp
@@ -9,4 +8,4 @@ add_library(resnext_weights STATIC
   ${CMAKE_CURRENT_LIST_DIR}/state_dict_writer.cpp
   ${CMAKE_CURRENT_LIST_DIR}/state_dict_zip.cpp)
 target_link_libraries(resnext_weights PUBLIC resnext_common resnext_libtorch
-                                      PRIVATE ${ISAL_LIBRARY})
+                                      PRIVATE resnext_isal)
