@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Our training step beside PyTorch DDP's, in turn on a quiet machine; prints the ratio of medians.
 
-  compare_step.py [--rounds 3] [--ranks 2] [--steps 6] [--build build/cpu] [--peer "SCRIPT ARGS"]
+  compare_step.py [--rounds 3] [--ranks 2] [--steps 6] [--build DIR] [--peer "SCRIPT ARGS"]
 
---peer names another script for torchrun whose last line ends in "... X img/s". PyTorch is found
+The build is the one that build/bin points to, unless named. --peer names another script for torchrun whose last line ends in "... X img/s". PyTorch is found
 through PYTHONPATH (launcher/setup.sh --python puts it into .deps/libtorch).
 """
 # SPDX-License-Identifier: BSD-3-Clause
@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--build", default=str(ROOT / "build" / "cpu"))
+    parser.add_argument("--build", default=str((ROOT / "build" / "bin").resolve().parent))
     parser.add_argument("--peer", default=str(ROOT / "tests" / "benchmarks" / "pytorch_ddp.py"))
     return parser.parse_args()
 
