@@ -3,8 +3,9 @@
 
   compare_step.py [--rounds 3] [--ranks 2] [--steps 6] [--build DIR] [--peer "SCRIPT ARGS"]
 
-The build is the one that build/bin points to, unless named. --peer names another script for torchrun whose last line ends in "... X img/s". PyTorch is found
-through PYTHONPATH (launcher/setup.sh --python puts it into .deps/libtorch).
+The build is the one that build/bin points to, unless named. --peer names another script for
+torchrun whose last line ends in "... X img/s". PyTorch is found through PYTHONPATH
+(launcher/setup.sh --python puts it into .deps/libtorch).
 """
 # SPDX-License-Identifier: BSD-3-Clause
 import argparse
@@ -19,12 +20,17 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def last_build():
+    link = ROOT / "build" / "bin"
+    return link.resolve().parent if link.exists() else ROOT / "build" / "cpu"
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--build", default=str((ROOT / "build" / "bin").resolve().parent))
+    parser.add_argument("--build", default=str(last_build()))
     parser.add_argument("--peer", default=str(ROOT / "tests" / "benchmarks" / "pytorch_ddp.py"))
     return parser.parse_args()
 
