@@ -3,7 +3,8 @@
 // SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014)
 // whose starting state is a hash of the key. Integer results are the same on every machine; the
 // standard library's distributions are not, so none is used. Cheap to create; not shared by
-// threads. SPDX-License-Identifier: BSD-3-Clause
+// threads.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cmath>

@@ -1,7 +1,8 @@
 // Decodes PNG of every kind to 8-bit RGB.
 //
 // libpng reports errors by longjmp: as in jpeg_decoder.cpp, no object with a destructor may begin
-// to live between setjmp and longjmp. SPDX-License-Identifier: BSD-3-Clause
+// to live between setjmp and longjmp.
+// SPDX-License-Identifier: BSD-3-Clause
 #include "data/png_decoder.h"
 
 #include <png.h>

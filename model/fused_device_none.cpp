@@ -1,4 +1,5 @@
-// For builds without CUDA. SPDX-License-Identifier: BSD-3-Clause
+// For builds without CUDA.
+// SPDX-License-Identifier: BSD-3-Clause
 #include "comm/common/error.h"
 #include "model/fused_device.h"
 

@@ -6,7 +6,8 @@
 // gradient and x twice (with an addition the output too) and writes once. CPU: float32, float64.
 // CUDA: float16, bfloat16, float32 with float32 parameters. Differentiable once. Same bits from run
 // to run and for any number of threads. Local. Sources: Ioffe and Szegedy 2015 (arXiv 1502.03167);
-// formulas in model/fused_math.h. SPDX-License-Identifier: BSD-3-Clause
+// formulas in model/fused_math.h.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -3,7 +3,8 @@
 // Matrices [rows, channels], dense, of T (float, a half type). A thread owns kWidth neighbouring
 // channels from `channel` on, and of the rows those of its range; all arithmetic is in float. Loads
 // and stores move kWidth values at once: addresses are aligned to kWidth * sizeof(T).
-// C++17, no dependencies. SPDX-License-Identifier: BSD-3-Clause
+// C++17, no dependencies.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include "model/fused_kernels.h"

@@ -1,7 +1,8 @@
 // The numbers that follow from a network's options: the family's stem, blocks a stage, widths.
 //
 // Pure functions; std only. Sources: Xie et al. 2017, arXiv 1611.05431, table 1 and section 5.3
-// (the seed's models/resnext.lua has the same). SPDX-License-Identifier: BSD-3-Clause
+// (the seed's models/resnext.lua has the same).
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// For builds with CUDA. SPDX-License-Identifier: BSD-3-Clause
+// For builds with CUDA.
+// SPDX-License-Identifier: BSD-3-Clause
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/cuda/CUDAGraph.h>

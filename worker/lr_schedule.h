@@ -4,7 +4,8 @@
 // from base_lr by equal increments over the warm-up. kStep multiplies by gamma at each milestone;
 // kCosine is effective / 2 * (1 + cos(pi * t / T)) over the steps after warm-up (Loshchilov and
 // Hutter 2017, arXiv 1608.03983, without restarts). The horizon is run.epochs: run.steps only cuts
-// a run short. Pure; local. SPDX-License-Identifier: BSD-3-Clause
+// a run short. Pure; local.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,8 @@
 //
 // Milliseconds of the training thread. On a GPU that thread runs ahead of the work: there the
 // phases but the data wait are the device's, of the last micro-batch, and only their sum is of all
-// steps. Local. SPDX-License-Identifier: BSD-3-Clause
+// steps. Local.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,8 @@
 // What one GPU thread does to normalise pixels; the CPU runs the same.
 //
 // (pixel / 255 - mean) / std has 256 values a channel: they are worked out in float64 once, and a
-// pixel is looked up. C++17, no dependencies. SPDX-License-Identifier: BSD-3-Clause
+// pixel is looked up. C++17, no dependencies.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

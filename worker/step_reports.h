@@ -3,7 +3,8 @@
 // A few numbers a step are copied to the host behind the step's work. On a GPU they are read
 // kStepsAhead steps later: so far the host may run ahead, and on every rank it is the same, so that
 // all ranks act on a report (a stop, a divergence) at the same step. On the CPU they are read at
-// once. Local; belongs to the training thread. SPDX-License-Identifier: BSD-3-Clause
+// once. Local; belongs to the training thread.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <ATen/core/Tensor.h>

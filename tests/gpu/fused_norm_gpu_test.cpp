@@ -1,5 +1,6 @@
 // The fused normalisation layers on a GPU against float64 on the CPU, with LibTorch's own
-// operators. SPDX-License-Identifier: BSD-3-Clause
+// operators.
+// SPDX-License-Identifier: BSD-3-Clause
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/batch_norm.h>

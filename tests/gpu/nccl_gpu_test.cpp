@@ -19,7 +19,7 @@
 #include "comm/tensor_collectives.h"
 #include "tests/comm/communicator_conformance.h"
 #include "tests/gpu/gpu_test.h"
-#include "tests/gpu/gpu_training.h"
+#include "tests/support/training.h"
 #include "tests/support/mpi_environment.h"
 #include "worker/gpu.h"
 

@@ -58,6 +58,19 @@ expect_same_weights() {
 
 expect_restarts() { is Restarts "$1" || fail "$(field Restarts) restarts, not $1"; }
 
+# lose_a_node LAUNCHER: a node without the batch script loses power and comes back.
+lose_a_node() {
+  # Without GPUs: Slurm 22.05 loses count of them when a requeued job's node reboots.
+  LAUNCHER=$1 submit "$case" --gpus-per-node=0
+  until_true 60 has_reached "$case" 00000010 || fail "no checkpoint"
+  "$here/cluster.sh" crash "$cluster" node2
+  "$here/cluster.sh" boot "$cluster" node2
+  expect_completed
+  # Once for the lost step, and perhaps again for the node that Slurm sees reboot.
+  [ "$(field Restarts)" -ge 1 ] || fail "it was not restarted"
+  expect_same_weights "$case"
+}
+
 if [ "$case" != start ]; then
   eval "$("$here/cluster.sh" env "$cluster")"
   export PATH=$PATH:/usr/sbin
@@ -95,26 +108,8 @@ case $case in
     expect_restarts 1
     expect_same_weights requeue
     ;;
-  crash) # a node without the batch script loses power and comes back
-    # Without GPUs: Slurm 22.05 loses count of them when a requeued job's node reboots.
-    LAUNCHER=mpirun submit crash --gpus-per-node=0
-    until_true 60 has_reached crash 00000010 || fail "no checkpoint"
-    "$here/cluster.sh" crash "$cluster" node2
-    "$here/cluster.sh" boot "$cluster" node2
-    expect_completed
-    # Once for the lost step, and perhaps again for the node that Slurm sees reboot.
-    [ "$(field Restarts)" -ge 1 ] || fail "it was not restarted"
-    expect_same_weights crash
-    ;;
-  crash_srun) # the same, with ranks that Slurm itself has started
-    LAUNCHER=srun submit crash_srun --gpus-per-node=0
-    until_true 60 has_reached crash_srun 00000010 || fail "no checkpoint"
-    "$here/cluster.sh" crash "$cluster" node2
-    "$here/cluster.sh" boot "$cluster" node2
-    expect_completed
-    [ "$(field Restarts)" -ge 1 ] || fail "it was not restarted"
-    expect_same_weights crash_srun
-    ;;
+  crash) lose_a_node mpirun ;;
+  crash_srun) lose_a_node srun ;; # ranks that Slurm itself has started
   cancel) # somebody's scancel is final
     submit cancel
     until_true 60 has_reached cancel 00000010 || fail "no checkpoint"
