@@ -19,8 +19,8 @@
 #include "comm/tensor_collectives.h"
 #include "tests/comm/communicator_conformance.h"
 #include "tests/gpu/gpu_test.h"
-#include "tests/support/training.h"
 #include "tests/support/mpi_environment.h"
+#include "tests/support/training.h"
 #include "worker/gpu.h"
 
 namespace resnext {

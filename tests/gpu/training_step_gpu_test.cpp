@@ -9,8 +9,8 @@
 
 #include "comm/make_communicator.h"
 #include "tests/gpu/gpu_test.h"
-#include "tests/support/training.h"
 #include "tests/support/mpi_environment.h"
+#include "tests/support/training.h"
 #include "worker/gpu.h"
 #include "worker/training_step.h"
 
