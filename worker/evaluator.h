@@ -4,8 +4,8 @@
 
 #include "comm/communicator.h"
 #include "model/resnext.h"
-#include "worker/batch_input.h"
-#include "worker/precision.h"
+#include "worker/input/batch_input.h"
+#include "worker/step/precision.h"
 
 namespace resnext {
 

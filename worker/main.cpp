@@ -8,7 +8,7 @@
 #include "comm/common/log.h"
 #include "comm/mpi_environment.h"
 #include "worker/command_line.h"
-#include "worker/memory.h"
+#include "worker/device/memory.h"
 #include "worker/session.h"
 #include "worker/stop_signal.h"
 

@@ -18,8 +18,8 @@
 #include "data/checksum.h"
 #include "model/layout_timing.h"
 #include "worker/bandwidth.h"
-#include "worker/data_sets.h"
-#include "worker/device.h"
+#include "worker/device/device.h"
+#include "worker/input/data_sets.h"
 #include "worker/trainer.h"
 
 namespace resnext {

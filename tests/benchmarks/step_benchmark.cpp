@@ -27,10 +27,10 @@
 #include "comm/make_communicator.h"
 #include "comm/mpi_environment.h"
 #include "model/cost.h"
-#include "worker/device.h"
-#include "worker/gpu.h"
-#include "worker/memory.h"
-#include "worker/training_step.h"
+#include "worker/device/device.h"
+#include "worker/device/gpu.h"
+#include "worker/device/memory.h"
+#include "worker/step/training_step.h"
 
 namespace {
 

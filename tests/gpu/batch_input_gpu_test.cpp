@@ -15,9 +15,9 @@
 #include "data/container.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/support/tiny_data.h"
-#include "worker/batch_input.h"
-#include "worker/data_sets.h"
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
+#include "worker/input/batch_input.h"
+#include "worker/input/data_sets.h"
 
 namespace resnext {
 namespace {

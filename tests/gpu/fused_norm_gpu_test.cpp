@@ -17,7 +17,7 @@
 #include "model/fused_norm.h"
 #include "model/layers.h"
 #include "tests/gpu/gpu_test.h"
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
 
 namespace resnext {
 namespace {

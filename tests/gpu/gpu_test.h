@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <optional>
 
-#include "worker/device.h"
+#include "worker/device/device.h"
 
 namespace resnext::test {
 

@@ -21,7 +21,7 @@
 #include "tests/gpu/gpu_test.h"
 #include "tests/support/mpi_environment.h"
 #include "tests/support/training.h"
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
 
 namespace resnext {
 namespace {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/gpu/gpu_test.h"
-#include "worker/pixels.h"
+#include "worker/input/pixels.h"
 
 namespace resnext {
 namespace {

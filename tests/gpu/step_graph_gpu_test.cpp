@@ -12,9 +12,9 @@
 
 #include "comm/common/error.h"
 #include "tests/gpu/gpu_test.h"
-#include "worker/gpu.h"
-#include "worker/step_graph.h"
-#include "worker/step_reports.h"
+#include "worker/device/gpu.h"
+#include "worker/step/step_graph.h"
+#include "worker/step/step_reports.h"
 
 namespace resnext {
 namespace {

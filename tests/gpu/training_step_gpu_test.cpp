@@ -11,8 +11,8 @@
 #include "tests/gpu/gpu_test.h"
 #include "tests/support/mpi_environment.h"
 #include "tests/support/training.h"
-#include "worker/gpu.h"
-#include "worker/training_step.h"
+#include "worker/device/gpu.h"
+#include "worker/step/training_step.h"
 
 namespace resnext {
 namespace {

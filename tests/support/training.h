@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "worker/training_step.h"
+#include "worker/step/training_step.h"
 
 namespace resnext::test {
 

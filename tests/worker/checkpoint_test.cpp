@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/checkpoint.h"
+#include "worker/state/checkpoint.h"
 
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/loss_scaler.h"
+#include "worker/step/loss_scaler.h"
 
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>

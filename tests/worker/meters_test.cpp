@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/meters.h"
+#include "worker/record/meters.h"
 
 #include <gtest/gtest.h>
 

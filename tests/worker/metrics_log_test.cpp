@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/metrics_log.h"
+#include "worker/record/metrics_log.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -15,7 +15,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/mpi_environment.h"
 #include "tests/support/rule_weights.h"
-#include "worker/optimizer.h"
+#include "worker/step/optimizer.h"
 
 namespace resnext {
 namespace {

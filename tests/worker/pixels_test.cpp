@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/pixels.h"
+#include "worker/input/pixels.h"
 
 #include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <vector>
 
-#include "worker/pixel_threads.h"
+#include "worker/input/pixel_threads.h"
 
 namespace resnext {
 namespace {

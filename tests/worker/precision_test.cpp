@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/precision.h"
+#include "worker/step/precision.h"
 
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/run_shape.h"
+#include "worker/record/run_shape.h"
 
 #include <gtest/gtest.h>
 

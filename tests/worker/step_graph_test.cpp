@@ -1,6 +1,6 @@
 // What the step does with graphs and with late reports, without a GPU.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/step_graph.h"
+#include "worker/step/step_graph.h"
 
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 #include "comm/common/error.h"
-#include "worker/step_reports.h"
+#include "worker/step/step_reports.h"
 
 namespace resnext {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/timeline.h"
+#include "worker/record/timeline.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // One training step on 1 to 4 ranks: what a step that is not finite leaves, and float16.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/training_step.h"
+#include "worker/step/training_step.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/device.h"
+#include "worker/device/device.h"
 
 #include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <sys/resource.h>
 
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
 
 namespace resnext {
 

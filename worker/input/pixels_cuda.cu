@@ -3,8 +3,8 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "worker/pixel_threads.h"
-#include "worker/pixels_cuda.h"
+#include "worker/input/pixel_threads.h"
+#include "worker/input/pixels_cuda.h"
 
 namespace resnext {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/step_graph.h"
+#include "worker/step/step_graph.h"
 
 #include <spdlog/spdlog.h>
 

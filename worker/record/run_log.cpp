@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/run_log.h"
+#include "worker/record/run_log.h"
 
 #include <ATen/Version.h>
 #include <spdlog/fmt/fmt.h>

@@ -9,8 +9,8 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "comm/common/error.h"
-#include "worker/gpu.h"
-#include "worker/pixels_cuda.h"
+#include "worker/device/gpu.h"
+#include "worker/input/pixels_cuda.h"
 
 namespace resnext {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/data_sets.h"
+#include "worker/input/data_sets.h"
 
 #include <spdlog/fmt/fmt.h>
 

@@ -17,12 +17,12 @@
 #include "comm/tensor_collectives.h"
 #include "configs/run_config.h"
 #include "model/resnext.h"
-#include "worker/batch_input.h"
-#include "worker/loss_scaler.h"
-#include "worker/meters.h"
-#include "worker/optimizer.h"
-#include "worker/precision.h"
-#include "worker/step_graph.h"
+#include "worker/input/batch_input.h"
+#include "worker/record/meters.h"
+#include "worker/step/loss_scaler.h"
+#include "worker/step/optimizer.h"
+#include "worker/step/precision.h"
+#include "worker/step/step_graph.h"
 
 namespace resnext {
 

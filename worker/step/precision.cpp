@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/precision.h"
+#include "worker/step/precision.h"
 
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>

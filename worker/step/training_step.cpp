@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/training_step.h"
+#include "worker/step/training_step.h"
 
 #include <ATen/core/Reduction.h>
 #include <ATen/core/grad_mode.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/metrics_log.h"
+#include "worker/record/metrics_log.h"
 
 #include <cerrno>
 #include <cstring>

@@ -1,7 +1,7 @@
 // For builds without CUDA.
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/common/error.h"
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
 
 namespace resnext {
 namespace {

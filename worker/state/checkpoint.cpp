@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/checkpoint.h"
+#include "worker/state/checkpoint.h"
 
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/optimizer.h"
+#include "worker/step/optimizer.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_sgd.h>

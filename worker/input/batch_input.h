@@ -1,7 +1,7 @@
 // Takes a loader's batches to the device and normalises them.
 //
 // On a GPU a batch is copied from pinned memory on a stream of its own, while the device still
-// works on the step before: the host runs ahead of it (worker/step_reports.h). One kernel then
+// works on the step before: the host runs ahead of it (worker/step/step_reports.h). One kernel then
 // makes the images. They always lie in the same memory, as a captured graph needs it. Local;
 // belongs to the training thread.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -12,7 +12,7 @@
 #include <memory>
 
 #include "data/data_loader.h"
-#include "worker/pixels.h"
+#include "worker/input/pixels.h"
 
 namespace resnext {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/batch_input.h"
+#include "worker/input/batch_input.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>

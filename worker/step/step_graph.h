@@ -14,7 +14,7 @@
 #include <memory>
 #include <string>
 
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
 
 namespace resnext {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/step_reports.h"
+#include "worker/step/step_reports.h"
 
 #include <ATen/ops/empty.h>
 #include <c10/core/Event.h>

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/timeline.h"
+#include "worker/record/timeline.h"
 
 namespace resnext {
 

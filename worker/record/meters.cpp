@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/meters.h"
+#include "worker/record/meters.h"
 
 #include <algorithm>
 #include <iterator>
 #include <numeric>
 
-#include "worker/gpu.h"
+#include "worker/device/gpu.h"
 
 namespace resnext {
 

@@ -11,10 +11,10 @@
 #include "comm/common/error.h"
 #include "configs/run_config.h"
 #include "worker/evaluator.h"
-#include "worker/event_file.h"
-#include "worker/meters.h"
-#include "worker/metrics_log.h"
-#include "worker/run_shape.h"
+#include "worker/record/event_file.h"
+#include "worker/record/meters.h"
+#include "worker/record/metrics_log.h"
+#include "worker/record/run_shape.h"
 
 namespace resnext {
 

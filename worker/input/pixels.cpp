@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/pixels.h"
+#include "worker/input/pixels.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
-#include "worker/gpu.h"
-#include "worker/pixel_threads.h"
+#include "worker/device/gpu.h"
+#include "worker/input/pixel_threads.h"
 
 namespace resnext {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/event_file.h"
+#include "worker/record/event_file.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
