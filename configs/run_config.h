@@ -20,10 +20,11 @@ struct RunOptions {
   std::string output = "runs/x";  // run folder: metrics, checkpoints, report
   uint64_t seed = 1;              // of initialisation, sample order and augmentation
   int64_t epochs = 100;
-  int64_t steps = 0;            // stop after so many steps; 0: by epochs
-  std::string resume = "auto";  // auto: latest checkpoint of the run folder; none; or a path
-  bool deterministic = false;   // deterministic algorithms only
-  bool graph = true;            // on GPUs: replay the step from a CUDA graph
+  int64_t steps = 0;             // stop after so many updates in all; 0: by epochs
+  std::string resume = "auto";   // auto: latest checkpoint of the run folder; none; or a path
+  bool accept_new_data = false;  // go on though the data differ from the checkpoint's
+  bool deterministic = false;    // deterministic algorithms only
+  bool graph = true;             // on GPUs: replay the step from a CUDA graph
 };
 
 struct BatchOptions {
@@ -63,6 +64,8 @@ struct CheckpointOptions {
   double every_epochs = 1;  // 0: not by epochs
   int64_t every_steps = 0;  // 0: not by steps
   int64_t keep = 3;         // newest so many are kept, besides the best
+  std::string local;        // folder on each host for snapshots; empty: none
+  int64_t local_every_steps = 100;
 };
 
 struct LogOptions {

@@ -4,6 +4,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <string_view>
@@ -118,6 +119,15 @@ RunConfig read_run_config(const std::string& file, const std::vector<std::string
   layers.apply(read_yaml_entries(file));
   layers.apply(read_overrides(overrides));
   return layers.finish();
+}
+
+std::vector<std::string> named_keys(const std::string& file,
+                                    const std::vector<std::string>& overrides) {
+  std::vector<std::string> keys;
+  for (const YamlEntry& entry : read_yaml_entries(file)) keys.push_back(entry.key);
+  for (const YamlEntry& entry : read_overrides(overrides)) keys.push_back(entry.key);
+  std::ranges::sort(keys);
+  return keys;
 }
 
 std::string to_yaml(const RunConfig& config) {

@@ -22,6 +22,10 @@ namespace resnext {
 // An empty run.name becomes the file's name.
 RunConfig read_run_config(const std::string& file, const std::vector<std::string>& overrides);
 
+// The keys that the file or the overrides set, sorted. Throws as read_run_config().
+std::vector<std::string> named_keys(const std::string& file,
+                                    const std::vector<std::string>& overrides);
+
 // The fully resolved configuration as YAML, a comment of documentation above each key. Reading it
 // back gives an equal RunConfig, but for a batch that resolve_batch() has resolved: of that, only
 // the global size is written, so that the file holds for other world sizes too.

@@ -8,9 +8,9 @@
 
 namespace resnext {
 
-uint32_t crc32c(std::span<const uint8_t> bytes) {
+uint32_t crc32c(std::span<const uint8_t> bytes, uint32_t before) {
   constexpr size_t kPiece = 1 << 30;
-  uint32_t crc = 0xffffffff;
+  uint32_t crc = ~before;
   while (!bytes.empty()) {
     const auto piece = bytes.first(std::min(kPiece, bytes.size()));
     // ISA-L only reads the buffer; its signature lacks the const.

@@ -10,6 +10,7 @@
 
 namespace resnext {
 
-uint32_t crc32c(std::span<const uint8_t> bytes);
+// `before`: the checksum of what came before these bytes; 0 at the start.
+uint32_t crc32c(std::span<const uint8_t> bytes, uint32_t before = 0);
 
 }  // namespace resnext

@@ -83,7 +83,7 @@ struct DataLoader::Impl {
   int64_t consumed = 0;    // micro-batches returned by next()
   bool holding = false;    // the last of those is still in use by the caller
   bool exhausted = false;  // validation: all is planned
-  Cursor cursor;           // of the next micro-batch to plan
+  Position position;       // of the next global batch to plan
   int64_t micro_batch = 0;
   std::shared_ptr<const std::vector<int64_t>> order;
   double wait_ms = 0;
@@ -107,7 +107,7 @@ struct DataLoader::Impl {
   Task take();
   void decode(const Task& task, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
   void decode_sample(Slot& target, int64_t i, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
-  void start(Cursor from);
+  void start(Position from);
   Batch next();
 };
 
@@ -184,14 +184,14 @@ bool DataLoader::Impl::plan() {
   if (!started || exhausted || planned - released == static_cast<int64_t>(slots.size())) {
     return false;
   }
-  if (!order) order = std::make_shared<const std::vector<int64_t>>(sampler.order(cursor.epoch));
-  const Share step = share_of_rank(container.count(), global_batch(), cursor.step, options.rank,
+  if (!order) order = std::make_shared<const std::vector<int64_t>>(sampler.order(position.epoch));
+  const Share step = share_of_rank(container.count(), global_batch(), position.images, options.rank,
                                    options.world_size);
   Slot& free = slot(planned);
   free.share.begin = std::min(step.end, step.begin + micro_batch * options.per_rank);
   free.share.end = std::min(step.end, free.share.begin + options.per_rank);
   free.order = order;
-  free.epoch = cursor.epoch;
+  free.epoch = position.epoch;
   free.taken = free.done = 0;
   free.error = nullptr;
   if (free.count() == 0) ready.notify_all();
@@ -200,18 +200,19 @@ bool DataLoader::Impl::plan() {
   return true;
 }
 
-// Moves the cursor past the micro-batch that was planned.
+// Moves the position past the micro-batch that was planned.
 void DataLoader::Impl::advance() {
   if (++micro_batch < options.accumulation) return;
   micro_batch = 0;
-  if (++cursor.step < steps_per_epoch()) return;
-  if (!options.training) {
-    exhausted = true;
-    ready.notify_all();
+  if (options.training) {
+    const Position next = after_batch(position, container.count(), global_batch());
+    if (next.epoch != position.epoch) order.reset();
+    position = next;
     return;
   }
-  cursor = {cursor.epoch + 1, 0};
-  order.reset();
+  position.images += global_batch();
+  exhausted = position.images >= container.count();
+  if (exhausted) ready.notify_all();
 }
 
 void DataLoader::Impl::decode(const Task& task, std::vector<uint8_t>& bytes,
@@ -244,7 +245,7 @@ void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_
   target.labels[static_cast<size_t>(i)] = container.label(index);
 }
 
-void DataLoader::Impl::start(Cursor from) {
+void DataLoader::Impl::start(Position from) {
   std::unique_lock lock(mutex);
   started = false;  // no new work is planned, and what is planned is dropped
   taken = planned;
@@ -253,10 +254,9 @@ void DataLoader::Impl::start(Cursor from) {
   holding = false;
   micro_batch = 0;
   order.reset();
-  cursor = from;
-  const int64_t steps = steps_per_epoch();
-  if (options.training) cursor = {from.epoch + from.step / steps, from.step % steps};
-  exhausted = !options.training && from.step >= steps;
+  position = from;
+  if (options.training) position = at_full_batch(from, container.count(), global_batch());
+  exhausted = !options.training && from.images >= container.count();
   started = true;
   work.notify_all();
 }
@@ -288,8 +288,8 @@ int64_t DataLoader::steps_per_epoch() const {
 int64_t DataLoader::global_batch() const {
   return impl_->global_batch();
 }
-void DataLoader::start(Cursor cursor) {
-  impl_->start(cursor);
+void DataLoader::start(Position position) {
+  impl_->start(position);
 }
 Batch DataLoader::next() {
   return impl_->next();

@@ -46,8 +46,9 @@ class DataLoader {
   int64_t steps_per_epoch() const;
   int64_t global_batch() const;
 
-  // Drops what is prefetched and continues from `cursor`. Must be called before the first next().
-  void start(Cursor cursor);
+  // Drops what is prefetched and continues from `position`; in training from the next epoch where
+  // the position's has no full batch left. Must be called before the first next().
+  void start(Position position);
 
   // The next micro-batch of this rank, in order; waits when none is ready. The batch that was
   // returned before becomes invalid.

@@ -60,8 +60,21 @@ std::vector<int64_t> Sampler::order(int64_t epoch) const {
   return items;
 }
 
-Share share_of_rank(int64_t count, int64_t global_batch, int64_t step, int rank, int world_size) {
-  const int64_t first = std::min(count, step * global_batch);
+int64_t batches_left(int64_t count, int64_t global_batch, int64_t images) {
+  return std::max<int64_t>(0, count - images) / global_batch;
+}
+
+Position at_full_batch(Position position, int64_t count, int64_t global_batch) {
+  if (batches_left(count, global_batch, position.images) > 0) return position;
+  return {position.epoch + 1, 0};
+}
+
+Position after_batch(Position position, int64_t count, int64_t global_batch) {
+  return at_full_batch({position.epoch, position.images + global_batch}, count, global_batch);
+}
+
+Share share_of_rank(int64_t count, int64_t global_batch, int64_t images, int rank, int world_size) {
+  const int64_t first = std::min(count, images);
   const int64_t size = std::min(count - first, global_batch);
   const int64_t part = size / world_size;
   const int64_t larger = size % world_size;

@@ -1,8 +1,10 @@
 // The order in which samples are used, and each rank's share of it.
 //
-// The global order depends on (seed, epoch) only, never on the rank count: step s of an epoch uses
-// order[s*G, (s+1)*G) for a global batch of G images, and rank r of W takes the r-th of W equal,
-// contiguous parts of it. Pure functions of their arguments; local; thread-safe.
+// The global order depends on (seed, epoch) only, never on the rank count. A place in it is counted
+// in images: the next global batch of G images is order[images, images + G), and rank r of W takes
+// the r-th of W equal, contiguous parts of it. So ranks and batch may change anywhere in an epoch:
+// its remaining images follow in the same order, each once, but for a last batch that is not full.
+// Pure functions of their arguments; local; thread-safe.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -13,13 +15,22 @@
 
 namespace resnext {
 
-// Position in a run: the next step to take. Saved with a checkpoint; a loader started from it
-// continues as if it had never stopped.
-struct Cursor {
-  int64_t epoch = 0;  // from 0
-  int64_t step = 0;   // within the epoch, from 0
-  bool operator==(const Cursor&) const = default;
+// Where a run stands: the next image. Saved with a checkpoint; a loader started from it continues
+// as if it had never stopped.
+struct Position {
+  int64_t epoch = 0;   // from 0
+  int64_t images = 0;  // of the epoch that have been taken
+  bool operator==(const Position&) const = default;
 };
+
+// Full global batches that an epoch of `count` images still has at `images`.
+int64_t batches_left(int64_t count, int64_t global_batch, int64_t images);
+
+// The place itself, or the next epoch's begin where no full batch is left.
+Position at_full_batch(Position position, int64_t count, int64_t global_batch);
+
+// Behind the next full batch, again at_full_batch().
+Position after_batch(Position position, int64_t count, int64_t global_batch);
 
 class Sampler {
  public:
@@ -44,8 +55,9 @@ struct Share {
   int64_t end = 0;
 };
 
-// Rank's share of global batch `step`. A last, partial batch is split as evenly as possible, its
-// first ranks one larger, so that each of its samples belongs to exactly one rank.
-Share share_of_rank(int64_t count, int64_t global_batch, int64_t step, int rank, int world_size);
+// Rank's share of the global batch that begins behind `images` images. A last, partial batch is
+// split as evenly as possible, its first ranks one larger, so that each of its samples belongs to
+// exactly one rank.
+Share share_of_rank(int64_t count, int64_t global_batch, int64_t images, int rank, int world_size);
 
 }  // namespace resnext

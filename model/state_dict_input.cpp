@@ -33,13 +33,23 @@ StateDictInput::StateDictInput(const std::string& path) : path_(path) {
   size_ = static_cast<uint64_t>(info.st_size);
 }
 
+StateDictInput::StateDictInput(StateDictInput&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      bytes_(std::move(other.bytes_)),
+      size_(other.size_) {}
+
 StateDictInput::~StateDictInput() {
-  ::close(descriptor_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void StateDictInput::read(uint64_t offset, void* target, uint64_t count) const {
   check_range(offset, count);
   auto* cursor = static_cast<char*>(target);
+  if (descriptor_ < 0) {
+    std::memcpy(target, bytes_.data() + offset, count);
+    return;
+  }
   while (count > 0) {
     const ssize_t got = ::pread(descriptor_, cursor, count, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;

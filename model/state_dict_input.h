@@ -1,4 +1,5 @@
-// Read-only file for the weights readers: every read is checked against the file's size.
+// Read-only file, or its bytes in memory, for the weights readers: every read is checked against
+// its size.
 //
 // Owns the descriptor. Local; one thread at a time. Throws CheckpointError with the file's name.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -7,16 +8,21 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace resnext {
 
 class StateDictInput {
  public:
   explicit StateDictInput(const std::string& path);
+  // `name` stands for the file in errors.
+  StateDictInput(std::string name, std::string bytes)
+      : path_(std::move(name)), bytes_(std::move(bytes)), size_(bytes_.size()) {}
   ~StateDictInput();
-  StateDictInput(const StateDictInput&) = delete;
-  StateDictInput& operator=(const StateDictInput&) = delete;
+  StateDictInput(StateDictInput&& other) noexcept;
+  StateDictInput& operator=(StateDictInput&&) = delete;
 
+  const std::string& path() const noexcept { return path_; }
   uint64_t size() const noexcept { return size_; }
 
   // Fills `target` with `count` bytes from `offset`; throws when the file does not have them.
@@ -32,7 +38,8 @@ class StateDictInput {
   void check_range(uint64_t offset, uint64_t count) const;
 
   std::string path_;
-  int descriptor_ = -1;
+  int descriptor_ = -1;  // -1: `bytes_` are the file
+  std::string bytes_;
   uint64_t size_ = 0;
 };
 

@@ -5,8 +5,8 @@
 #include <limits>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
-#include "model/state_dict_input.h"
 #include "model/state_dict_zip.h"
 
 namespace resnext {
@@ -22,8 +22,11 @@ constexpr int64_t kLegacyProtocol = 1001;
 
 class ZipSource final : public StateDictSource {
  public:
-  explicit ZipSource(const std::string& path)
-      : input_(path), zip_(input_), pickle_(read_pickle()), reader_(pickle_, path) {
+  explicit ZipSource(StateDictInput input)
+      : input_(std::move(input)),
+        zip_(input_),
+        pickle_(read_pickle()),
+        reader_(pickle_, input_.path()) {
     if (zip_.has("byteorder") && zip_.read("byteorder") != "little") {
       input_.fail("has another byte order than this machine");
     }
@@ -59,11 +62,11 @@ class ZipSource final : public StateDictSource {
 
 class LegacySource final : public StateDictSource {
  public:
-  explicit LegacySource(const std::string& path)
-      : input_(path),
+  explicit LegacySource(StateDictInput input)
+      : input_(std::move(input)),
         head_(input_.read(0, std::min(input_.size(), kMaxPickleBytes))),
-        reader_(head_, path),
-        keys_reader_({}, path) {
+        reader_(head_, input_.path()),
+        keys_reader_({}, input_.path()) {
     reader_.read();  // the magic number, which recognises() compared
     const auto* protocol = reader_.read().get_if<int64_t>();
     if (protocol == nullptr || *protocol != kLegacyProtocol) {
@@ -71,7 +74,7 @@ class LegacySource final : public StateDictSource {
     }
     check_byte_order(reader_.read());
     root_ = &reader_.read();
-    keys_reader_ = PickleReader(std::string_view(head_).substr(reader_.position()), path);
+    keys_reader_ = PickleReader(std::string_view(head_).substr(reader_.position()), input_.path());
     locate_storages(keys_reader_.read());
   }
 
@@ -134,10 +137,9 @@ class LegacySource final : public StateDictSource {
 
 }  // namespace
 
-std::unique_ptr<StateDictSource> open_state_dict(const std::string& path) {
-  const StateDictInput input(path);
-  if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(path);
-  if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(path);
+std::unique_ptr<StateDictSource> open_state_dict(StateDictInput input) {
+  if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(std::move(input));
+  if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(std::move(input));
   input.fail("is not a file of torch.save()");
 }
 

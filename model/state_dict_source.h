@@ -12,6 +12,7 @@
 #include <string>
 
 #include "model/pickle_reader.h"
+#include "model/state_dict_input.h"
 
 namespace resnext {
 
@@ -27,7 +28,7 @@ class StateDictSource {
   virtual void check_storage(const PickleStorage& storage) const = 0;
 };
 
-std::unique_ptr<StateDictSource> open_state_dict(const std::string& path);
+std::unique_ptr<StateDictSource> open_state_dict(StateDictInput input);
 
 // Bytes of a storage; 2^64-1 when they overflow.
 uint64_t storage_bytes(const PickleStorage& storage);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -177,16 +178,38 @@ void check_entries(const StateDict& state, const std::string& path) {
   }
 }
 
+// The zip writer must be able to finish: what `sink` throws is kept for the end.
+class Guarded {
+ public:
+  explicit Guarded(const std::function<void(std::span<const std::byte>)>& sink) : sink_(sink) {}
+
+  size_t write(const void* data, size_t count) noexcept {
+    if (thrown_) return count;
+    try {
+      sink_({static_cast<const std::byte*>(data), count});
+    } catch (...) {
+      thrown_ = std::current_exception();
+    }
+    return count;
+  }
+  void rethrow() const {
+    if (thrown_) std::rethrow_exception(thrown_);
+  }
+
+ private:
+  const std::function<void(std::span<const std::byte>)>& sink_;
+  std::exception_ptr thrown_;
+};
+
 }  // namespace
 
-void save_state_dict(const StateDict& state, const std::string& path) {
-  check_entries(state, path);
-  AtomicFile file(path);
+void write_state_dict(const StateDict& state, const std::string& name,
+                      const std::function<void(std::span<const std::byte>)>& sink) {
+  check_entries(state, name);
+  Guarded guarded(sink);
   {
-    caffe2::serialize::PyTorchStreamWriter archive([&file](const void* data, size_t count) {
-      file.write(data, count);
-      return count;
-    });
+    caffe2::serialize::PyTorchStreamWriter archive(
+        [&](const void* data, size_t count) { return guarded.write(data, count); });
     PickleWriter pickle;
     for (size_t i = 0; i < state.size(); ++i) {
       const at::Tensor tensor = writable(state[i].second);
@@ -200,6 +223,14 @@ void save_state_dict(const StateDict& state, const std::string& path) {
     archive.writeRecord("byteorder", "little", 6);
     archive.writeEndOfFile();
   }
+  guarded.rethrow();
+}
+
+void save_state_dict(const StateDict& state, const std::string& path) {
+  AtomicFile file(path);
+  write_state_dict(state, path, [&file](std::span<const std::byte> bytes) {
+    file.write(bytes.data(), bytes.size());
+  });
   file.commit();
 }
 

@@ -97,17 +97,14 @@ std::string without_prefix(std::string_view name) {
   return std::string(name);
 }
 
-}  // namespace
-
-StateDict load_state_dict(const std::string& path) {
-  const auto source = open_state_dict(path);
-  const PickleDict* dict = unwrap(source->root());
+StateDict read_all(const StateDictSource& source, const std::string& path) {
+  const PickleDict* dict = unwrap(source.root());
   if (dict == nullptr) {
     throw CheckpointError(
         path, "holds no dict of tensors",
         "save the state_dict, not the model: torch.save(model.state_dict(), ...)");
   }
-  TensorLoader loader(*source, path);
+  TensorLoader loader(source, path);
   StateDict state;
   std::unordered_set<std::string> names;
   for (const auto& [key, value] : dict->items) {
@@ -126,6 +123,16 @@ StateDict load_state_dict(const std::string& path) {
                           "save the state_dict itself: torch.save(model.state_dict(), ...)");
   }
   return state;
+}
+
+}  // namespace
+
+StateDict load_state_dict(const std::string& path) {
+  return read_all(*open_state_dict(StateDictInput(path)), path);
+}
+
+StateDict parse_state_dict(std::string bytes, const std::string& name) {
+  return read_all(*open_state_dict(StateDictInput(name, std::move(bytes))), name);
 }
 
 }  // namespace resnext

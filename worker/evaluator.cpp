@@ -15,7 +15,10 @@
 namespace resnext {
 namespace {
 
-// [loss, top-1 hits, top-5 hits, images], summed over the batch, float64.
+// Loss, top-1 hits, top-5 hits, images; and ranks that were asked to stop.
+constexpr int kSums = 5, kStopped = 4;
+
+// Adds the batch's first four, float64.
 void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& labels) {
   const int64_t k = std::min<int64_t>(5, logits.size(1));
   const at::Tensor best = std::get<1>(at::topk(logits, k, 1));
@@ -28,19 +31,25 @@ void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& lab
 
 }  // namespace
 
-Accuracy evaluate(const ResNeXt& model, const Precision& precision, BatchInput& input,
-                  Communicator& communicator, at::Device device) {
-  at::NoGradGuard no_grad;
-  at::Tensor sums = at::zeros({4}, at::TensorOptions().dtype(at::kDouble).device(device));
+std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precision,
+                                 BatchInput& input, Communicator& communicator, at::Device device,
+                                 const std::function<bool()>& stop) {
+  const at::NoGradGuard no_grad;
+  at::Tensor sums = at::zeros({kSums}, at::TensorOptions().dtype(at::kDouble).device(device));
   input.start({});
   for (Input batch = input.next(); batch.count > 0; batch = input.next()) {
+    if (stop()) {
+      sums[kStopped] += 1;
+      break;
+    }
     const Precision::Scope scope(precision);
     add_batch(sums, model.forward(batch.images, Mode::kEvaluate), batch.labels);
   }
   communicator.all_reduce(as_buffer(sums), ReduceOp::kSum);
   const at::Tensor total = sums.cpu();
   const double* s = total.const_data_ptr<double>();
-  return {s[0] / s[3], 100 * s[1] / s[3], 100 * s[2] / s[3], static_cast<int64_t>(s[3])};
+  if (s[kStopped] > 0) return std::nullopt;
+  return Accuracy{s[0] / s[3], 100 * s[1] / s[3], 100 * s[2] / s[3], static_cast<int64_t>(s[3])};
 }
 
 }  // namespace resnext

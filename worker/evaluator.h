@@ -2,23 +2,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
+#include <optional>
+
 #include "comm/communicator.h"
 #include "model/resnext.h"
 #include "worker/input/batch_input.h"
+#include "worker/record/accuracy.h"
 #include "worker/step/precision.h"
 
 namespace resnext {
 
-struct Accuracy {
-  double loss = 0;     // mean cross entropy, without label smoothing
-  double top1 = 0;     // percent
-  double top5 = 0;     // percent; of all classes where there are fewer than 5
-  int64_t images = 0;  // that were counted, over all ranks
-};
-
 // COLLECTIVE. Runs the network in evaluation mode over `input`'s split (from its start); sums over
-// ranks are float64. The network's statistics must be equal on all ranks.
-Accuracy evaluate(const ResNeXt& model, const Precision& precision, BatchInput& input,
-                  Communicator& communicator, at::Device device);
+// ranks are float64. The network's statistics must be equal on all ranks. None when `stop` said
+// true on any rank: that rank has left its part undone.
+std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precision,
+                                 BatchInput& input, Communicator& communicator, at::Device device,
+                                 const std::function<bool()>& stop);
 
 }  // namespace resnext

@@ -6,20 +6,28 @@
 #include <sched.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <torch/headeronly/version.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <span>
+#include <nlohmann/json.hpp>
+#include <optional>
 
+#include "comm/common/file_system.h"
 #include "comm/make_communicator.h"
+#include "comm/tensor_collectives.h"
 #include "configs/yaml_reader.h"
-#include "data/checksum.h"
 #include "model/layout_timing.h"
 #include "worker/bandwidth.h"
 #include "worker/device/device.h"
+#include "worker/evaluator.h"
 #include "worker/input/data_sets.h"
+#include "worker/network_learner.h"
+#include "worker/state/agreement.h"
+#include "worker/state/start_point.h"
+#include "worker/stop_signal.h"
 #include "worker/trainer.h"
 
 namespace resnext {
@@ -46,16 +54,15 @@ RunConfig load_config(const CommandLine& line) {
   return config;
 }
 
-// Collective. Ranks that read different configurations would train different networks.
-void check_ranks_agree(const RunConfig& config, Communicator& communicator) {
-  const std::string text = to_yaml(config);
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-  int64_t lowest = crc32c(std::span(bytes, text.size())), highest = lowest;
-  communicator.all_reduce({&lowest, 1, DataType::kInt64}, ReduceOp::kMin);
-  communicator.all_reduce({&highest, 1, DataType::kInt64}, ReduceOp::kMax);
-  if (lowest == highest) return;
-  throw ConfigError("configuration", "it is not the same on all ranks",
-                    "give every rank the same file and overrides, and the same data set");
+// Collective. Ranks with different programs, configurations or data would train different networks.
+void check_ranks_agree(const RunConfig& config, const DataRecord& data,
+                       Communicator& communicator) {
+  check_agreement(communicator, {{"program", RESNEXT_VERSION " with LibTorch " TORCH_VERSION,
+                                  ExitCode::kConfig, "install one version on all hosts"},
+                                 {"configuration", to_yaml(config), ExitCode::kConfig,
+                                  "give every rank the same file and overrides"},
+                                 {"data", to_json(data).dump(1), ExitCode::kData,
+                                  "give every host the same files"}});
 }
 
 void set_up_torch(const RunConfig& config, int threads) {
@@ -81,17 +88,17 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
   shape.batch = resolve_batch(config.batch, environment.size());
   shape.train_images = data.train ? data.train->count() : 0;
   shape.validation_images = data.validation ? data.validation->count() : 0;
-  shape.steps_per_epoch = shape.train_images / shape.batch.global;
-  if (data.train && shape.steps_per_epoch == 0) {
+  if (data.train && shape.batch.global > shape.train_images) {
     throw ConfigError("batch",
                       fmt::format("the global batch of {} exceeds the {} training images",
                                   shape.batch.global, shape.train_images),
                       "lower batch.per_rank, batch.accumulation or the number of ranks");
   }
-  shape.total_steps = shape.steps_per_epoch * config.run.epochs;
-  if (config.run.steps > 0) shape.total_steps = std::min(shape.total_steps, config.run.steps);
+  const Course course(config, shape.train_images, shape.batch.global, false);
+  shape.steps_per_epoch = course.steps_per_epoch();
+  shape.total_steps = course.total_steps({});
   shape.effective_lr = LrSchedule(config.optimizer, config.schedule, shape.batch.global,
-                                  shape.steps_per_epoch, config.run.epochs)
+                                  shape.train_images, config.run.epochs)
                            .effective_lr();
   shape.cost = model_cost(config.model, config.data.size);
   shape.needed_bytes = memory_estimate(config, shape);
@@ -101,30 +108,70 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
 std::string plan(const RunConfig& config, const RunShape& shape) {
   std::string text = to_table(config, shape) + "  learning rate by epoch:";
   const LrSchedule schedule(config.optimizer, config.schedule, shape.batch.global,
-                            shape.steps_per_epoch, config.run.epochs);
+                            shape.train_images, config.run.epochs);
   double before = -1;
   for (int64_t epoch = 0; epoch < config.run.epochs; ++epoch) {
-    const double lr = schedule.at(epoch * shape.steps_per_epoch);
+    const double lr = schedule.at({epoch, 0});
     if (lr != before) text += fmt::format(" {}:{:.4g}", epoch + 1, lr);
     before = lr;
   }
   return text + "\n";
 }
 
-std::string evaluate_only(const RunConfig& config, const DataSets& data, const BatchOptions& batch,
+// What the checkpoint was trained with counts, but for what the user names.
+void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfig& config) {
+  const std::vector<std::string> named = named_keys(line.config, line.overrides);
+  const auto is_named = [&](const char* key) { return std::ranges::binary_search(named, key); };
+  if (!is_named("data.recipe")) config.data.recipe = data.recipe;
+  if (!is_named("data.size")) config.data.size = data.size;
+  if (!is_named("data.resize")) config.data.resize = data.resize;
+  if (config.model.classes == 0) config.model.classes = data.classes;
+}
+
+void check_class_names(const DataSets& sets, const DataRecord& trained, const RunOptions& run) {
+  DataRecord now = trained;
+  now.class_names = sets.reference().class_names();
+  const std::string changed = difference(trained, now);
+  if (changed.empty() || run.accept_new_data) return;
+  throw DataError(sets.reference().path(),
+                  "its classes are not those that the checkpoint was trained with: " + changed,
+                  "pack it with the same classes, or set run.accept_new_data=true");
+}
+
+// Weights that the user names count, not those that lie around.
+std::string evaluate_only(const CommandLine& line, RunConfig config, const DataSets& sets,
                           Communicator& communicator, at::Device device) {
-  const Precision precision(config.precision, device);
-  const std::optional<Checkpoint> checkpoint = find_checkpoint(config.run);
-  if (!checkpoint && config.model.pretrained.empty()) {
-    throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
-                      "train first, or set model.pretrained or run.resume to a file");
+  RunStore store(posix_files(), config.run.output, config.checkpoint.keep);
+  StartPoint start;
+  if (config.model.pretrained.empty()) {
+    start = agree_on_weights(communicator, &store, config.run);
+    if (!start.resumed) {
+      throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
+                        "train first, or set model.pretrained or run.resume to a file");
+    }
   }
-  ResNeXt model = make_model(config, checkpoint);
+  if (start.data) follow_checkpoint(line, *start.data, config);
+  config.model.classes = sets.classes(config.model.classes);
+  DataRecord data = describe(sets, config.data, config.model.classes);
+  if (start.data) {
+    check_class_names(sets, *start.data, config.run);
+    data.mean = start.data->mean;
+    data.std = start.data->std;
+  }
+  check_ranks_agree(config, data, communicator);
+  const Precision precision(config.precision, device);
+  ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator);
   model.to(device, precision.parameter_type(), precision.channels_last());
-  const auto input = make_validation_input(data, config, batch, precision, communicator, device);
-  const Accuracy a = evaluate(model, precision, *input, communicator, device);
-  return fmt::format("top-1 {:.3f} %  top-5 {:.3f} %  loss {:.5f}  images {}\n", a.top1, a.top5,
-                     a.loss, a.images);
+  broadcast_tensors(communicator, model.parameters());
+  broadcast_tensors(communicator, model.statistics());
+  const auto input =
+      make_input(*sets.validation, data, config, precision,
+                 resolve_batch(config.batch, communicator.size()), communicator, device,
+                 /*training=*/false);
+  const auto a = evaluate(model, precision, *input, communicator, device, stop_signalled);
+  if (!a) return "";
+  return fmt::format("top-1 {:.3f} %  top-5 {:.3f} %  loss {:.5f}  images {}\n", a->top1, a->top5,
+                     a->loss, a->images);
 }
 
 // On a GPU, once, on rank 0: grouped convolutions may be slower in channels-last.
@@ -137,6 +184,65 @@ void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
   const std::string warning = slower_layout_warning(timings);
   if (!warning.empty()) spdlog::warn("{}", warning);
 }
+
+// A restart of the launcher, or a job that Slurm has queued again.
+bool starts_again() {
+  const char* requeued = std::getenv("SLURM_RESTART_COUNT");
+  return std::getenv("RESNEXT_RESTART") != nullptr || (requeued && std::atoi(requeued) > 0);
+}
+
+// Everything of a run that trains, in the order in which it is built.
+class TrainingRun {
+ public:
+  TrainingRun(const RunConfig& config, const RunShape& shape, const DataSets& sets,
+              const DataRecord& data, Communicator& communicator, const ComputeDevice& device)
+      : config_(config), communicator_(communicator) {
+    if (communicator.rank() == 0) {
+      store_.emplace(posix_files(), config.run.output, config.checkpoint.keep);
+    }
+    start_ = agree_on_start(communicator, store(), config.run, data, starts_again());
+    if (config.log.timeline) timeline_.emplace(config.run.output, communicator.rank());
+    meters_ = Meters(timeline_ ? &*timeline_ : nullptr, device.is_gpu());
+    learner_.emplace(config, shape.batch, sets, data, communicator, device, meters_,
+                     start_.resumed ? &start_.progress : nullptr,
+                     start_.state ? &*start_.state : nullptr);
+    check_agreement(communicator,
+                    {{"progress", to_json(start_.progress).dump(1), ExitCode::kInternal, ""}});
+    create_folder(shape);
+    start_.state.reset();  // its memory
+    trainer_.emplace(config,
+                     TrainerParts{communicator, *learner_, meters_, shape.batch.global, data,
+                                  store(), log(), stop_signalled},
+                     start_.progress);
+  }
+
+  ExitCode run() { return trainer_->run(); }
+
+ private:
+  RunStore* store() { return store_ ? &*store_ : nullptr; }
+  RunLog* log() { return log_ ? &*log_ : nullptr; }
+
+  // Last, once nothing else can be refused.
+  void create_folder(const RunShape& shape) {
+    decide(communicator_, [&] {
+      const bool validated = start_.progress.validated || !start_.progress.validation_due;
+      store_->begin(start_.state);
+      log_.emplace(config_, shape, posix_files(),
+                   KeptLines{start_.progress.step, validated, store_->left_a_line()});
+      return std::string();
+    });
+  }
+
+  const RunConfig& config_;
+  Communicator& communicator_;
+  std::optional<RunStore> store_;  // on rank 0
+  StartPoint start_;
+  std::optional<Timeline> timeline_;
+  Meters meters_;
+  std::optional<NetworkLearner> learner_;
+  std::optional<RunLog> log_;  // on rank 0
+  std::optional<Trainer> trainer_;
+};
 
 }  // namespace
 
@@ -154,27 +260,29 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     print(environment, to_yaml(config));
     return ExitCode::kOk;
   }
-  const DataSets data(config.data, line.action != Action::kEvaluate);
-  config.model.classes = data.classes(config.model.classes);
+  const DataSets sets(config.data, line.action != Action::kEvaluate);
   const int threads = compute_threads(environment);
   set_up_torch(config, threads);
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
-  check_ranks_agree(config, *communicator);
+  if (line.action == Action::kEvaluate) {
+    const std::string result = evaluate_only(line, config, sets, *communicator, device.torch());
+    print(environment, result);
+    return result.empty() ? ExitCode::kStopped : ExitCode::kOk;
+  }
+  config.model.classes = sets.classes(config.model.classes);
   const RunShape shape =
-      shape_of(config, data, environment, std::string(communicator->name()), device, threads);
+      shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
+  const DataRecord data = describe(sets, config.data, config.model.classes);
+  check_ranks_agree(config, data, *communicator);
   if (line.action == Action::kPlan) {
     print(environment, plan(config, shape));
     return ExitCode::kOk;
   }
-  if (line.action == Action::kEvaluate) {
-    print(environment, evaluate_only(config, data, shape.batch, *communicator, device.torch()));
-    return ExitCode::kOk;
-  }
   check_memory(shape);
   warn_of_slow_layout(config, shape, *communicator, device);
-  return Trainer(config, shape, data, *communicator, device).run();
+  return TrainingRun(config, shape, sets, data, *communicator, device).run();
 }
 
 }  // namespace resnext

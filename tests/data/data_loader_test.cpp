@@ -51,7 +51,7 @@ class DataLoaderTest : public ::testing::Test {
   }
 
   // The next `steps` global batches, each put together from all ranks in order.
-  Items steps(LoaderOptions options, int64_t global, Cursor from, int64_t steps) const {
+  Items steps(LoaderOptions options, int64_t global, Position from, int64_t steps) const {
     std::vector<Items> of_step(static_cast<size_t>(steps));
     options.per_rank = global / options.world_size / options.accumulation;
     for (int rank = 0; rank < options.world_size; ++rank) {
@@ -95,17 +95,19 @@ TEST_F(DataLoaderTest, ImagesDoNotDependOnThreadsPrefetchOrRanks) {
   EXPECT_EQ(steps(options, kGlobal, {0, 0}, kSteps), reference) << "accumulation";
 }
 
-TEST_F(DataLoaderTest, ResumingFromAnyCursorContinuesTheSequence) {
+TEST_F(DataLoaderTest, ResumingFromAnyPositionContinuesTheSequence) {
   constexpr int64_t kGlobal = 12, kSteps = 9;
   LoaderOptions options;
   options.threads = 2;
   const Items reference = steps(options, kGlobal, {0, 0}, kSteps);
   for (int64_t step = 0; step < kSteps; ++step) {
-    const Items rest = steps(options, kGlobal, {step / 4, step % 4}, kSteps - step);
+    const Items rest = steps(options, kGlobal, {step / 4, step % 4 * kGlobal}, kSteps - step);
     EXPECT_TRUE(std::equal(rest.begin(), rest.end(), reference.begin() + step * kGlobal)) << step;
   }
-  // A cursor at the end of an epoch is the beginning of the next.
-  EXPECT_EQ(steps(options, kGlobal, {0, 4}, 1), steps(options, kGlobal, {1, 0}, 1));
+  // A position without a full batch is the beginning of the next epoch.
+  for (const int64_t images : {48, 49, 50, 51, 1000}) {
+    EXPECT_EQ(steps(options, kGlobal, {0, images}, 1), steps(options, kGlobal, {1, 0}, 1));
+  }
 }
 
 TEST_F(DataLoaderTest, StartsAgainAtAnyTime) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <random>
 
 #include "data/keyed_random.h"
 
@@ -115,7 +116,7 @@ TEST(ShareOfRank, IsDisjointCompleteAndEven) {
         for (int64_t step = 0; step < steps; ++step) {
           int64_t smallest = global, largest = 0;
           for (int rank = 0; rank < world; ++rank) {
-            const Share share = share_of_rank(count, global, step, rank, world);
+            const Share share = share_of_rank(count, global, step * global, rank, world);
             ASSERT_EQ(share.begin, next);
             next = share.end;
             smallest = std::min(smallest, share.end - share.begin);
@@ -128,7 +129,7 @@ TEST(ShareOfRank, IsDisjointCompleteAndEven) {
           }
         }
         ASSERT_EQ(next, count);
-        const Share beyond = share_of_rank(count, global, steps, 0, world);
+        const Share beyond = share_of_rank(count, global, steps * global, 0, world);
         ASSERT_EQ(beyond.begin, beyond.end);
       }
     }
@@ -139,11 +140,52 @@ TEST(ShareOfRank, IsDisjointCompleteAndEven) {
 TEST(ShareOfRank, StepIsTheSameForAllRankCounts) {
   for (const int world : {1, 2, 3, 4, 6, 12}) {
     for (int64_t step = 0; step < 5; ++step) {
-      EXPECT_EQ(share_of_rank(50, 12, step, 0, world).begin, std::min<int64_t>(50, step * 12));
-      EXPECT_EQ(share_of_rank(50, 12, step, world - 1, world).end,
+      EXPECT_EQ(share_of_rank(50, 12, step * 12, 0, world).begin, std::min<int64_t>(50, step * 12));
+      EXPECT_EQ(share_of_rank(50, 12, step * 12, world - 1, world).end,
                 std::min<int64_t>(50, step * 12 + 12));
     }
   }
+}
+
+// Walks an epoch with another batch and rank count after every few batches: whatever they are, the
+// images come in the same order, each once, and fewer than one batch is left over.
+TEST(Position, WalksAnEpochOnceWhateverTheBatches) {
+  for (const int64_t count : {1, 7, 64, 320, 1000}) {
+    for (unsigned draw = 0; draw < 200; ++draw) {
+      std::mt19937 random(draw);
+      Position position{3, 0};
+      int64_t next = 0, global = 1;
+      while (position.epoch == 3) {
+        const int world = 1 + static_cast<int>(random() % 4);
+        global = world * (1 + static_cast<int64_t>(random() % 20));
+        position = at_full_batch(position, count, global);
+        for (int batches = 1 + random() % 5; batches > 0 && position.epoch == 3; --batches) {
+          for (int rank = 0; rank < world; ++rank) {
+            const Share share = share_of_rank(count, global, position.images, rank, world);
+            ASSERT_EQ(share.begin, next);
+            ASSERT_EQ(share.end - share.begin, global / world);
+            next = share.end;
+          }
+          position = after_batch(position, count, global);
+        }
+      }
+      ASSERT_EQ(position, (Position{4, 0}));
+      ASSERT_LE(next, count);
+      ASSERT_LT(count - next, global);
+    }
+  }
+}
+
+// 50 updates of 8, then 3 ranks of 8: 10 more to the end of the second epoch, then 13 an epoch.
+TEST(Position, CountsTheUpdatesOfAChangedRun) {
+  Position position;
+  int64_t updates = 0;
+  for (; updates < 50; ++updates) position = after_batch(position, 320, 8);
+  EXPECT_EQ(position, (Position{1, 80}));
+  for (; position.epoch < 2; ++updates) position = after_batch(position, 320, 24);
+  EXPECT_EQ(updates, 60);
+  for (; position.epoch < 4; ++updates) position = after_batch(position, 320, 24);
+  EXPECT_EQ(updates, 86);
 }
 
 }  // namespace

@@ -96,11 +96,11 @@ TEST_F(BatchInputGpu, ManyBatchesAreThoseOfTheCpu) {
   }
 }
 
-TEST_F(BatchInputGpu, GoesOnFromACursor) {
+TEST_F(BatchInputGpu, GoesOnFromAPosition) {
   BatchInput ours = input(gpu(), true), theirs = input(at::kCPU, true);
-  for (const Cursor cursor : {Cursor{0, 0}, Cursor{2, 3}, Cursor{0, 1}}) {
-    ours.start(cursor);
-    theirs.start(cursor);
+  for (const Position position : {Position{0, 0}, Position{2, 3}, Position{0, 1}}) {
+    ours.start(position);
+    theirs.start(position);
     expect_equal(take(ours, 7, true), take(theirs, 7, false));
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/step/lr_schedule.h"
+#include "worker/state/lr_schedule.h"
 
 #include <gtest/gtest.h>
 

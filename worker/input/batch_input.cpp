@@ -94,9 +94,9 @@ BatchInput::BatchInput(std::unique_ptr<DataLoader> loader, PixelNormaliser norma
 
 BatchInput::~BatchInput() = default;
 
-void BatchInput::start(Cursor cursor) {
+void BatchInput::start(Position position) {
   if (transfer_) transfer_->finish();
-  loader_->start(cursor);
+  loader_->start(position);
 }
 
 void BatchInput::make_room(int64_t count, int64_t size) {

@@ -33,8 +33,8 @@ class BatchInput {
   BatchInput(const BatchInput&) = delete;
   BatchInput& operator=(const BatchInput&) = delete;
 
-  // Continues from `cursor`; before the first next().
-  void start(Cursor cursor);
+  // Continues from `position`; before the first next().
+  void start(Position position);
   // The loader's next micro-batch, as work of the current stream; waits for the loader alone.
   // Throws DataError.
   Input next();

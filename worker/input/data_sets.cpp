@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "comm/common/error.h"
+#include "data/checksum.h"
 #include "data/recipe.h"
 
 namespace resnext {
@@ -20,6 +21,14 @@ void check_labels(const Container& container, int64_t classes) {
   throw DataError(container.path(),
                   fmt::format("has {} classes, the model only {}", container.classes(), classes),
                   "set model.classes to 0 or to the number of classes of the data");
+}
+
+SplitRecord describe(const Container& container) {
+  std::vector<int64_t> labels(static_cast<size_t>(container.count()));
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = container.label(static_cast<int64_t>(i));
+  const auto* bytes = reinterpret_cast<const uint8_t*>(labels.data());
+  return {container.count(), crc32c({bytes, labels.size() * sizeof(int64_t)}),
+          container.storage() == Storage::kRaw ? "raw" : "jpeg"};
 }
 
 }  // namespace
@@ -39,6 +48,20 @@ int64_t DataSets::classes(int64_t configured) const {
   check_labels(reference(), classes);
   if (validation) check_labels(*validation, classes);
   return classes;
+}
+
+DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t classes) {
+  DataRecord record;
+  if (sets.train) record.train = describe(*sets.train);
+  if (sets.validation) record.validation = describe(*sets.validation);
+  record.class_names = sets.reference().class_names();
+  record.classes = classes;
+  record.mean = sets.reference().mean();
+  record.std = sets.reference().std();
+  record.recipe = options.recipe;
+  record.size = options.size;
+  record.resize = options.resize;
+  return record;
 }
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,

@@ -8,6 +8,7 @@
 #include "configs/run_config.h"
 #include "data/container.h"
 #include "data/data_loader.h"
+#include "worker/input/data_record.h"
 
 namespace resnext {
 
@@ -24,6 +25,9 @@ struct DataSets {
   // `configured`, or from the data when that is 0. Throws DataError when labels do not fit.
   int64_t classes(int64_t configured) const;
 };
+
+// What `sets` hold, for a network of `classes`. Local; costs a pass over the labels.
+DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t classes);
 
 // A loader over one split for this rank. `batch` is resolved for the world size; `allocate` as in
 // LoaderOptions.

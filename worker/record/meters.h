@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -39,7 +40,8 @@ class Meters {
 
   // Since the last reset.
   int64_t steps() const { return steps_; }
-  double mean_loss() const { return steps_ > 0 ? loss_sum_ / static_cast<double>(steps_) : 0; }
+  // Not a number when no step counted.
+  double mean_loss() const { return steps_ > 0 ? loss_sum_ / static_cast<double>(steps_) : NAN; }
   double loss_sum() const { return loss_sum_; }
   double mean_step_ms() const;  // all phases; validation and checkpoints do not count
   // On a GPU the device must have passed the last step.

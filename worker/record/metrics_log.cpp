@@ -1,49 +1,77 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/record/metrics_log.h"
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
+#include <spdlog/fmt/fmt.h>
+
 #include <nlohmann/json.hpp>
-#include <vector>
+#include <sstream>
 
 #include "comm/common/error.h"
 
 namespace resnext {
 namespace {
 
-[[noreturn]] void refuse(const std::string& path) {
-  throw OutputError(path, std::string("cannot be written: ") + std::strerror(errno),
-                    "free space or correct the permissions, then start the run again");
+namespace fs = std::filesystem;
+
+template <class F>
+auto writing(const fs::path& path, F f) {
+  try {
+    return f();
+  } catch (const FileError& error) {
+    throw OutputError(path.string(), std::string("cannot be written: ") + error.what(),
+                      "free space or correct the permissions, then start the run again");
+  }
 }
 
-// Lines of `path` that a run which continues after `step` steps keeps.
-std::vector<std::string> lines_until(const std::string& path, int64_t step) {
-  std::vector<std::string> kept;
-  std::ifstream stream(path);
-  for (std::string line; std::getline(stream, line);) {
-    const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!event.is_object() || event.value("event", "") == "end") continue;
-    if (event.value("step", int64_t{0}) <= step) kept.push_back(line);
+bool holds(const std::string& line, const KeptLines& kept) {
+  const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!event.is_object()) return false;
+  try {
+    const int64_t step = event.value("step", int64_t{0});
+    if (step != kept.until) return step < kept.until;
+    return kept.validated || event.value("event", "") != "validation";
+  } catch (const nlohmann::json::exception&) {  // a line of somebody else's
+    return true;
   }
-  return kept;
+}
+
+// metrics.1.jsonl, metrics.2.jsonl, ...
+fs::path free_name(FileSystem& files, const fs::path& path) {
+  for (int number = 1;; ++number) {
+    const fs::path name = path.parent_path() / fmt::format("metrics.{}.jsonl", number);
+    if (!files.exists(name)) return name;
+  }
+}
+
+void keep(FileSystem& files, const fs::path& path, const KeptLines& kept) {
+  if (!files.exists(path)) return;
+  const std::string before = files.read(path);
+  std::string lines;
+  std::istringstream stream(before);
+  for (std::string line; std::getline(stream, line);) {
+    if (holds(line, kept)) lines += line + '\n';
+  }
+  if (lines == before) return;
+  if (kept.set_aside) files.replace(free_name(files, path), before);
+  files.replace(path, lines);
 }
 
 }  // namespace
 
-MetricsLog::MetricsLog(std::string path, int64_t step) : path_(std::move(path)) {
-  const std::string fresh = path_ + ".partial";
-  stream_.open(fresh, std::ios::trunc);
-  for (const std::string& line : lines_until(path_, step)) stream_ << line << '\n';
-  stream_.flush();
-  std::error_code error;
-  if (stream_) std::filesystem::rename(fresh, path_, error);
-  if (!stream_ || error) refuse(path_);
+MetricsLog::MetricsLog(FileSystem& files, fs::path path, const KeptLines& kept)
+    : path_(std::move(path)) {
+  writing(path_, [&] {
+    keep(files, path_, kept);
+    file_ = files.append(path_);
+  });
 }
 
 void MetricsLog::write(const nlohmann::ordered_json& event) {
-  stream_ << event.dump() << '\n' << std::flush;
-  if (!stream_) refuse(path_);
+  writing(path_, [&] { file_->write(event.dump() + "\n"); });
+}
+
+void MetricsLog::sync() {
+  writing(path_, [&] { file_->sync(); });
 }
 
 }  // namespace resnext

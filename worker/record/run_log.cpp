@@ -7,7 +7,6 @@
 #include <torch/headeronly/version.h>
 
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "configs/yaml_reader.h"
@@ -18,18 +17,22 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-void write_config(const RunConfig& config) {
+void write_config(FileSystem& files, const RunConfig& config) {
   const fs::path folder = config.run.output;
-  std::error_code error;
-  fs::create_directories(folder, error);
-  const fs::path partial = folder / "config.yaml.partial";
-  std::ofstream stream(partial, std::ios::trunc);
-  stream << to_yaml(config) << std::flush;
-  if (stream && !error) fs::rename(partial, folder / "config.yaml", error);
-  if (!stream || error) {
-    throw OutputError(folder.string(), "the run folder cannot be written",
+  try {
+    files.make_folders(folder);
+    files.replace(folder / "config.yaml", to_yaml(config));
+  } catch (const FileError& error) {
+    throw OutputError(folder.string(),
+                      std::string("the run folder cannot be written: ") + error.what(),
                       "set run.output to a folder that can be, or free space");
   }
+}
+
+// The configuration's file first: it makes the folder.
+fs::path metrics_path(FileSystem& files, const RunConfig& config) {
+  write_config(files, config);
+  return fs::path(config.run.output) / "metrics.jsonl";
 }
 
 std::string duration(double seconds) {
@@ -39,89 +42,127 @@ std::string duration(double seconds) {
   return fmt::format("{}s", s);
 }
 
+const char* why(ExitCode code) {
+  switch (code) {
+    case ExitCode::kOk:
+      return "finished";
+    case ExitCode::kStopped:
+      return "stopped on request";
+    case ExitCode::kPeerLost:
+      return "a rank was lost";
+    case ExitCode::kDiverged:
+      return "diverged";
+    case ExitCode::kData:
+      return "the data cannot be used";
+    case ExitCode::kOutput:
+      return "a file could not be written";
+    default:
+      return "an error";
+  }
+}
+
 }  // namespace
 
-RunLog::RunLog(const RunConfig& config, const RunShape& shape, int rank, int64_t step)
-    : config_(config), shape_(shape) {
-  if (rank != 0) return;
-  write_config(config);
-  metrics_.emplace((fs::path(config.run.output) / "metrics.jsonl").string(), step);
+RunLog::RunLog(const RunConfig& config, const RunShape& shape, FileSystem& files,
+               const KeptLines& kept)
+    : config_(config), shape_(shape), metrics_(files, metrics_path(files, config), kept) {
   if (config.log.tensorboard) events_.emplace(config.run.output);
 }
 
-void RunLog::write(const Json& event) {
-  if (metrics_) metrics_->write(event);
-}
-
-void RunLog::start(int64_t step) {
-  if (!metrics_) return;
-  spdlog::info("{}\n{}", step > 0 ? fmt::format("continuing after step {}", step) : "starting",
+void RunLog::start(const LoggedPlace& place, const std::string& changes) {
+  first_step_ = place.step;
+  shape_.total_steps = place.total_steps;
+  spdlog::info("{}\n{}",
+               place.step > 0 ? fmt::format("continuing after step {}", place.step) : "starting",
                to_table(config_, shape_));
-  write({{"event", "start"},
-         {"step", step},
-         {"world_size", shape_.world_size},
-         {"backend", shape_.backend},
-         {"device", shape_.device},
-         {"threads", shape_.threads},
-         {"global_batch", shape_.batch.global},
-         {"effective_lr", shape_.effective_lr},
-         {"parameters", shape_.cost.parameters},
-         {"gmac", shape_.cost.gmac},
-         {"steps_per_epoch", shape_.steps_per_epoch},
-         {"total_steps", shape_.total_steps},
-         {"versions", {{"resnext", RESNEXT_VERSION}, {"libtorch", TORCH_VERSION}}}});
+  if (place.step > 0 && !changes.empty()) spdlog::info("changed since the last start: {}", changes);
+  if (place.step >= place.total_steps) {
+    spdlog::info("nothing left to do: all {} steps are taken", place.step);
+  }
+  metrics_.write({{"event", "start"},
+                  {"step", place.step},
+                  {"world_size", shape_.world_size},
+                  {"backend", shape_.backend},
+                  {"device", shape_.device},
+                  {"threads", shape_.threads},
+                  {"global_batch", shape_.batch.global},
+                  {"effective_lr", shape_.effective_lr},
+                  {"parameters", shape_.cost.parameters},
+                  {"gmac", shape_.cost.gmac},
+                  {"steps_per_epoch", shape_.steps_per_epoch},
+                  {"total_steps", place.total_steps},
+                  {"versions", {{"resnext", RESNEXT_VERSION}, {"libtorch", TORCH_VERSION}}}});
 }
 
-void RunLog::train(int64_t step, int64_t epoch, double lr, const Meters& meters) {
-  if (!metrics_) return;
+void RunLog::train(const LoggedPlace& place, double lr, int64_t skipped, const Meters& meters) {
   const double step_ms = meters.mean_step_ms();
   const double images_per_second = static_cast<double>(shape_.batch.global) * 1000 / step_ms;
   const double wait = meters.mean_ms(Phase::kDataWait);
   spdlog::info(
       "epoch {}/{}  step {}/{}  loss {:.4f}  lr {:.4g}  {:.0f} img/s  data wait {:.1f} ms  left {}",
-      epoch + 1, config_.run.epochs, step, shape_.total_steps, meters.mean_loss(), lr,
+      place.epoch + 1, config_.run.epochs, place.step, place.total_steps, meters.mean_loss(), lr,
       images_per_second, wait,
-      duration(static_cast<double>(shape_.total_steps - step) * step_ms / 1000));
-  write({{"event", "train"},
-         {"step", step},
-         {"epoch", epoch},
-         {"loss", meters.mean_loss()},
-         {"lr", lr},
-         {"images_per_second", images_per_second},
-         {"data_wait_ms", wait},
-         {"forward_ms", meters.mean_ms(Phase::kForward)},
-         {"backward_ms", meters.mean_ms(Phase::kBackward)},
-         {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
-         {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)}});
+      duration(static_cast<double>(place.total_steps - place.step) * step_ms / 1000));
+  metrics_.write({{"event", "train"},
+                  {"step", place.step},
+                  {"epoch", place.epoch},
+                  {"loss", meters.mean_loss()},
+                  {"lr", lr},
+                  {"images_per_second", images_per_second},
+                  {"data_wait_ms", wait},
+                  {"forward_ms", meters.mean_ms(Phase::kForward)},
+                  {"backward_ms", meters.mean_ms(Phase::kBackward)},
+                  {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
+                  {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)},
+                  {"skipped", skipped}});
   if (!events_) return;
-  events_->write(step, {{"train/loss", meters.mean_loss()},
-                        {"train/lr", lr},
-                        {"train/images_per_second", images_per_second},
-                        {"train/exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)}});
+  events_->write(place.step, {{"train/loss", meters.mean_loss()},
+                              {"train/lr", lr},
+                              {"train/images_per_second", images_per_second},
+                              {"train/exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)}});
 }
 
-void RunLog::validation(int64_t step, int64_t epoch, const Accuracy& accuracy, bool best) {
-  if (!metrics_) return;
+void RunLog::validation(const LoggedPlace& place, const Accuracy& accuracy, bool best) {
   spdlog::info(
       "validation after epoch {}: top-1 {:.2f} %  top-5 {:.2f} %  loss {:.4f}  ({} images){}",
-      epoch + 1, accuracy.top1, accuracy.top5, accuracy.loss, accuracy.images,
+      place.epoch + 1, accuracy.top1, accuracy.top5, accuracy.loss, accuracy.images,
       best ? "  best so far" : "");
-  write({{"event", "validation"},
-         {"step", step},
-         {"epoch", epoch},
-         {"loss", accuracy.loss},
-         {"top1", accuracy.top1},
-         {"top5", accuracy.top5},
-         {"images", accuracy.images}});
+  metrics_.write({{"event", "validation"},
+                  {"step", place.step},
+                  {"epoch", place.epoch},
+                  {"loss", accuracy.loss},
+                  {"top1", accuracy.top1},
+                  {"top5", accuracy.top5},
+                  {"images", accuracy.images}});
   if (!events_) return;
-  events_->write(step, {{"validation/loss", accuracy.loss},
-                        {"validation/top1", accuracy.top1},
-                        {"validation/top5", accuracy.top5}});
+  events_->write(place.step, {{"validation/loss", accuracy.loss},
+                              {"validation/top1", accuracy.top1},
+                              {"validation/top5", accuracy.top5}});
 }
 
-void RunLog::end(int64_t step, ExitCode code) {
-  if (!metrics_) return;
-  write({{"event", "end"}, {"step", step}, {"exit_code", static_cast<int>(code)}});
+void RunLog::end(const LoggedPlace& place, ExitCode code, const LoggedSaves& saves) {
+  metrics_.write({{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(code)}});
+  const std::chrono::duration<double> time = Clock::now() - begin_;
+  std::string text = fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}", why(code),
+                                 place.step, place.total_steps, place.epoch + 1, config_.run.epochs,
+                                 place.step - first_step_, duration(time.count()));
+  if (saves.best_top1 >= 0) {
+    text += fmt::format("\n  best top-1      {:.2f} %  {}", saves.best_top1,
+                        (saves.best / "model.pt").string());
+  }
+  if (!saves.newest.empty()) {
+    text += fmt::format("\n  newest          {}", (saves.newest / "model.pt").string());
+  }
+  if (code == ExitCode::kStopped) text += "\n  to go on        start the same command again";
+  spdlog::info("{}", text);
+}
+
+// The line of a file that cannot be written would only fail again.
+void RunLog::failed(const LoggedPlace& place, const Error& error) {
+  if (error.exit_code() == ExitCode::kOutput) return;
+  metrics_.write(
+      {{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(error.exit_code())}});
+  spdlog::info("ended at step {} of {}: {}", place.step, place.total_steps, why(error.exit_code()));
 }
 
 }  // namespace resnext

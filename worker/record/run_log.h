@@ -1,16 +1,17 @@
-// What a run tells people and tools: the start table, progress lines, metrics.jsonl. Rank 0 speaks;
-// on other ranks every function does nothing. Local.
+// What a run tells people and tools: the start table, progress lines, metrics.jsonl, the summary at
+// its end. Rank 0 only; local.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <string>
 
 #include "comm/common/error.h"
+#include "comm/common/file_system.h"
 #include "configs/run_config.h"
-#include "worker/evaluator.h"
+#include "worker/record/accuracy.h"
 #include "worker/record/event_file.h"
 #include "worker/record/meters.h"
 #include "worker/record/metrics_log.h"
@@ -18,26 +19,45 @@
 
 namespace resnext {
 
+// Where a run stands, as its lines tell it.
+struct LoggedPlace {
+  int64_t step = 0;         // updates taken
+  int64_t epoch = 0;        // of the last of them, from 0
+  int64_t total_steps = 0;  // updates of the whole run, as it looks from here
+};
+
+// What a run leaves behind.
+struct LoggedSaves {
+  std::filesystem::path newest, best;  // folders; empty: none
+  double best_top1 = -1;               // percent
+};
+
 class RunLog {
  public:
-  // Rank 0 creates the run folder with config.yaml, and continues metrics.jsonl after `step` steps.
-  // Throws OutputError.
-  RunLog(const RunConfig& config, const RunShape& shape, int rank, int64_t step);
+  // Creates the run folder with config.yaml, and continues metrics.jsonl. Throws OutputError.
+  RunLog(const RunConfig& config, const RunShape& shape, FileSystem& files, const KeptLines& kept);
 
-  void start(int64_t step);
-  // `step` steps are taken, the last in `epoch` (from 0); the meters cover those since the last
-  // line.
-  void train(int64_t step, int64_t epoch, double lr, const Meters& meters);
-  void validation(int64_t step, int64_t epoch, const Accuracy& accuracy, bool best);
-  void end(int64_t step, ExitCode code);
+  // `changes`: what this start changes; empty: nothing.
+  void start(const LoggedPlace& place, const std::string& changes);
+  // `lr` of the last step; `skipped` steps in all; the meters cover the steps since the last line.
+  void train(const LoggedPlace& place, double lr, int64_t skipped, const Meters& meters);
+  void validation(const LoggedPlace& place, const Accuracy& accuracy, bool best);
+  // The run ends in order, or with an error.
+  void end(const LoggedPlace& place, ExitCode code, const LoggedSaves& saves);
+  void failed(const LoggedPlace& place, const Error& error);
+
+  // What was written is on the storage. From any thread.
+  void sync() { metrics_.sync(); }
 
  private:
-  void write(const nlohmann::ordered_json& event);
+  using Clock = std::chrono::steady_clock;
 
   RunConfig config_;
   RunShape shape_;
-  std::optional<MetricsLog> metrics_;  // on rank 0
-  std::optional<EventFile> events_;    // on rank 0, with log.tensorboard
+  MetricsLog metrics_;
+  std::optional<EventFile> events_;  // with log.tensorboard
+  Clock::time_point begin_ = Clock::now();
+  int64_t first_step_ = 0;
 };
 
 }  // namespace resnext

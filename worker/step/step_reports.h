@@ -11,17 +11,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <vector>
 
-namespace resnext {
+#include "worker/step/step_report.h"
 
-struct StepReport {
-  int64_t step = 0;      // steps taken, with this one
-  double loss = 0;       // mean over the global batch
-  bool stop = false;     // some rank was asked to stop
-  bool skipped = false;  // it changed nothing: loss or gradients were not finite
-  double loss_scale = 1;
-};
+namespace resnext {
 
 class StepReports {
  public:

@@ -1,0 +1,47 @@
+// What a Trainer trains: everything that knows tensors, behind a few questions.
+//
+// One thread calls. COLLECTIVE where said so; all else is local.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "worker/record/accuracy.h"
+#include "worker/state/checkpoint_folder.h"
+#include "worker/step/step_report.h"
+
+namespace resnext {
+
+class Learner {
+ public:
+  virtual ~Learner() = default;
+
+  // The next update takes the images from `position` on. Before the first step().
+  virtual void start(const Position& position) = 0;
+  // COLLECTIVE. One update, the `step`-th, over the next global batch. `stop`: this rank was asked
+  // to stop.
+  virtual void step(int64_t step, double lr, bool stop) = 0;
+  // The reports that are due, oldest first; the same on all ranks. `all`: also those of steps that
+  // a GPU still works on.
+  virtual std::vector<StepReport> reports(bool all) = 0;
+  // COLLECTIVE. None when any rank's `stop` said true meanwhile.
+  virtual std::optional<Accuracy> validate(const std::function<bool()>& stop) = 0;
+
+  // Fills in what it knows of a place: bucket order, loss scale.
+  virtual void describe(Progress& progress) const = 0;
+  // A copy of all that a save holds, to be written by another thread until the next copy. Writing
+  // throws DivergedError when it is not finite.
+  virtual std::vector<SavedFile> copy() = 0;
+  // Checksum of weights, statistics and momentum: equal on all ranks.
+  virtual uint64_t checksum() const = 0;
+
+ protected:
+  Learner() = default;
+  Learner(const Learner&) = delete;
+  Learner& operator=(const Learner&) = delete;
+};
+
+}  // namespace resnext

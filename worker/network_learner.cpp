@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/network_learner.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "comm/common/error.h"
+#include "comm/tensor_collectives.h"
+#include "model/weights.h"
+#include "worker/evaluator.h"
+#include "worker/state/agreement.h"
+
+namespace resnext {
+namespace {
+
+constexpr const char* kModelFile = "model.pt";
+constexpr const char* kOptimizerFile = "optimizer.pt";
+
+StateDict read_file(const SavedState& state, const char* name) {
+  const auto file = state.files.find(name);
+  const std::string path = (state.folder / name).string();
+  if (file == state.files.end()) {
+    throw CheckpointError(path, "is missing", "name another checkpoint, or set run.resume to auto");
+  }
+  return parse_state_dict(file->second, path);
+}
+
+// Weights that are not finite stay so: they must not take the place of checkpoints from which the
+// run could go on.
+SavedFile saved_file(const char* name, const StateDict& state) {
+  return {name, [name, &state](const auto& sink) {
+            if (!all_finite(state)) {
+              throw DivergedError(name, "is not finite, so no checkpoint is written",
+                                  "lower optimizer.base_lr or lengthen schedule.warmup_epochs");
+            }
+            write_state_dict(state, name, sink);
+          }};
+}
+
+}  // namespace
+
+ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator) {
+  ResNeXt model(config.model, config.run.seed);
+  const std::string& file = config.model.pretrained;
+  decide(communicator, [&] {
+    if (state != nullptr) {
+      model.load(read_file(*state, kModelFile), (state->folder / kModelFile).string());
+    } else if (!file.empty()) {
+      model.load(load_state_dict(file), file, config.model.reset_classifier);
+    }
+    return std::string();
+  });
+  return model;
+}
+
+std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
+                                       const RunConfig& config, const Precision& precision,
+                                       const BatchOptions& batch, const Communicator& communicator,
+                                       at::Device device, bool training) {
+  return std::make_unique<BatchInput>(
+      make_loader(container, config, batch, communicator.rank(), communicator.size(), training,
+                  host_allocator(device)),
+      PixelNormaliser(data.mean, data.std, device, precision.compute_type(),
+                      precision.channels_last()),
+      device);
+}
+
+NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batch,
+                               const DataSets& sets, const DataRecord& data,
+                               Communicator& communicator, const ComputeDevice& device,
+                               Meters& meters, const Progress* progress, const SavedState* state)
+    : communicator_(communicator),
+      device_(device.torch()),
+      precision_(config.precision, device_),
+      model_(make_model(config, state, communicator)),
+      reports_(device.is_gpu() ? StepReports::kStepsAhead : 0) {
+  model_.to(device_, precision_.parameter_type(), precision_.channels_last());
+  step_ = std::make_unique<TrainingStep>(
+      config, precision_, model_, communicator, meters,
+      progress != nullptr ? progress->bucket_order : std::vector<int64_t>{});
+  if (progress != nullptr) restore(*progress, state);
+  const auto input = [&](const Container& container, bool training) {
+    return make_input(container, data, config, precision_, batch, communicator, device_, training);
+  };
+  train_input_ = input(*sets.train, /*training=*/true);
+  if (sets.validation) validation_input_ = input(*sets.validation, /*training=*/false);
+}
+
+NetworkLearner::~NetworkLearner() = default;
+
+// Weights and statistics come with the step's construction, momentum and counts here.
+void NetworkLearner::restore(const Progress& progress, const SavedState* state) {
+  decide(communicator_, [&] {
+    step_->optimizer().load(read_file(*state, kOptimizerFile),
+                            (state->folder / kOptimizerFile).string());
+    return std::string();
+  });
+  std::vector<at::Tensor> others;
+  for (const auto& [name, momentum] : step_->optimizer().state_dict()) others.push_back(momentum);
+  for (const auto& [name, tensor] : model_.state_dict()) {
+    if (tensor.scalar_type() == at::kLong) others.push_back(tensor);  // counts of batches
+  }
+  broadcast_tensors(communicator_, others);
+  step_->loss_scaler().restore(progress.loss_scale, progress.loss_scale_steps);
+}
+
+void NetworkLearner::step(int64_t step, double lr, bool stop) {
+  step_->run(lr, stop, [this] { return train_input_->next(); });
+  reports_.push(step, step_->report());
+}
+
+std::optional<Accuracy> NetworkLearner::validate(const std::function<bool()>& stop) {
+  return evaluate(model_, precision_, *validation_input_, communicator_, device_, stop);
+}
+
+void NetworkLearner::describe(Progress& progress) const {
+  progress.bucket_order = step_->reducer().order();
+  progress.loss_scale = step_->loss_scaler().scale().item<double>();
+  progress.loss_scale_steps = step_->loss_scaler().clean_steps();
+}
+
+// Statistics are equal on all ranks, so one rank's state is everybody's.
+std::vector<SavedFile> NetworkLearner::copy() {
+  return {saved_file(kModelFile, model_copy_.take(model_.state_dict())),
+          saved_file(kOptimizerFile, optimizer_copy_.take(step_->optimizer().state_dict()))};
+}
+
+uint64_t NetworkLearner::checksum() const {
+  std::vector<at::Tensor> all = model_.parameters();
+  for (const at::Tensor& statistic : model_.statistics()) all.push_back(statistic);
+  for (const auto& [name, momentum] : step_->optimizer().state_dict()) all.push_back(momentum);
+  return checksum_of(all);
+}
+
+}  // namespace resnext

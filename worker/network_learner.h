@@ -1,0 +1,66 @@
+// The network and all that trains and validates it on this rank's device.
+//
+// Every rank has the same network: rank 0 gives it its first values. All functions as in learner.h.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "comm/communicator.h"
+#include "configs/run_config.h"
+#include "model/resnext.h"
+#include "worker/device/device.h"
+#include "worker/input/batch_input.h"
+#include "worker/input/data_sets.h"
+#include "worker/learner.h"
+#include "worker/record/meters.h"
+#include "worker/state/host_copy.h"
+#include "worker/step/precision.h"
+#include "worker/step/step_reports.h"
+#include "worker/step/training_step.h"
+
+namespace resnext {
+
+// COLLECTIVE. The network of `config`: on rank 0 with the weights of `state`, else of
+// model.pretrained, else initialised; on the others it awaits rank 0's. `state` may be null.
+ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator);
+
+// A split's batches for this rank, normalised as `data` says. `batch` is resolved. Local.
+std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
+                                       const RunConfig& config, const Precision& precision,
+                                       const BatchOptions& batch, const Communicator& communicator,
+                                       at::Device device, bool training);
+
+class NetworkLearner final : public Learner {
+ public:
+  // COLLECTIVE. `progress` and, on rank 0, `state` are where the run goes on; null at its begin.
+  // What is passed by reference must outlive this, but for those two.
+  NetworkLearner(const RunConfig& config, const BatchOptions& batch, const DataSets& sets,
+                 const DataRecord& data, Communicator& communicator, const ComputeDevice& device,
+                 Meters& meters, const Progress* progress, const SavedState* state);
+  ~NetworkLearner() override;
+
+  void start(const Position& position) override { train_input_->start(position); }
+  void step(int64_t step, double lr, bool stop) override;
+  std::vector<StepReport> reports(bool all) override { return reports_.take(all); }
+  std::optional<Accuracy> validate(const std::function<bool()>& stop) override;
+  void describe(Progress& progress) const override;
+  std::vector<SavedFile> copy() override;
+  uint64_t checksum() const override;
+
+ private:
+  void restore(const Progress& progress, const SavedState* state);
+
+  Communicator& communicator_;
+  at::Device device_;
+  Precision precision_;
+  mutable ResNeXt model_;
+  std::unique_ptr<TrainingStep> step_;
+  StepReports reports_;
+  std::unique_ptr<BatchInput> train_input_;
+  std::unique_ptr<BatchInput> validation_input_;  // none without a validation split
+  HostCopy model_copy_, optimizer_copy_;
+};
+
+}  // namespace resnext

@@ -1,0 +1,34 @@
+// One rank decides, all agree: what every start settles before its first step.
+//
+// All functions are COLLECTIVE, on host memory, and throw the same error on all ranks.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "comm/common/error.h"
+#include "comm/communicator.h"
+
+namespace resnext {
+
+// Root's text for everybody.
+std::string broadcast_text(Communicator& communicator, std::string text, int root = 0);
+
+// Runs `f` on rank 0 alone; its text, or its error (code and line), is everybody's.
+std::string decide(Communicator& communicator, const std::function<std::string()>& f);
+
+// Something that every rank has found by itself and that must be the same everywhere.
+struct Claim {
+  std::string name;                   // "configuration", "training data"
+  std::string text;                   // lines; the first that differs is shown
+  ExitCode code = ExitCode::kConfig;  // of a difference
+  std::string remedy;
+};
+
+// Throws the first claim's error that differs from rank 0's, naming the lowest such rank, its host
+// and both lines. Costs one all_gather of eight bytes a claim when all agree.
+void check_agreement(Communicator& communicator, const std::vector<Claim>& claims);
+
+}  // namespace resnext

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/state/background_save.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+
+namespace resnext {
+namespace {
+
+// The cores are for training: a nice value is a thread's own on Linux (setpriority(2)).
+void give_way() {
+  constexpr int kNice = 10;
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
+}
+
+}  // namespace
+
+struct BackgroundSave::Shared {
+  std::mutex mutex;
+  std::condition_variable ended;
+  bool running = false;
+  std::exception_ptr error;
+
+  void run(const std::function<void()>& job) {
+    std::exception_ptr raised;
+    try {
+      job();
+    } catch (...) {
+      raised = std::current_exception();
+    }
+    const std::lock_guard lock(mutex);
+    if (!error) error = raised;
+    running = false;
+    ended.notify_all();
+  }
+};
+
+BackgroundSave::BackgroundSave(Runner runner)
+    : runner_(std::move(runner)), shared_(std::make_shared<Shared>()) {
+  if (runner_) return;
+  runner_ = [this](std::function<void()> job) {
+    thread_ = std::jthread([job = std::move(job)] {
+      give_way();
+      job();
+    });
+  };
+}
+
+BackgroundSave::~BackgroundSave() = default;
+
+void BackgroundSave::start(std::function<void()> job) {
+  wait();
+  shared_->running = true;
+  runner_([shared = shared_, job = std::move(job)] { shared->run(job); });
+}
+
+bool BackgroundSave::running() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->running;
+}
+
+bool BackgroundSave::failed() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->error != nullptr;
+}
+
+void BackgroundSave::settle() {
+  std::unique_lock lock(shared_->mutex);
+  shared_->ended.wait(lock, [this] { return !shared_->running; });
+}
+
+void BackgroundSave::wait() {
+  settle();
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->error) std::rethrow_exception(shared_->error);
+}
+
+}  // namespace resnext

@@ -1,0 +1,44 @@
+// A thread that writes a save while training goes on; at most one at a time.
+//
+// start(), outcome() and wait() belong to the training thread; what `job` uses must stay alone with
+// it until wait() or outcome() says that it has ended. Local.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <thread>
+
+namespace resnext {
+
+class BackgroundSave {
+ public:
+  // Carries a job out: on a thread of its own, unless a test wants its own way.
+  using Runner = std::function<void(std::function<void()> job)>;
+
+  explicit BackgroundSave(Runner runner = {});
+  // Waits for what is being written.
+  ~BackgroundSave();
+  BackgroundSave(const BackgroundSave&) = delete;
+  BackgroundSave& operator=(const BackgroundSave&) = delete;
+
+  // Waits for the job before; its error, if any, stays to be thrown.
+  void start(std::function<void()> job);
+  bool running() const;
+  // A job has failed; wait() will say how.
+  bool failed() const;
+  // Returns when nothing is being written.
+  void settle();
+  // The same; throws the first error of a job, each time.
+  void wait();
+
+ private:
+  struct Shared;
+
+  Runner runner_;
+  std::shared_ptr<Shared> shared_;
+  std::jthread thread_;
+};
+
+}  // namespace resnext

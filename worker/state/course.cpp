@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/state/course.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "worker/state/lr_schedule.h"
+
+namespace resnext {
+
+Course::Course(const RunConfig& config, int64_t images, int64_t global_batch, bool validates)
+    : config_(config),
+      images_(images),
+      global_batch_(global_batch),
+      steps_per_epoch_(batches_left(images, global_batch, 0)),
+      validates_(validates) {}
+
+int64_t Course::steps_left(const Progress& progress) const {
+  const int64_t epochs = config_.run.epochs - progress.position.epoch;
+  int64_t steps = 0;
+  if (epochs > 0) {
+    steps = batches_left(images_, global_batch_, progress.position.images) +
+            (epochs - 1) * steps_per_epoch_;
+  }
+  if (config_.run.steps > 0) steps = std::min(steps, config_.run.steps - progress.step);
+  return std::max<int64_t>(0, steps);
+}
+
+bool Course::finished(const Progress& progress) const {
+  return steps_left(progress) == 0;
+}
+
+bool Course::adopt(Progress& progress) const {
+  const Position before = progress.position;
+  progress.position = at_full_batch(before, images_, global_batch_);
+  return progress.position.epoch != before.epoch;
+}
+
+void Course::advance(Progress& progress) const {
+  progress.position = after_batch(progress.position, images_, global_batch_);
+  ++progress.step;
+}
+
+int64_t Course::epoch_of_last(const Progress& progress) const {
+  return progress.position.epoch - (epoch_ended(progress) && progress.position.epoch > 0 ? 1 : 0);
+}
+
+bool Course::log_due(const Progress& progress) const {
+  return progress.step % config_.log.every_steps == 0 || finished(progress);
+}
+
+bool Course::validation_due(const Progress& progress) const {
+  return validates_ && (epoch_ended(progress) || finished(progress));
+}
+
+// By epochs: the place has passed a multiple of the interval, in whole steps of this batch.
+bool Course::save_due(const Progress& progress) const {
+  const int64_t every = config_.checkpoint.every_steps;
+  if (every > 0 && progress.step % every == 0) return true;
+  const double interval =
+      std::round(config_.checkpoint.every_epochs * static_cast<double>(steps_per_epoch_));
+  if (interval <= 0) return false;
+  const double here = steps_at(progress.position, images_, global_batch_);
+  Position before = progress.position;
+  if (before.images == 0) before = {before.epoch - 1, steps_per_epoch_ * global_batch_};
+  const double there =
+      steps_at({before.epoch, before.images - global_batch_}, images_, global_batch_);
+  return std::floor(here / interval) > std::floor(there / interval);
+}
+
+}  // namespace resnext

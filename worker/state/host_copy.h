@@ -1,0 +1,28 @@
+// A copy of tensors in host memory that is used again for the next one.
+//
+// Training goes on while another thread writes the copy. Local; the copy's values change with the
+// next take().
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "model/weights.h"
+
+namespace resnext {
+
+class HostCopy {
+ public:
+  // Copies all values; waits for the device. The handles stay valid, and the same while names and
+  // shapes do.
+  const StateDict& take(const StateDict& state);
+
+ private:
+  StateDict copy_;
+};
+
+// Every floating-point value is a number.
+bool all_finite(const StateDict& state);
+
+// Checksum of all bytes, in order. Tensors may be on any device.
+uint64_t checksum_of(const std::vector<at::Tensor>& tensors);
+
+}  // namespace resnext
