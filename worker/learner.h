@@ -32,6 +32,9 @@ class Learner {
 
   // Fills in what it knows of a place: bucket order, loss scale.
   virtual void describe(Progress& progress) const = 0;
+  // Reserves the memory that copy() needs. Touching it takes its time: that is the job that comes
+  // back, for another thread, to be done before the first copy().
+  virtual std::function<void()> make_room_to_copy() = 0;
   // A copy of all that a save holds, to be written by another thread until the next copy. Writing
   // throws DivergedError when it is not finite.
   virtual std::vector<SavedFile> copy() = 0;

@@ -118,6 +118,15 @@ void NetworkLearner::describe(Progress& progress) const {
   progress.loss_scale_steps = step_->loss_scaler().clean_steps();
 }
 
+std::function<void()> NetworkLearner::make_room_to_copy() {
+  model_copy_.make_room(model_.state_dict());
+  optimizer_copy_.make_room(step_->optimizer().state_dict());
+  return [this] {
+    model_copy_.touch();
+    optimizer_copy_.touch();
+  };
+}
+
 // Statistics are equal on all ranks, so one rank's state is everybody's.
 std::vector<SavedFile> NetworkLearner::copy() {
   return {saved_file(kModelFile, model_copy_.take(model_.state_dict())),

@@ -46,6 +46,7 @@ class NetworkLearner final : public Learner {
   std::vector<StepReport> reports(bool all) override { return reports_.take(all); }
   std::optional<Accuracy> validate(const std::function<bool()>& stop) override;
   void describe(Progress& progress) const override;
+  std::function<void()> make_room_to_copy() override;
   std::vector<SavedFile> copy() override;
   uint64_t checksum() const override;
 

@@ -194,13 +194,18 @@ bool starts_again() {
 // Everything of a run that trains, in the order in which it is built.
 class TrainingRun {
  public:
+  // `leads`: this rank is the first of its host.
   TrainingRun(const RunConfig& config, const RunShape& shape, const DataSets& sets,
-              const DataRecord& data, Communicator& communicator, const ComputeDevice& device)
+              const DataRecord& data, Communicator& communicator, const ComputeDevice& device,
+              bool leads)
       : config_(config), communicator_(communicator) {
     if (communicator.rank() == 0) {
       store_.emplace(posix_files(), config.run.output, config.checkpoint.keep);
     }
-    start_ = agree_on_start(communicator, store(), config.run, data, starts_again());
+    if (leads && !config.checkpoint.local.empty()) {
+      snapshots_.emplace(posix_files(), config.checkpoint.local, config.run.output);
+    }
+    start_ = agree_on_start(communicator, store(), snapshots(), config.run, data, starts_again());
     if (config.log.timeline) timeline_.emplace(config.run.output, communicator.rank());
     meters_ = Meters(timeline_ ? &*timeline_ : nullptr, device.is_gpu());
     learner_.emplace(config, shape.batch, sets, data, communicator, device, meters_,
@@ -208,12 +213,12 @@ class TrainingRun {
                      start_.state ? &*start_.state : nullptr);
     check_agreement(communicator,
                     {{"progress", to_json(start_.progress).dump(1), ExitCode::kInternal, ""}});
-    create_folder(shape);
+    const RunIdentity identity = create_folder(shape);
     start_.state.reset();  // its memory
     trainer_.emplace(config,
                      TrainerParts{communicator, *learner_, meters_, shape.batch.global, data,
-                                  store(), log(), stop_signalled},
-                     start_.progress);
+                                  identity, snapshots(), store(), log(), stop_signalled},
+                     start_.progress, !start_.from_snapshot);
   }
 
   ExitCode run() { return trainer_->run(); }
@@ -221,21 +226,30 @@ class TrainingRun {
  private:
   RunStore* store() { return store_ ? &*store_ : nullptr; }
   RunLog* log() { return log_ ? &*log_ : nullptr; }
+  LocalSnapshots* snapshots() { return snapshots_ ? &*snapshots_ : nullptr; }
 
   // Last, once nothing else can be refused.
-  void create_folder(const RunShape& shape) {
-    decide(communicator_, [&] {
+  RunIdentity create_folder(const RunShape& shape) {
+    const std::string identity = decide(communicator_, [&] {
       const bool validated = start_.progress.validated || !start_.progress.validation_due;
-      store_->begin(start_.state);
+      store_->begin(start_.saved, lost());
       log_.emplace(config_, shape, posix_files(),
                    KeptLines{start_.progress.step, validated, store_->left_a_line()});
-      return std::string();
+      return to_text(store_->identity());
     });
+    return to_identity(identity);
+  }
+
+  // A run of which only a snapshot is left.
+  RunIdentity lost() const {
+    if (!start_.from_snapshot || start_.saved) return {};
+    return {start_.state->manifest.run, start_.state->manifest.lineage};
   }
 
   const RunConfig& config_;
   Communicator& communicator_;
-  std::optional<RunStore> store_;  // on rank 0
+  std::optional<RunStore> store_;            // on rank 0
+  std::optional<LocalSnapshots> snapshots_;  // on the first rank of a host
   StartPoint start_;
   std::optional<Timeline> timeline_;
   Meters meters_;
@@ -282,7 +296,9 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   }
   check_memory(shape);
   warn_of_slow_layout(config, shape, *communicator, device);
-  return TrainingRun(config, shape, sets, data, *communicator, device).run();
+  return TrainingRun(config, shape, sets, data, *communicator, device,
+                     environment.local_rank() == 0)
+      .run();
 }
 
 }  // namespace resnext

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cmath>
 
 #include "comm/common/error.h"
@@ -12,8 +13,17 @@
 #include "worker/step/loss_scaler.h"
 
 namespace resnext {
+namespace {
 
-Trainer::Trainer(const RunConfig& config, TrainerParts parts, const Progress& progress)
+using Clock = std::chrono::steady_clock;
+
+double seconds(Clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+}  // namespace
+
+Trainer::Trainer(const RunConfig& config, TrainerParts parts, const Progress& progress, bool saved)
     : config_(config),
       parts_(std::move(parts)),
       course_(config, parts_.data.train.count, parts_.global_batch,
@@ -21,7 +31,8 @@ Trainer::Trainer(const RunConfig& config, TrainerParts parts, const Progress& pr
       schedule_(config.optimizer, config.schedule, parts_.global_batch, parts_.data.train.count,
                 config.run.epochs),
       progress_(progress),
-      saver_(parts_.save_runner) {}
+      saver_(parts_.save_runner),
+      saved_(saved) {}
 
 ExitCode Trainer::run() {
   try {
@@ -47,6 +58,8 @@ void Trainer::begin() {
   parts_.meters.restore(progress_.meter_steps, progress_.meter_loss_sum);
   parts_.learner.start(progress_.position);
   if (parts_.log) parts_.log->start(place(), changes(before, progress_));
+  if (parts_.store) saver_.start(parts_.learner.make_room_to_copy());
+  save();  // what only a host had
   const bool due = progress_.step > 0 && (ended || progress_.validation_due);
   if (due && course_.validates() && !progress_.validated) validate();
 }
@@ -92,7 +105,7 @@ void Trainer::observe(const StepReport& report) {
 
 bool Trainer::anything_due() const {
   return course_.log_due(progress_) || course_.validation_due(progress_) ||
-         course_.save_due(progress_);
+         course_.save_due(progress_) || course_.snapshot_due(progress_);
 }
 
 // What was trained is saved before it is validated, which may take long or fail.
@@ -100,6 +113,7 @@ void Trainer::log_and_save() {
   if (course_.log_due(progress_)) log();
   progress_.validation_due = course_.validation_due(progress_);
   if (course_.save_due(progress_)) save();
+  if (course_.snapshot_due(progress_)) snapshot();
   if (progress_.validation_due && !stop_agreed_) validate();
 }
 
@@ -132,15 +146,34 @@ void Trainer::save() {
   if (saved_) return;
   saved_ = true;
   if (!parts_.store) return;
+  const auto begin = Clock::now();
+  saver_.settle();
+  if (saver_.failed()) return;  // the next step asks all ranks to stop
+  const std::vector<SavedFile> files = parts_.learner.copy();
+  saver_.start([this, begin, copied = Clock::now(), progress = to_save(), files] {
+    parts_.log->sync();
+    parts_.store->save(progress, parts_.data, files);
+    RunLog::saved(progress.step, seconds(Clock::now() - begin), seconds(copied - begin));
+  });
+}
+
+// One that cannot be had is no loss; one that would make training wait is left out.
+void Trainer::snapshot() {
+  if (parts_.snapshots == nullptr || saver_.running() || saver_.failed()) return;
+  saver_.start([this, progress = to_save(), files = parts_.learner.copy()] {
+    try {
+      parts_.snapshots->write(parts_.identity, progress, parts_.data, files);
+    } catch (const OutputError& error) {
+      spdlog::warn("no snapshot of step {}: {}", progress.step, error.what());
+    }
+  });
+}
+
+Progress Trainer::to_save() {
   progress_.meter_steps = parts_.meters.steps();
   progress_.meter_loss_sum = parts_.meters.loss_sum();
   parts_.learner.describe(progress_);
-  saver_.settle();
-  if (saver_.failed()) return;  // the next step asks all ranks to stop
-  saver_.start([this, progress = progress_, files = parts_.learner.copy()] {
-    parts_.log->sync();
-    parts_.store->save(progress, parts_.data, files);
-  });
+  return progress_;
 }
 
 LoggedPlace Trainer::place() const {

@@ -27,17 +27,19 @@ struct TrainerParts {
   Meters& meters;
   int64_t global_batch;  // images of an update
   const DataRecord& data;
-  RunStore* store;                          // on rank 0, else null
-  RunLog* log;                              // on rank 0, else null
+  RunIdentity identity;       // for snapshots
+  LocalSnapshots* snapshots;  // on one rank of each host, where they are wanted; else null
+  RunStore* store;            // on rank 0, else null
+  RunLog* log;                // on rank 0, else null
   std::function<bool()> stop_signalled;     // this rank was asked to stop
   BackgroundSave::Runner save_runner = {};  // of a test
 };
 
 class Trainer {
  public:
-  // Goes on from `progress`, which is a new run's when nothing was saved. `config` is the same on
-  // all ranks, with its batch resolved.
-  Trainer(const RunConfig& config, TrainerParts parts, const Progress& progress);
+  // Goes on from `progress`, which is a new run's when nothing was saved. `saved`: the run folder
+  // has it, or there is nothing to have. `config` is the same on all ranks.
+  Trainer(const RunConfig& config, TrainerParts parts, const Progress& progress, bool saved);
 
   // Trains to the end: kOk; or until a stop signal, with a checkpoint: kStopped. Throws
   // DivergedError after too many steps in a row that were not finite, or when what a checkpoint
@@ -55,6 +57,8 @@ class Trainer {
   void log();
   void validate();
   void save();
+  void snapshot();
+  Progress to_save();
   ExitCode finish();
   LoggedPlace place() const;
   // A step whose results are needed at once.
@@ -68,7 +72,7 @@ class Trainer {
   BackgroundSave saver_;
   double lr_ = 0;             // of the last step
   bool stop_agreed_ = false;  // by all ranks
-  bool saved_ = true;         // the place; there is nothing to save before the first step
+  bool saved_;                // the place is in the run folder
 };
 
 }  // namespace resnext

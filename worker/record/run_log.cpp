@@ -140,6 +140,11 @@ void RunLog::validation(const LoggedPlace& place, const Accuracy& accuracy, bool
                               {"validation/top5", accuracy.top5}});
 }
 
+void RunLog::saved(int64_t step, double written_s, double stood_still_s) {
+  spdlog::info("checkpoint of step {} written in {:.2f} s; training stood still for {:.2f} s", step,
+               written_s, stood_still_s);
+}
+
 void RunLog::end(const LoggedPlace& place, ExitCode code, const LoggedSaves& saves) {
   metrics_.write({{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(code)}});
   const std::chrono::duration<double> time = Clock::now() - begin_;

@@ -42,6 +42,8 @@ class RunLog {
   // `lr` of the last step; `skipped` steps in all; the meters cover the steps since the last line.
   void train(const LoggedPlace& place, double lr, int64_t skipped, const Meters& meters);
   void validation(const LoggedPlace& place, const Accuracy& accuracy, bool best);
+  // A save of `step` is whole. From any thread.
+  static void saved(int64_t step, double written_s, double stood_still_s);
   // The run ends in order, or with an error.
   void end(const LoggedPlace& place, ExitCode code, const LoggedSaves& saves);
   void failed(const LoggedPlace& place, const Error& error);

@@ -53,6 +53,11 @@ bool Course::validation_due(const Progress& progress) const {
   return validates_ && (epoch_ended(progress) || finished(progress));
 }
 
+bool Course::snapshot_due(const Progress& progress) const {
+  return !config_.checkpoint.local.empty() &&
+         progress.step % config_.checkpoint.local_every_steps == 0;
+}
+
 // By epochs: the place has passed a multiple of the interval, in whole steps of this batch.
 bool Course::save_due(const Progress& progress) const {
   const int64_t every = config_.checkpoint.every_steps;

@@ -38,6 +38,7 @@ class Course {
   bool log_due(const Progress& progress) const;
   bool validation_due(const Progress& progress) const;
   bool save_due(const Progress& progress) const;
+  bool snapshot_due(const Progress& progress) const;
 
  private:
   const RunConfig& config_;

@@ -6,6 +6,7 @@
 #include <ATen/ops/sum.h>
 
 #include <bit>
+#include <cstring>
 #include <span>
 
 #include "data/checksum.h"
@@ -55,15 +56,23 @@ uint64_t checksum(const at::Tensor& tensor) {
 
 }  // namespace
 
-const StateDict& HostCopy::take(const StateDict& state) {
+void HostCopy::make_room(const StateDict& state) {
   copy_.resize(state.size());
   for (size_t i = 0; i < state.size(); ++i) {
     auto& [name, copy] = copy_[i];
     const at::Tensor& tensor = state[i].second;
     name = state[i].first;
     if (!copy.defined() || !fits(copy, tensor)) copy = host_twin(tensor);
-    copy.copy_(tensor.detach());
   }
+}
+
+void HostCopy::touch() {
+  for (auto& [name, copy] : copy_) std::memset(copy.mutable_data_ptr(), 0, copy.nbytes());
+}
+
+const StateDict& HostCopy::take(const StateDict& state) {
+  make_room(state);
+  for (size_t i = 0; i < state.size(); ++i) copy_[i].second.copy_(state[i].second.detach());
   return copy_;
 }
 

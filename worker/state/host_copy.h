@@ -11,6 +11,10 @@ namespace resnext {
 
 class HostCopy {
  public:
+  // Reserves memory for such a state; take() does it where nobody has.
+  void make_room(const StateDict& state);
+  // Gives every page of it its place, so that take() need not. Destroys the values.
+  void touch();
   // Copies all values; waits for the device. The handles stay valid, and the same while names and
   // shapes do.
   const StateDict& take(const StateDict& state);

@@ -18,7 +18,8 @@ std::string changes(const Progress& before, const Progress& now) {
   changed("global batch", before.global_batch, now.global_batch);
   if (before.epochs > 0) changed("run.epochs", before.epochs, now.epochs);
   if (before.effective_lr > 0) {
-    changed("effective learning rate", before.effective_lr, now.effective_lr);
+    changed("effective learning rate", fmt::format("{:.6g}", before.effective_lr),
+            fmt::format("{:.6g}", now.effective_lr));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }

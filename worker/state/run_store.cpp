@@ -137,12 +137,12 @@ std::optional<SavedState> RunStore::find(const std::string& resume, bool again) 
 
 // ---- begin ----------------------------------------------------------------------------------
 
-void RunStore::begin(const std::optional<SavedState>& from) {
+void RunStore::begin(const std::optional<SavedState>& from, const RunIdentity& lost) {
   const int64_t last = folder_.last_serial();
   record_.next_serial = std::max(record_.next_serial, last + 1);
-  if (record_.run.empty()) record_.run = from ? from->manifest.run : random_identity();
+  if (record_.run.empty()) record_.run = from ? from->manifest.run : lost.run;
   if (record_.run.empty()) record_.run = random_identity();
-  const Lineage base = from ? from->manifest.lineage : Lineage();
+  const Lineage base = from ? from->manifest.lineage : lost.lineage;
   record_.lineage = continues_ ? base.open() : base.branch(record_.next_serial++);
   write_record();
   if (from && is_here(*from)) {

@@ -14,6 +14,7 @@
 
 #include "worker/record/run_log.h"
 #include "worker/state/checkpoint_folder.h"
+#include "worker/state/local_snapshots.h"
 
 namespace resnext {
 
@@ -31,7 +32,8 @@ class RunStore {
 
   // The start stands: its line is the present one from here on, what does not belong to it is set
   // aside, links are put right. After find(). Throws OutputError.
-  void begin(const std::optional<SavedState>& from);
+  // `lost`: of a snapshot that goes on with a run of which nothing else is left; else empty.
+  void begin(const std::optional<SavedState>& from, const RunIdentity& lost = {});
   // begin() left another line behind.
   bool left_a_line() const { return left_; }
 
@@ -40,6 +42,7 @@ class RunStore {
   // The validation of the place that was saved last. True: the best so far. Throws OutputError.
   bool validated(const Accuracy& accuracy);
 
+  RunIdentity identity() const { return {record_.run, record_.lineage}; }
   // Serial of the newest save of this line; 0: there is none.
   int64_t serial() const { return head_.serial; }
   double best_top1() const { return best_top1_; }  // percent; -1: none

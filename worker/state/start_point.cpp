@@ -3,10 +3,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
 #include "worker/state/agreement.h"
+#include "worker/state/manifest.h"
 
 namespace resnext {
 namespace {
@@ -41,17 +43,78 @@ void check_data(const SavedState& state, const DataRecord& now, bool accept) {
                   "name the data that it was trained with, or set run.accept_new_data=true");
 }
 
+// Steps of the newest snapshot of each rank, -1 where there is none.
+std::vector<int64_t> snapshot_steps(Communicator& communicator,
+                                    const std::optional<SavedState>& mine) {
+  int64_t step = mine ? mine->manifest.progress.step : -1;
+  std::vector<int64_t> all(static_cast<size_t>(communicator.size()));
+  communicator.all_gather({&step, 1, DataType::kInt64}, {all.data(), all.size(), DataType::kInt64});
+  return all;
+}
+
+// Root's state for rank 0; the others only pass it on.
+std::optional<SavedState> bring(Communicator& communicator, std::optional<SavedState> state,
+                                int root) {
+  const bool mine = communicator.rank() == root;
+  SavedState here;
+  here.folder = broadcast_text(communicator, mine ? state->folder.string() : "", root);
+  const std::string manifest =
+      broadcast_text(communicator, mine ? to_text(state->manifest) : "", root);
+  here.manifest = to_manifest(manifest, here.folder.string());
+  for (const auto& [name, record] : here.manifest.files) {
+    std::string bytes =
+        broadcast_text(communicator, mine ? std::move(state->files.at(name)) : "", root);
+    if (communicator.rank() == 0) here.files[name] = std::move(bytes);
+  }
+  return here;
+}
+
+// A newer snapshot of any host takes the place of the save.
+void look_for_snapshots(Communicator& communicator, const LocalSnapshots* local,
+                        const RunIdentity& identity, StartPoint& start) {
+  const int64_t saved = start.resumed ? start.progress.step : -1;
+  std::optional<SavedState> mine;
+  if (local != nullptr) mine = local->newest(identity, saved);
+  const std::vector<int64_t> steps = snapshot_steps(communicator, mine);
+  const auto newest = std::ranges::max_element(steps);
+  if (*newest <= saved) return;
+  const auto root = static_cast<int>(newest - steps.begin());
+  std::optional<SavedState> state = bring(communicator, std::move(mine), root);
+  start.resumed = start.from_snapshot = true;
+  start.progress = state->manifest.progress;
+  start.data = state->manifest.data;
+  if (communicator.rank() != 0) return;
+  spdlog::info("rank {}'s host has a newer snapshot, of step {}", root, *newest);
+  start.state = std::move(state);
+}
+
 }  // namespace
 
-StartPoint agree_on_start(Communicator& communicator, RunStore* store, const RunOptions& run,
-                          const DataRecord& data, bool again) {
+StartPoint agree_on_start(Communicator& communicator, RunStore* store, const LocalSnapshots* local,
+                          const RunOptions& run, const DataRecord& data, bool again) {
   std::optional<SavedState> state;
+  RunIdentity identity;
   StartPoint start = to_start_point(decide(communicator, [&] {
     state = store->find(run.resume, again);
     if (state) check_data(*state, data, run.accept_new_data);
     return to_text(state);
   }));
-  start.state = std::move(state);
+  if (state) {
+    start.saved = SavedState{state->folder, state->manifest, state->validation, {}};
+    start.state = std::move(state);
+  }
+  if (run.resume != "auto") return start;
+  const std::string of_save = decide(
+      communicator, [&] { return start.saved ? to_text(start.saved->manifest) : std::string(); });
+  if (!of_save.empty()) {
+    const Manifest manifest = to_manifest(of_save, "manifest");
+    identity = {manifest.run, manifest.lineage};
+  }
+  look_for_snapshots(communicator, local, identity, start);
+  decide(communicator, [&] {
+    if (start.from_snapshot) check_data(*start.state, data, run.accept_new_data);
+    return std::string();
+  });
   return start;
 }
 
