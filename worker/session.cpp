@@ -7,11 +7,13 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <torch/headeronly/version.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -39,13 +41,36 @@ void print(const MpiEnvironment& environment, const std::string& text) {
   std::fflush(stdout);
 }
 
-// OMP_NUM_THREADS, else an equal share of the cores that this process may use.
-int compute_threads(const MpiEnvironment& environment) {
-  if (const char* set = std::getenv("OMP_NUM_THREADS")) return std::max(1, std::atoi(set));
+// The cores that a rank may use, and on which host.
+struct RankCores {
+  uint64_t host = 0;
   cpu_set_t cores;
-  CPU_ZERO(&cores);
-  const bool known = sched_getaffinity(0, sizeof cores, &cores) == 0;
-  return std::max(1, known ? CPU_COUNT(&cores) / environment.local_size() : 1);
+};
+
+RankCores my_cores() {
+  RankCores mine;
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  mine.host = std::hash<std::string>()(host);
+  CPU_ZERO(&mine.cores);
+  ::sched_getaffinity(0, sizeof mine.cores, &mine.cores);
+  return mine;
+}
+
+// Collective. OMP_NUM_THREADS, else the cores that this process may use, divided among those that
+// may use them too.
+int compute_threads(Communicator& communicator) {
+  RankCores mine = my_cores();
+  std::vector<RankCores> all(static_cast<size_t>(communicator.size()));
+  communicator.all_gather({&mine, sizeof mine, DataType::kUint8},
+                          {all.data(), all.size() * sizeof mine, DataType::kUint8});
+  if (const char* set = std::getenv("OMP_NUM_THREADS")) return std::max(1, std::atoi(set));
+  const auto sharing = std::ranges::count_if(all, [&](const RankCores& other) {
+    cpu_set_t both;
+    CPU_AND(&both, &mine.cores, &other.cores);
+    return other.host == mine.host && CPU_COUNT(&both) > 0;
+  });
+  return std::max(1, CPU_COUNT(&mine.cores) / std::max(1, static_cast<int>(sharing)));
 }
 
 RunConfig load_config(const CommandLine& line) {
@@ -275,11 +300,11 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     return ExitCode::kOk;
   }
   const DataSets sets(config.data, line.action != Action::kEvaluate);
-  const int threads = compute_threads(environment);
-  set_up_torch(config, threads);
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
+  const int threads = compute_threads(*communicator);
+  set_up_torch(config, threads);
   if (line.action == Action::kEvaluate) {
     const std::string result = evaluate_only(line, config, sets, *communicator, device.torch());
     print(environment, result);
@@ -294,6 +319,7 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     print(environment, plan(config, shape));
     return ExitCode::kOk;
   }
+  check_statistics(config, shape);
   check_memory(shape);
   warn_of_slow_layout(config, shape, *communicator, device);
   return TrainingRun(config, shape, sets, data, *communicator, device,

@@ -131,24 +131,35 @@ void Trainer::validate() {
     return;
   }
   progress_.validation_due = false;
-  const bool worth = std::isfinite(accuracy->loss);
+  if (decide(parts_.communicator, [&] { return is_best(*accuracy) ? "best" : ""; }) == "best")
+    save();
+  settle();
+  decide(parts_.communicator, [&] {
+    parts_.log->validation(place(), *accuracy, is_best(*accuracy));
+    if (saved_) parts_.store->validated(*accuracy);
+    return "";
+  });
+}
+
+bool Trainer::is_best(const Accuracy& accuracy) const {
+  return std::isfinite(accuracy.loss) && accuracy.top1 > parts_.store->best_top1();
+}
+
+// All ranks wait for what rank 0 writes, and learn whether it was written.
+void Trainer::settle() {
+  wait_together(parts_.communicator, [&](double seconds) { return saver_.settled(seconds); });
   decide(parts_.communicator, [&] {
     saver_.wait();
-    if (!saved_ && worth && accuracy->top1 > parts_.store->best_top1()) save();
-    saver_.wait();
-    parts_.log->validation(place(), *accuracy, accuracy->top1 > parts_.store->best_top1());
-    if (saved_) parts_.store->validated(*accuracy);
-    return std::string();
+    return "";
   });
 }
 
 void Trainer::save() {
   if (saved_) return;
+  const auto begin = Clock::now();
+  settle();
   saved_ = true;
   if (!parts_.store) return;
-  const auto begin = Clock::now();
-  saver_.settle();
-  if (saver_.failed()) return;  // the next step asks all ranks to stop
   const std::vector<SavedFile> files = parts_.learner.copy();
   saver_.start([this, begin, copied = Clock::now(), progress = to_save(), files] {
     parts_.log->sync();
@@ -184,12 +195,8 @@ LoggedPlace Trainer::place() const {
 ExitCode Trainer::finish() {
   const ExitCode code = course_.finished(progress_) ? ExitCode::kOk : ExitCode::kStopped;
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
-  decide(parts_.communicator, [&] {
-    saver_.wait();
-    save();
-    saver_.wait();
-    return std::string();
-  });
+  save();
+  settle();
   return code;
 }
 

@@ -56,6 +56,8 @@ class Trainer {
   void log_and_save();
   void log();
   void validate();
+  bool is_best(const Accuracy& accuracy) const;
+  void settle();
   void save();
   void snapshot();
   Progress to_save();

@@ -66,6 +66,18 @@ void check_memory(const RunShape& shape) {
       "model.recompute_stages");
 }
 
+void check_statistics(const RunConfig& config, const RunShape& shape) {
+  if (shape.batch.per_rank > 1) return;
+  for (const LayerShape& layer : layer_shapes(config.model, config.data.size)) {
+    if (layer.kind != LayerKind::kBatchNorm || layer.output_side > 1) continue;
+    throw ConfigError("batch.per_rank",
+                      fmt::format("one image of {} px leaves {} a single value a channel to "
+                                  "normalise over",
+                                  config.data.size, layer.name),
+                      "give a rank 2 images or more, or a larger data.size");
+  }
+}
+
 std::string to_table(const RunConfig& config, const RunShape& shape) {
   const ModelOptions& m = config.model;
   std::string table;

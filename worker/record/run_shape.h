@@ -33,6 +33,10 @@ int64_t memory_estimate(const RunConfig& config, const RunShape& shape);
 // Throws ConfigError when the device has less than the estimate.
 void check_memory(const RunShape& shape);
 
+// Throws ConfigError when a normalisation would see one value a channel: its variance would be 0,
+// and its output its shift alone.
+void check_statistics(const RunConfig& config, const RunShape& shape);
+
 // The table that is printed at the start and by --plan.
 std::string to_table(const RunConfig& config, const RunShape& shape);
 

@@ -85,6 +85,14 @@ std::string decide(Communicator& communicator, const std::function<std::string()
   throw Error(static_cast<ExitCode>(std::stoi(outcome.substr(1, 3))), "", outcome.substr(4), "");
 }
 
+void wait_together(Communicator& communicator, const std::function<bool(double)>& done) {
+  constexpr double kPatience_s = 0.5;
+  for (uint8_t over = 0; over == 0;) {
+    if (communicator.rank() == 0) over = done(kPatience_s) ? 1 : 0;
+    communicator.broadcast({&over, 1, DataType::kUint8}, 0);
+  }
+}
+
 void check_agreement(Communicator& communicator, const std::vector<Claim>& claims) {
   std::vector<int64_t> mine;
   for (const Claim& claim : claims) mine.push_back(digest(claim.text));

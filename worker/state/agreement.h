@@ -19,6 +19,10 @@ std::string broadcast_text(Communicator& communicator, std::string text, int roo
 // Runs `f` on rank 0 alone; its text, or its error (code and line), is everybody's.
 std::string decide(Communicator& communicator, const std::function<std::string()>& f);
 
+// Returns once `done` has said true on rank 0, which may wait up to the given seconds in it:
+// however long that takes, no collective takes longer.
+void wait_together(Communicator& communicator, const std::function<bool(double seconds)>& done);
+
 // Something that every rank has found by itself and that must be the same everywhere.
 struct Claim {
   std::string name;                   // "configuration", "training data"

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -41,8 +42,9 @@ struct BackgroundSave::Shared {
 
 BackgroundSave::BackgroundSave(Runner runner)
     : runner_(std::move(runner)), shared_(std::make_shared<Shared>()) {
-  if (runner_) return;
-  runner_ = [this](std::function<void()> job) {
+  if (runner_.start) return;
+  runner_.hurry = [] {};
+  runner_.start = [this](std::function<void()> job) {
     thread_ = std::jthread([job = std::move(job)] {
       give_way();
       job();
@@ -55,7 +57,7 @@ BackgroundSave::~BackgroundSave() = default;
 void BackgroundSave::start(std::function<void()> job) {
   wait();
   shared_->running = true;
-  runner_([shared = shared_, job = std::move(job)] { shared->run(job); });
+  runner_.start([shared = shared_, job = std::move(job)] { shared->run(job); });
 }
 
 bool BackgroundSave::running() const {
@@ -68,14 +70,17 @@ bool BackgroundSave::failed() const {
   return shared_->error != nullptr;
 }
 
-void BackgroundSave::settle() {
+bool BackgroundSave::settled(double seconds) {
+  runner_.hurry();
   std::unique_lock lock(shared_->mutex);
-  shared_->ended.wait(lock, [this] { return !shared_->running; });
+  return shared_->ended.wait_for(lock, std::chrono::duration<double>(seconds),
+                                 [this] { return !shared_->running; });
 }
 
 void BackgroundSave::wait() {
-  settle();
-  const std::lock_guard lock(shared_->mutex);
+  runner_.hurry();
+  std::unique_lock lock(shared_->mutex);
+  shared_->ended.wait(lock, [this] { return !shared_->running; });
   if (shared_->error) std::rethrow_exception(shared_->error);
 }
 

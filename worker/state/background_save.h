@@ -14,8 +14,12 @@ namespace resnext {
 
 class BackgroundSave {
  public:
-  // Carries a job out: on a thread of its own, unless a test wants its own way.
-  using Runner = std::function<void(std::function<void()> job)>;
+  // How jobs are carried out: on a thread of their own, unless a test wants its own way. `hurry` is
+  // called before anybody waits for a job.
+  struct Runner {
+    std::function<void(std::function<void()> job)> start;
+    std::function<void()> hurry;
+  };
 
   explicit BackgroundSave(Runner runner = {});
   // Waits for what is being written.
@@ -28,8 +32,8 @@ class BackgroundSave {
   bool running() const;
   // A job has failed; wait() will say how.
   bool failed() const;
-  // Returns when nothing is being written.
-  void settle();
+  // Waits up to `seconds`; true when nothing is being written.
+  bool settled(double seconds);
   // The same; throws the first error of a job, each time.
   void wait();
 
