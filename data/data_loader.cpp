@@ -11,13 +11,14 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "comm/common/error.h"
 #include "data/image_decoder.h"
+#include "data/worker_threads.h"
 
 namespace resnext {
 namespace {
@@ -87,10 +88,9 @@ struct DataLoader::Impl {
   int64_t micro_batch = 0;
   std::shared_ptr<const std::vector<int64_t>> order;
   double wait_ms = 0;
-  std::vector<std::jthread> threads;
+  std::optional<WorkerThreads> threads;  // last: joined before the rest goes
 
   Impl(const Container& set, const Recipe& how, const LoaderOptions& opts);
-  ~Impl();
 
   int64_t global_batch() const {
     return options.per_rank * options.accumulation * options.world_size;
@@ -101,6 +101,7 @@ struct DataLoader::Impl {
   }
   Slot& slot(int64_t number) { return slots[static_cast<size_t>(number) % slots.size()]; }
 
+  void stop();
   void run();
   bool plan();
   void advance();
@@ -132,16 +133,14 @@ DataLoader::Impl::Impl(const Container& set, const Recipe& how, const LoaderOpti
     each.memory = options.allocate ? options.allocate(bytes) : allocate_aligned(bytes);
     each.labels.resize(static_cast<size_t>(options.per_rank));
   }
-  for (int64_t i = 0; i < options.threads; ++i) threads.emplace_back([this] { run(); });
+  threads.emplace(
+      options.threads, [this] { run(); }, [this] { stop(); });
 }
 
-DataLoader::Impl::~Impl() {
-  {
-    const std::lock_guard lock(mutex);
-    stopping = true;
-  }
+void DataLoader::Impl::stop() {
+  const std::lock_guard lock(mutex);
+  stopping = true;
   work.notify_all();
-  threads.clear();  // joins
 }
 
 // A decoder thread.

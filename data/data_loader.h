@@ -36,7 +36,7 @@ struct LoaderOptions {
 class DataLoader {
  public:
   // `container` must outlive the loader. Throws ConfigError when a training split holds fewer
-  // images than one global batch.
+  // images than one global batch, or when its threads cannot be started.
   DataLoader(const Container& container, const Recipe& recipe, const LoaderOptions& options);
   ~DataLoader();
   DataLoader(const DataLoader&) = delete;

@@ -2,7 +2,8 @@
 //
 // ordered_parallel(count, threads, produce, consume): produce(i) runs on one of `threads` threads,
 // consume(i, result) on the caller's, for i = 0, 1, ... in order. At most a few results for each
-// thread wait. The first exception of either, in order, ends all work and is rethrown.
+// thread wait. The first exception of either, in order, ends all work and is rethrown. Throws
+// ConfigError when the threads cannot be started.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -11,10 +12,11 @@
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "data/worker_threads.h"
 
 namespace resnext {
 
@@ -22,16 +24,11 @@ template <typename Result, typename Produce>
 class OrderedWorkers {
  public:
   OrderedWorkers(int64_t count, int64_t threads, const Produce& produce)
-      : count_(count), produce_(produce), waiting_(static_cast<size_t>(4 * threads)) {
-    for (int64_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
-  }
-  ~OrderedWorkers() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    room_.notify_all();
-  }
+      : count_(count),
+        produce_(produce),
+        waiting_(static_cast<size_t>(4 * threads)),
+        threads_(
+            threads, [this] { run(); }, [this] { stop(); }) {}
 
   // The next result in order; call `count` times.
   Result next() {
@@ -53,6 +50,12 @@ class OrderedWorkers {
   };
 
   Place& place_of(int64_t i) { return waiting_[static_cast<size_t>(i) % waiting_.size()]; }
+
+  void stop() {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    room_.notify_all();
+  }
 
   void run() {
     std::unique_lock lock(mutex_);
@@ -90,7 +93,7 @@ class OrderedWorkers {
   int64_t taken_ = 0;
   int64_t consumed_ = 0;
   bool stopping_ = false;
-  std::vector<std::jthread> threads_;  // last: joined before the rest goes
+  WorkerThreads threads_;  // last: joined before the rest goes
 };
 
 template <typename Produce, typename Consume>

@@ -11,6 +11,7 @@
 
 #include "comm/common/error.h"
 #include "tests/data/support.h"
+#include "tests/support/thread_limit.h"
 
 namespace resnext {
 namespace {
@@ -294,6 +295,22 @@ TEST_F(DataLoaderTest, StopsWithWorkInFlight) {
     if (i % 3 == 0) continue;  // never started
     loader.start({i, 0});
     if (i % 3 == 1) loader.next();
+  }
+}
+
+// What has been started must be told to stop: the constructor would wait for it without end.
+TEST_F(DataLoaderTest, EndsWhenTheSystemGivesNoMoreThreads) {
+  for (const int given : {3, 1, 0}) {
+    const test::ThreadLimit limit(given);
+    LoaderOptions options;
+    options.per_rank = 4;
+    try {
+      const DataLoader loader(*container_, recipe(), options);
+      ADD_FAILURE() << "no error";
+    } catch (const ConfigError& error) {
+      const std::string expected = "only " + std::to_string(given) + " of 4";
+      EXPECT_NE(std::string(error.what()).find(expected), std::string::npos) << error.what();
+    }
   }
 }
 

@@ -86,7 +86,7 @@ Result signalled(const Workspace& work, int ranks, const Words& more, int step, 
       << process.err();
   ::kill(process.pid(), signal);
   const Result result = process.wait(kRunTimeout);
-  EXPECT_TRUE(process.all_gone(5));
+  EXPECT_TRUE(process.all_gone(kRunTimeout));
   return result;
 }
 
@@ -116,10 +116,10 @@ TEST(KilledRank, TakesTheJobDownAndContinues) {
   const pid_t last = process_of_rank(process, 2);
   ASSERT_GT(last, 0);
   ::kill(last, SIGKILL);
-  const Result killed = process.wait(15);
+  const Result killed = process.wait(kRunTimeout);
   EXPECT_FALSE(killed.timed_out);
   EXPECT_NE(killed.exit_code, 0);
-  EXPECT_TRUE(process.all_gone(5));
+  EXPECT_TRUE(process.all_gone(kRunTimeout));
   ASSERT_EQ(work.train(3, "parts", more).exit_code, 0);
   EXPECT_TRUE(same_run(work / "whole", work / "parts"));
 }

@@ -17,7 +17,8 @@ namespace resnext::test {
 
 constexpr int kStepsPerEpoch = 8;
 constexpr int kSteps = 16;
-constexpr double kRunTimeout = 60;  // of one run, on a busy machine
+// Seconds of one run, or of its end, on a busy machine. No test is decided by how long things take.
+constexpr double kRunTimeout = 60;
 
 Words operator+(Words words, const Words& more);
 
