@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/evaluation.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "comm/common/error.h"
+#include "comm/common/file_system.h"
+#include "comm/tensor_collectives.h"
+#include "configs/yaml_reader.h"
+#include "worker/evaluator.h"
+#include "worker/network_learner.h"
+#include "worker/state/agreement.h"
+#include "worker/state/start_point.h"
+#include "worker/stop_signal.h"
+
+namespace resnext {
+namespace {
+
+// What the checkpoint was trained with counts, but for what the user names.
+void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfig& config) {
+  const std::vector<std::string> named = named_keys(line.config, line.overrides);
+  const auto is_named = [&](const char* key) { return std::ranges::binary_search(named, key); };
+  if (!is_named("data.recipe")) config.data.recipe = data.recipe;
+  if (!is_named("data.size")) config.data.size = data.size;
+  if (!is_named("data.resize")) config.data.resize = data.resize;
+  if (config.model.classes == 0) config.model.classes = data.classes;
+}
+
+void check_class_names(const DataSets& sets, const DataRecord& trained, const RunOptions& run) {
+  DataRecord now = trained;
+  now.class_names = sets.reference().class_names();
+  const std::string changed = difference(trained, now);
+  if (changed.empty() || run.accept_new_data) return;
+  throw DataError(sets.reference().path(),
+                  "its classes are not those that the checkpoint was trained with: " + changed,
+                  "pack it with the same classes, or set run.accept_new_data=true");
+}
+
+}  // namespace
+
+void check_ranks_agree(const RunConfig& config, const DataRecord& data,
+                       Communicator& communicator) {
+  check_agreement(communicator, {{"program", RESNEXT_VERSION " with LibTorch " TORCH_VERSION,
+                                  ExitCode::kConfig, "install one version on all hosts"},
+                                 {"configuration", to_yaml(config), ExitCode::kConfig,
+                                  "give every rank the same file and overrides"},
+                                 {"data", to_json(data).dump(1), ExitCode::kData,
+                                  "give every host the same files"}});
+}
+
+std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config,
+                                       const DataSets& sets, Communicator& communicator,
+                                       c10::Device device) {
+  std::optional<RunStore> store;
+  if (communicator.rank() == 0) {
+    store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
+  }
+  StartPoint start;
+  if (config.model.pretrained.empty()) {
+    start = agree_on_weights(communicator, store ? &*store : nullptr, config.run);
+    if (!start.resumed) {
+      throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
+                        "train first, or set model.pretrained or run.resume to a file");
+    }
+  }
+  if (start.data) follow_checkpoint(line, *start.data, config);
+  config.model.classes = sets.classes(config.model.classes);
+  DataRecord data = describe(sets, config.data, config.model.classes);
+  if (start.data) {
+    check_class_names(sets, *start.data, config.run);
+    data.mean = start.data->mean;
+    data.std = start.data->std;
+  }
+  check_ranks_agree(config, data, communicator);
+  const Precision precision(config.precision, device);
+  ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator);
+  model.to(device, precision.parameter_type(), precision.channels_last());
+  broadcast_tensors(communicator, model.parameters());
+  broadcast_tensors(communicator, model.statistics());
+  const auto input =
+      make_input(*sets.validation, data, config, precision,
+                 resolve_batch(config.batch, communicator.size()), communicator, device,
+                 /*training=*/false);
+  return evaluate(model, precision, *input, communicator, device, stop_signalled);
+}
+
+}  // namespace resnext
