@@ -158,6 +158,7 @@ void Trainer::save() {
   if (saved_) return;
   const auto begin = Clock::now();
   settle();
+  check_replicas(parts_.communicator, parts_.learner.checksum(), progress_.step);
   saved_ = true;
   if (!parts_.store) return;
   const std::vector<SavedFile> files = parts_.learner.copy();

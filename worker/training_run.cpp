@@ -36,10 +36,9 @@ TrainingRun::TrainingRun(const RunConfig& config, const RunShape& shape, const D
 // Last, once nothing else can be refused.
 RunIdentity TrainingRun::create_folder(const RunShape& shape) {
   const std::string identity = decide(communicator_, [&] {
-    const bool validated = start_.progress.validated || !start_.progress.validation_due;
     store_->begin(start_.saved, lost());
     log_.emplace(config_, shape, around_.files,
-                 KeptLines{start_.progress.step, validated, store_->left_a_line()});
+                 KeptLines{start_.progress.step, start_.progress.validated, store_->left_a_line()});
     return to_text(store_->identity());
   });
   return to_identity(identity);

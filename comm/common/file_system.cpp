@@ -171,10 +171,28 @@ class PosixFiles final : public FileSystem {
   }
 };
 
+// Folders far above may be somebody else's, or of a kind that is not synced.
+bool is_not_ours(int error) {
+  return error == EACCES || error == EPERM || error == EROFS || error == EINVAL || error == ENOTSUP;
+}
+
 }  // namespace
 
 FileError::FileError(int number, const fs::path& path, std::string_view call)
     : std::system_error(number, std::generic_category(), path.string() + ": " + std::string(call)) {
+}
+
+void FileSystem::make_folders_to_stay(const fs::path& folder) {
+  make_folders(folder);
+  fs::path above = fs::absolute(folder).lexically_normal();
+  while (above.has_relative_path()) {  // one that was killed may have made some of them
+    above = above.parent_path();
+    try {
+      sync_folder(above);
+    } catch (const FileError& error) {
+      if (!is_not_ours(error.code().value())) throw;
+    }
+  }
 }
 
 void FileSystem::replace(const fs::path& path, std::string_view text) {

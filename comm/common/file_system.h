@@ -67,6 +67,8 @@ class FileSystem {
   // Seconds since the file changed, by the clock of where it is stored; negative: no file.
   virtual double age_s(const std::filesystem::path& path) = 0;
 
+  // A folder and all above it, with their names on the storage.
+  void make_folders_to_stay(const std::filesystem::path& folder);
   // A whole file under its name or not at all: temporary name beside it, sync, rename.
   void replace(const std::filesystem::path& path, std::string_view text);
 };

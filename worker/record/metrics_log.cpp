@@ -63,6 +63,7 @@ MetricsLog::MetricsLog(FileSystem& files, fs::path path, const KeptLines& kept)
   writing(path_, [&] {
     keep(files, path_, kept);
     file_ = files.append(path_);
+    files.sync_folder(path_.parent_path());
   });
 }
 

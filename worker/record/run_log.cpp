@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 void write_config(FileSystem& files, const RunConfig& config) {
   const fs::path folder = config.run.output;
   try {
-    files.make_folders(folder);
+    files.make_folders_to_stay(folder);
     files.replace(folder / "config.yaml", to_yaml(config));
   } catch (const FileError& error) {
     throw OutputError(folder.string(),

@@ -47,6 +47,12 @@ auto writing(const fs::path& path, F f) {
   }
 }
 
+// Nothing is there: damage, and no trouble of the file system's, which may pass.
+bool is_missing(const FileError& error) {
+  return error.code() == std::errc::no_such_file_or_directory ||
+         error.code() == std::errc::not_a_directory || error.code() == std::errc::is_a_directory;
+}
+
 [[noreturn]] void not_whole(const fs::path& path, const std::string& why) {
   throw CheckpointError(path.string(), why, "name another checkpoint, or set run.resume to auto");
 }
@@ -63,7 +69,8 @@ CheckpointFolder::Entry CheckpointFolder::entry_of(const std::string& name) cons
       entry.validation = to_accuracy(files_.read(validation), validation.string());
     }
   } catch (const CheckpointError&) {  // damaged: as if it were not there
-  } catch (const FileError&) {
+  } catch (const FileError& error) {
+    if (!is_missing(error)) throw;
   }
   return entry;
 }
@@ -105,6 +112,7 @@ SavedState CheckpointFolder::read(const fs::path& checkpoint) const {
       }
     }
   } catch (const FileError& error) {
+    if (!is_missing(error)) throw;
     not_whole(checkpoint, error.what());
   }
   state.validation = entry_of(checkpoint.filename().string()).validation;
@@ -117,7 +125,8 @@ bool CheckpointFolder::has_all_files(const Entry& entry) const {
     return std::ranges::all_of(entry.manifest->files, [&](const auto& file) {
       return files_.size(folder_ / entry.name / file.first) == file.second.bytes;
     });
-  } catch (const FileError&) {
+  } catch (const FileError& error) {
+    if (!is_missing(error)) throw;
     return false;
   }
 }
@@ -171,8 +180,8 @@ void CheckpointFolder::write_validation(const std::string& name, const Accuracy&
 
 void CheckpointFolder::point(const std::string& link, const std::string& name) {
   const fs::path path = folder_ / link;
-  if (pointed(link) == name) return;
   writing(path, [&] {
+    if (pointed(link) == name) return;
     if (name.empty()) return files_.remove_all(path);
     const fs::path partial = folder_ / fmt::format("{}{}{}", link, kPartial, ::getpid());
     files_.remove_all(partial);

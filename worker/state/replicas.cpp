@@ -13,6 +13,13 @@ namespace {
 
 constexpr double kWorthSaying_ms = 20;  // less is the noise of a shared machine
 
+std::vector<ReplicaReport> gather(Communicator& communicator, ReplicaReport mine) {
+  std::vector<ReplicaReport> all(static_cast<size_t>(communicator.size()));
+  communicator.all_gather({&mine, sizeof mine, DataType::kUint8},
+                          {all.data(), all.size() * sizeof mine, DataType::kUint8});
+  return all;
+}
+
 [[noreturn]] void fail(const std::vector<int>& ranks, int64_t step) {
   const bool one = ranks.size() == 1;
   throw CommError(fmt::format("step {}", step),
@@ -51,14 +58,18 @@ std::string slow_rank(std::span<const ReplicaReport> reports, double step_ms) {
       std::clamp(slowest->data_wait_ms - usual.data_wait_ms, 0.0, cost), cost);
 }
 
+void check_replicas(Communicator& communicator, uint64_t checksum, int64_t step) {
+  const ReplicaReport mine{checksum, 0, 0};
+  std::vector<ReplicaReport> all = gather(communicator, mine);
+  if (const auto damaged = damaged_replicas(all); !damaged.empty()) fail(damaged, step);
+}
+
 void watch_replicas(Communicator& communicator, uint64_t checksum, const Meters& meters,
                     int64_t step) {
   const double wait = meters.mean_ms(Phase::kDataWait);
-  ReplicaReport mine{
+  const ReplicaReport mine{
       checksum, wait + meters.mean_ms(Phase::kForward) + meters.mean_ms(Phase::kBackward), wait};
-  std::vector<ReplicaReport> all(static_cast<size_t>(communicator.size()));
-  communicator.all_gather({&mine, sizeof mine, DataType::kUint8},
-                          {all.data(), all.size() * sizeof mine, DataType::kUint8});
+  const std::vector<ReplicaReport> all = gather(communicator, mine);
   if (const auto damaged = damaged_replicas(all); !damaged.empty()) fail(damaged, step);
   if (communicator.rank() != 0) return;
   const std::string slow = slow_rank(all, meters.mean_step_ms());

@@ -21,6 +21,9 @@ struct ReplicaReport {
   double data_wait_ms = 0;  // of that, waiting for images
 };
 
+// COLLECTIVE. The first half alone, before a save: what is written is what all ranks have.
+void check_replicas(Communicator& communicator, uint64_t checksum, int64_t step);
+
 // Throws CommError (76: a restart from the last checkpoint heals it) naming the ranks that differ
 // from the majority; of two ranks nobody can say which is wrong. Warns on rank 0 of a slow rank.
 void watch_replicas(Communicator& communicator, uint64_t checksum, const Meters& meters,

@@ -36,20 +36,10 @@ std::string canonical(FileSystem& files, fs::path path) {
   return (error ? path : whole).lexically_normal().string();
 }
 
-[[noreturn]] void none_can_be_read(const fs::path& folder, const std::string& why) {
-  throw CheckpointError(
-      folder.string(), "holds checkpoints, and none can be read" + why,
-      "nothing was changed: repair them or the file system, name another by run.resume=PATH, or "
-      "begin anew in another run.output");
-}
-
 }  // namespace
 
 RunStore::RunStore(FileSystem& files, const fs::path& output, int64_t keep)
-    : files_(files), folder_(files, output / "checkpoints"), keep_(keep) {
-  before_ = read_record();
-  if (before_) record_ = *before_;
-}
+    : files_(files), folder_(files, output / "checkpoints"), keep_(keep) {}
 
 std::optional<RunStore::Record> RunStore::read_record() const {
   const fs::path path = folder_.path() / kRecord;
@@ -58,16 +48,18 @@ std::optional<RunStore::Record> RunStore::read_record() const {
     const auto json = unseal(files_.read(path), path.string());
     return Record{json.at("run"), to_lineage(json.at("lineage")), json.at("next_serial"),
                   json.at("origin")};
-  } catch (const std::exception& error) {
+  } catch (const CheckpointError& error) {
+    spdlog::warn("passed over: {}", error.what());
+  } catch (const nlohmann::json::exception& error) {
     spdlog::warn("{}: passed over: {}", path.string(), error.what());
-    return std::nullopt;
   }
+  return std::nullopt;
 }
 
 void RunStore::write_record() {
   const fs::path path = folder_.path() / kRecord;
   try {
-    files_.make_folders(folder_.path());
+    files_.make_folders_to_stay(folder_.path());
     files_.replace(path, seal({{"run", record_.run},
                                {"lineage", to_json(record_.lineage)},
                                {"next_serial", record_.next_serial},
@@ -82,12 +74,7 @@ void RunStore::write_record() {
 // ---- find -----------------------------------------------------------------------------------
 
 std::vector<Entry> RunStore::of_present_line() const {
-  std::vector<Entry> entries;
-  try {
-    entries = folder_.entries();
-  } catch (const FileError& error) {
-    none_can_be_read(folder_.path(), std::string(": ") + error.what());
-  }
+  std::vector<Entry> entries = folder_.entries();
   if (!before_) return entries;
   std::erase_if(entries, [&](const Entry& entry) {
     return entry.manifest &&
@@ -105,8 +92,10 @@ std::optional<SavedState> RunStore::newest_whole() const {
       spdlog::warn("passing over a damaged checkpoint: {}", error.what());
     }
   }
-  if (!entries.empty()) none_can_be_read(folder_.path(), "");
-  return std::nullopt;
+  if (entries.empty()) return std::nullopt;
+  throw CheckpointError(folder_.path().string(), "holds checkpoints, and all of them are damaged",
+                        "nothing was changed: repair them, name another by run.resume=PATH, or "
+                        "begin anew in another run.output");
 }
 
 bool RunStore::is_here(const SavedState& state) const {
@@ -117,7 +106,20 @@ SavedState RunStore::named(const std::string& path) const {
   return folder_.read(canonical(files_, path));
 }
 
+// Trouble of the file system's may pass; an older save in its place would lose updates.
 std::optional<SavedState> RunStore::find(const std::string& resume, bool again) {
+  try {
+    return find_readable(resume, again);
+  } catch (const FileError& error) {
+    throw CheckpointError(folder_.path().string(),
+                          std::string("its checkpoints cannot be read: ") + error.what(),
+                          "nothing was changed: start again when the file system is well");
+  }
+}
+
+std::optional<SavedState> RunStore::find_readable(const std::string& resume, bool again) {
+  before_ = read_record();
+  if (before_) record_ = *before_;
   if (resume == "auto") return newest_whole();
   if (resume == "none") {
     if (of_present_line().empty()) return std::nullopt;
@@ -138,6 +140,15 @@ std::optional<SavedState> RunStore::find(const std::string& resume, bool again) 
 // ---- begin ----------------------------------------------------------------------------------
 
 void RunStore::begin(const std::optional<SavedState>& from, const RunIdentity& lost) {
+  try {
+    start_line(from, lost);
+  } catch (const FileError& error) {
+    throw OutputError(folder_.path().string(), std::string("cannot be read: ") + error.what(),
+                      "start again when the file system is well");
+  }
+}
+
+void RunStore::start_line(const std::optional<SavedState>& from, const RunIdentity& lost) {
   const int64_t last = folder_.last_serial();
   record_.next_serial = std::max(record_.next_serial, last + 1);
   if (record_.run.empty()) record_.run = from ? from->manifest.run : lost.run;
@@ -213,17 +224,16 @@ bool RunStore::validated(const Accuracy& accuracy) {
 }
 
 void RunStore::remove_old() {
-  std::vector<Entry> entries;
-  try {
-    entries = folder_.entries();
-  } catch (const FileError&) {  // not removing is never a reason to fail
-    return;
-  }
   int64_t whole = 0;
-  for (const Entry& entry : entries) {
-    const bool needed = entry.name == head_.name || entry.name == best_;
-    if (whole >= keep_ && !needed) folder_.remove(entry.name);
-    if (folder_.has_all_files(entry)) ++whole;
+  try {
+    for (const Entry& entry : folder_.entries()) {
+      const bool needed = entry.name == head_.name || entry.name == best_;
+      if (whole >= keep_ && !needed)
+        folder_.remove(entry.name);
+      else if (folder_.has_all_files(entry))
+        ++whole;
+    }
+  } catch (const FileError&) {  // not removing is never a reason to fail
   }
 }
 

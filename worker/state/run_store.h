@@ -26,8 +26,8 @@ class RunStore {
   // The save that `resume` names: the newest whole one of the present line (auto), none, or one by
   // its path. `again`: this start repeats an earlier one by itself (a restart, a requeued job), so
   // that a path which the present line came from means the line's newest. Damaged ones are named
-  // in a warning and passed over. Throws CheckpointError when there are saves and none can be read,
-  // ConfigError when `none` would mix two runs.
+  // in a warning and passed over. Throws CheckpointError when there are saves and all are damaged,
+  // or when the file system fails; ConfigError when `none` would mix two runs.
   std::optional<SavedState> find(const std::string& resume, bool again);
 
   // The start stands: its line is the present one from here on, what does not belong to it is set
@@ -64,6 +64,8 @@ class RunStore {
   void write_record();
   std::vector<CheckpointFolder::Entry> of_present_line() const;
   std::optional<SavedState> newest_whole() const;
+  std::optional<SavedState> find_readable(const std::string& resume, bool again);
+  void start_line(const std::optional<SavedState>& from, const RunIdentity& lost);
   SavedState named(const std::string& path) const;
   bool is_here(const SavedState& state) const;
   void set_aside_others(const std::optional<SavedState>& from);
