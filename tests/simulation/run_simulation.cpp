@@ -389,7 +389,8 @@ Outcome Simulation::play(const Start& start) {
     check(start, before, outcome);
     if (!content.empty()) {
       require(outcome.code != 0 && outcome.code != 75, "it began anew over damaged saves");
-      require(disk_.snapshot() == content, "damaged saves were touched");
+      const bool lost_power = outcome.code == kKilled && start.power;
+      require(lost_power || disk_.snapshot() == content, "damaged saves were touched");
       disk_.remove_all(history_.config.run.output);  // the user begins anew
       committed_ = 0;
       saved_.clear();
