@@ -5,7 +5,8 @@
 #   resnext_launcher sweep configs/sweeps/cardinality_resnext50.yaml --slurm
 #   sbatch --array=0-4%2 slurm/sweep_cardinality.sh configs/sweeps/cardinality_resnext50.yaml
 #
-# The first form submits those trials that are not finished yet.
+# The first form submits those trials that are neither finished nor queued, as they are now: the file
+# may be edited afterwards. Its options (-n, --launcher, --stage-to, --max-restarts) win over those here.
 #
 # Slurm's notice of the time limit or of a preemption (SIGUSR1) makes the ranks save and leave; the
 # job is then queued again and goes on from its checkpoint, as it is after a lost rank or node, for as
@@ -31,5 +32,5 @@ set -eu
 # ---------------------------------------------------------------------------------------------
 eval "$SETUP"
 export SLURM_EXPORT_ENV=ALL  # mpirun's helpers need it when submitted with --export=NONE
-exec "$RESNEXT_BIN/resnext_launcher" sweep "$@" --trial "$SLURM_ARRAY_TASK_ID" --requeue \
-  --launcher "$LAUNCHER" ${STAGE_TO:+--stage-to "$STAGE_TO"}
+exec "$RESNEXT_BIN/resnext_launcher" sweep --launcher "$LAUNCHER" \
+  ${STAGE_TO:+--stage-to "$STAGE_TO"} "$@" --trial "$SLURM_ARRAY_TASK_ID" --requeue

@@ -1,0 +1,39 @@
+// Stop requests (comm/common/stop_signals.h) and ends of children, which wait to be taken.
+//
+// While it lives, none of them interrupts or ends this process, however many come; the first
+// request is remembered. One at a time, made first in main; children start with the signals let
+// in. Local, one thread.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+namespace resnext {
+
+class SignalInbox {
+ public:
+  SignalInbox();
+  ~SignalInbox() { let_in(); }
+  SignalInbox(const SignalInbox&) = delete;
+  SignalInbox& operator=(const SignalInbox&) = delete;
+
+  // The next signal, SIGCHLD among them; 0 after `timeout_s`.
+  int wait(double timeout_s);
+
+  // The first stop request so far; 0: none came.
+  int stop_signal();
+
+  // Whether a second SIGINT came, at least a second after the first (two senders, or a key held
+  // down, mean one request): end at once, without saving.
+  bool must_end_at_once() const { return interrupted_again_; }
+
+  // From here on signals do what they do by default; for tasks that may die at any time.
+  void let_in();
+
+ private:
+  void remember(int signal);
+
+  int stop_signal_ = 0;
+  double first_interrupt_ = -1;  // seconds of the monotonic clock
+  bool interrupted_again_ = false;
+};
+
+}  // namespace resnext
