@@ -18,24 +18,22 @@ namespace fs = std::filesystem;
 // $1: folder, then for each file: its path, size and time; its copy's name; the names of copies of
 // all its versions. A copy has its name only when it is whole, and the file did not change.
 constexpr const char* kCopy = R"sh(set -e
+unchanged() {
+  [ "$(stat -L -c '%s %Y' -- "$file")" = "$version" ] || { echo "$file has changed" >&2; exit 1; }
+}
+is_whole() { [ "$(stat -c %s -- "$1" 2>/dev/null)" = "${version% *}" ]; }
 mkdir -p "$1"; cd "$1"; shift
 exec 9>>.staging.lock; flock 9
 while [ $# -gt 0 ]; do
   file=$1 version=$2 copy=$3 family=$4; shift 4
-  [ "$(stat -L -c '%s %Y' -- "$file")" = "$version" ] || {
-  echo "$file has changed" > &2;
-  exit 1;
-}
-find . -maxdepth 1 -name "$family.partial-*" -delete
+  unchanged
+  find . -maxdepth 1 -name "$family.partial-*" -delete
   find . -maxdepth 1 -name "$family" ! -name "$copy" -atime +7 -delete
-  [ "$(stat -c %s -- "$copy" 2>/dev/null)" = "${version% *}" ] && continue
+  if is_whole "$copy"; then continue; fi
   cp -- "$file" "$copy.partial-$$"
   sync -- "$copy.partial-$$"
-  [ "$(stat -L -c '%s %Y' -- "$file")" = "$version" ] || {
-  echo "$file has changed" > &2;
-  exit 1;
-}
-  [ "$(stat -c %s -- "$copy.partial-$$")" = "${version% *}" ]
+  unchanged
+  is_whole "$copy.partial-$$"
   mv -- "$copy.partial-$$" "$copy"
 done)sh";
 

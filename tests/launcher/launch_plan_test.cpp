@@ -142,6 +142,17 @@ TEST(LaunchPlan, HostListOfTwoNodes) {
             "-x OMP_NUM_THREADS -x NCCL_SOCKET_IFNAME resnext_worker cfg.yaml\n");
 }
 
+TEST(LaunchPlan, TokenOfTheLaunchersLockReachesRanksOnAllHosts) {
+  Allocation hosts = laptop();
+  hosts.scheduler = Scheduler::kHosts;
+  hosts.nodes = 2;
+  hosts.hosts = {{"a", 8}, {"b", 8}};
+  LaunchOptions launch = options();
+  launch.lock_token = "abc";
+  EXPECT_NE(line(hosts, {}, launch).find("RESNEXT_LAUNCHER_LOCK=abc"), std::string::npos);
+  EXPECT_NE(line(hosts, {}, launch).find("-x RESNEXT_LAUNCHER_LOCK"), std::string::npos);
+}
+
 TEST(LaunchPlan, NamedInterfaceGoesToBothLibraries) {
   LaunchOptions launch = options();
   launch.interface = "ib0";

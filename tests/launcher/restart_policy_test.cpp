@@ -72,7 +72,8 @@ TEST(RestartPolicy, KeepsToAStopRequest) {
 }
 
 TEST(RestartPolicy, WhatAStopRequestHasBrokenCountsAsStopped) {
-  for (const int code : {1, 76, 128 + SIGUSR1, 128 + SIGTERM, 128 + SIGINT, 128 + SIGKILL, 205, 213}) {
+  for (const int code :
+       {1, 76, 128 + SIGUSR1, 128 + SIGTERM, 128 + SIGINT, 128 + SIGKILL, 205, 213}) {
     EXPECT_EQ(to_exit_code(stopped(code)), 75) << code;
   }
   for (const int code : {0, 64, 65, 70, 73, 75, 77}) EXPECT_EQ(to_exit_code(stopped(code)), code);
