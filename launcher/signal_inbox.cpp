@@ -35,12 +35,18 @@ double now_s() {
 
 SignalInbox::SignalInbox() {
   const sigset_t set = watched_signals();
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::sigprocmask(SIG_BLOCK, &set, &blocked_before_);
+}
+
+SignalInbox::~SignalInbox() {
+  stop_signal();
+  ::sigprocmask(SIG_SETMASK, &blocked_before_, nullptr);
 }
 
 void SignalInbox::let_in() {
   const sigset_t set = watched_signals();
   ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  ::sigprocmask(SIG_BLOCK, nullptr, &blocked_before_);
 }
 
 void SignalInbox::remember(int signal) {

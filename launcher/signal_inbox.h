@@ -6,12 +6,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <csignal>
+
 namespace resnext {
 
 class SignalInbox {
  public:
   SignalInbox();
-  ~SignalInbox() { let_in(); }
+  // Forgets what was not taken, and blocks what was blocked before. In a program that was started
+  // with these signals blocked nothing can hit it after its result stands.
+  ~SignalInbox();
   SignalInbox(const SignalInbox&) = delete;
   SignalInbox& operator=(const SignalInbox&) = delete;
 
@@ -31,6 +35,7 @@ class SignalInbox {
  private:
   void remember(int signal);
 
+  sigset_t blocked_before_{};
   int stop_signal_ = 0;
   double first_interrupt_ = -1;  // seconds of the monotonic clock
   bool interrupted_again_ = false;
