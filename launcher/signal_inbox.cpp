@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
 
 #include "comm/common/stop_signals.h"
 
@@ -36,6 +37,9 @@ double now_s() {
 SignalInbox::SignalInbox() {
   const sigset_t set = watched_signals();
   ::sigprocmask(SIG_BLOCK, &set, &blocked_before_);
+  const char* earlier = std::getenv("RESNEXT_ASKED_TO_STOP");
+  if (earlier != nullptr && *earlier != '\0') stop_signal_ = SIGTERM;
+  ::unsetenv("RESNEXT_ASKED_TO_STOP");
 }
 
 SignalInbox::~SignalInbox() {
