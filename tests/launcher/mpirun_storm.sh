@@ -4,7 +4,7 @@
 #
 # MPIRUN_STORM_KILLS (default 5) times kill -9 of mpirun, with one rank stopped (SIGSTOP) before every other
 # one. A sampler looks every few milliseconds: no moment has ranks of two attempts, and none is left at the
-# end. The run must finish with the weights of one that nobody disturbed.
+# end, nor of a launcher that is killed itself. The run must finish with the weights of one that nobody disturbed.
 set -euo pipefail
 bin=$1 testbin=$2 kills=${MPIRUN_STORM_KILLS:-5}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -33,14 +33,14 @@ def read(path):
         return b""
 
 
-def ranks():
-    """The live ranks of the storm: pid -> the mpirun that has started them, by its session in their environment."""
+def ranks(output="storm"):
+    """The live ranks of a run: pid -> the mpirun that has started them, by its session in their environment."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
         words = read(f"/proc/{name}/cmdline").split(b"\0")
-        if b"resnext_worker" not in words[0] or f"run.output={work}/storm".encode() not in words:
+        if b"resnext_worker" not in words[0] or f"run.output={work}/{output}".encode() not in words:
             continue
         if read(f"/proc/{name}/stat").rpartition(b")")[2][1:2] in (b"Z", b"X", b""):
             continue
@@ -99,12 +99,27 @@ code = storm.wait(600)
 done = True
 sampler.join()
 left = ranks()
+
+# A launcher that is killed takes mpirun and the ranks with it.
+killed_launcher = start("orphan", 1000000)
+while len(ranks("orphan")) < 2 and killed_launcher.poll() is None:
+    time.sleep(0.01)
+killed_launcher.kill()
+killed_launcher.wait()
+deadline = time.monotonic() + 60
+while ranks("orphan") and time.monotonic() < deadline:
+    time.sleep(0.01)
+orphans = ranks("orphan")
+for pid in orphans:
+    os.kill(pid, signal.SIGKILL)
+
 undisturbed = start("undisturbed", steps).wait(600)
 model = f"checkpoints/step-{steps:08d}/model.pt"
 same = read(f"{work}/storm/{model}") == read(f"{work}/undisturbed/{model}") != b""
+print(f"{len(orphans)} orphans of a killed launcher")
 print(f"{killed} x kill -9 of mpirun, {samples} samples: {both} with ranks of two attempts, {len(left)} left; "
       f"exit codes {code} and {undisturbed}; {'same' if same else 'OTHER'} weights")
-if code or undisturbed or both or left or not same or killed < kills:
+if code or undisturbed or both or left or orphans or not same or killed < kills:
     sys.stderr.write(open(f"{work}/storm.log").read()[-3000:])
     sys.exit(1)
 PYTHON
