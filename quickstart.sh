@@ -26,7 +26,7 @@ pack() {
 train() {
   local ranks=2 threads
   if [ "$preset" = cuda ]; then ranks=$(gpu_count); fi
-  threads=$(($(nproc) / ranks))
+  threads=$(($(core_count) / ranks))
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   export OMP_NUM_THREADS=$((threads > 0 ? threads : 1))
   mpirun -np "$ranks" --oversubscribe --bind-to none \

@@ -1,10 +1,14 @@
-# cmake --install gives a tree that can be moved: bin/, lib/ and share/resnext/.
+# cmake --install gives a tree that can be moved: bin/, libexec/, lib/ and share/resnext/.
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # The programs look for LibTorch's libraries in ../lib; the distribution's own (Open MPI, HDF5, ...)
 # and, in a CUDA build, the toolkit's stay where the system has them.
 foreach(program resnext_worker resnext_data resnext_launcher)
-  if(TARGET ${program})
+  if(TARGET ${program}_program)  # see Program.cmake
+    install(TARGETS ${program} RUNTIME DESTINATION bin)
+    install(TARGETS ${program}_program RUNTIME_DEPENDENCY_SET resnext_libraries
+            RUNTIME DESTINATION libexec)
+  elseif(TARGET ${program})
     install(TARGETS ${program} RUNTIME_DEPENDENCY_SET resnext_libraries
             RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

@@ -8,7 +8,7 @@ set -euo pipefail
 # A file that includes LibTorch's headers takes up to 2 GB to compile: no more jobs than fit.
 jobs_that_fit() {
   local cores memory
-  cores=$(nproc)
+  cores=$(core_count)
   memory=$(awk '/^MemAvailable/ {print int($2 / 2000000)}' /proc/meminfo)
   if [ "$memory" -lt "$cores" ]; then cores=$((memory > 0 ? memory : 1)); fi
   say "$cores"

@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
+#include <fstream>
 
 #include "comm/common/error.h"
 
@@ -18,13 +19,6 @@ namespace resnext {
 namespace {
 
 constexpr int kCannotStart = 127;
-
-sigset_t watched_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD}) sigaddset(&set, number);
-  return set;
-}
 
 std::vector<std::string> merged_environment(const Command& command) {
   std::vector<std::string> all;
@@ -64,15 +58,22 @@ void redirect(const std::string& output) {
   ::dup2(file, STDERR_FILENO);
 }
 
+void set_signals(const Command& command, pid_t parent) {
+  sigset_t set;
+  ::sigemptyset(&set);
+  if (command.deaf_to_sigterm) ::sigaddset(&set, SIGTERM);
+  ::sigprocmask(SIG_SETMASK, &set, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, command.signal_when_we_die);
+  if (::getppid() != parent) ::_exit(kCannotStart);  // it has died before it could be noted
+}
+
 // In the child. On failure errno goes through the pipe, which success closes.
-[[noreturn]] void become(const Command& command, char* const* argv, char* const* environment,
-                         int failure) {
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+[[noreturn]] void become(const Command& command, pid_t parent, char* const* argv,
+                         char* const* environment, int failure) {
+  ::setsid();
   use_cores(command.cores);
   redirect(command.output);
-  const sigset_t set = watched_signals();
-  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  set_signals(command, parent);
   ::execvpe(argv[0], argv, environment);
   const int error = errno;
   [[maybe_unused]] const auto written = ::write(failure, &error, sizeof error);
@@ -86,9 +87,10 @@ ChildProcess::ChildProcess(const Command& command) {
   std::vector<std::string> variables = merged_environment(command);
   const std::vector<char*> argv = pointers(words);
   const std::vector<char*> environment = pointers(variables);
+  const pid_t parent = ::getpid();
   int failure[2];
   if (::pipe2(failure, O_CLOEXEC) == 0) pid_ = ::fork();
-  if (pid_ == 0) become(command, argv.data(), environment.data(), failure[1]);
+  if (pid_ == 0) become(command, parent, argv.data(), environment.data(), failure[1]);
   int error = pid_ < 0 ? errno : 0;
   ::close(failure[1]);
   const bool failed = pid_ < 0 || ::read(failure[0], &error, sizeof error) > 0;
@@ -116,32 +118,34 @@ std::optional<int> ChildProcess::poll() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-SignalInbox::SignalInbox() {
-  const sigset_t set = watched_signals();
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+// The lines SigBlk and SigCgt of /proc/PID/status are bit masks in hexadecimal (proc(5)).
+bool ChildProcess::minds(int number) const {
+  std::ifstream stream("/proc/" + std::to_string(pid_) + "/status");
+  uint64_t minded = 0;
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with("SigBlk:") || line.starts_with("SigCgt:")) {
+      minded |= std::stoull(line.substr(std::strlen("SigBlk:")), nullptr, 16);
+    }
+  }
+  return (minded >> (number - 1) & 1) != 0;
 }
 
-SignalInbox::~SignalInbox() {
-  const sigset_t set = watched_signals();
-  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
-}
-
-int SignalInbox::wait(double timeout_s) {
-  const sigset_t set = watched_signals();
-  timespec timeout{};
-  timeout.tv_sec = static_cast<time_t>(timeout_s);
-  timeout.tv_nsec = static_cast<long>((timeout_s - std::floor(timeout_s)) * 1e9);
-  const int number = ::sigtimedwait(&set, nullptr, &timeout);
-  return number < 0 ? 0 : number;
-}
-
-int run_to_end(const std::vector<std::string>& argv) {
-  SignalInbox inbox;
-  ChildProcess child({argv, {}, "", {}});
+int run_to_end(const Command& command) {
+  ChildProcess child(command);
   while (true) {
     if (const auto code = child.poll()) return *code;
-    const int signal = inbox.wait(1.0);
-    if (signal != 0 && signal != SIGCHLD) child.signal(SIGTERM);
+    ::waitid(P_PID, static_cast<id_t>(child.pid()), nullptr, WEXITED | WNOWAIT);
+  }
+}
+
+int run_until_stopped(const Command& command, SignalInbox& inbox,
+                      const std::function<void()>& on_tick) {
+  ChildProcess child(command);
+  while (true) {
+    if (const auto code = child.poll()) return *code;
+    if (inbox.stop_signal() != 0) child.signal(SIGTERM);
+    inbox.wait(1.0);
+    on_tick();
   }
 }
 

@@ -25,7 +25,9 @@ void add_run(CLI::App& app, RunTask& task) {
                   "network interface between hosts, e.g. ib0");
   run->add_option("--rank-logs", task.launch.rank_logs, "folder for one log a rank");
   run->add_option("--max-restarts", task.restarts.max_restarts,
-                  "start again so often after exit codes 75 and 76")
+                  "start again so often in all after exit codes 75 and 76, but no more after 5 "
+                  "starts in a row without a new checkpoint; with --requeue only starts that fail, "
+                  "once unless said")
       ->check(CLI::NonNegativeNumber);
   run->add_option("--backoff", task.restarts.backoff_s,
                   "seconds before a restart; doubles while runs end early")
@@ -44,17 +46,21 @@ void add_sweep(CLI::App& app, SweepTask& task) {
   sweep->add_option("-n,--ranks", task.ranks, "ranks of a trial")->check(CLI::Range(1, 1'000'000));
   sweep->add_option("--trial", task.trial, "run only the trial of this number, from 0")
       ->check(CLI::NonNegativeNumber);
-  sweep->add_option("--max-restarts", task.max_restarts, "of each trial")
+  sweep->add_option("--max-restarts", task.max_restarts, "of each trial; default: 2")
       ->check(CLI::NonNegativeNumber);
   sweep->add_option("--launcher", task.launcher, "auto, mpirun or srun")
-      ->check(CLI::IsMember({"auto", "mpirun", "srun"}));
-  sweep->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first");
+      ->check(CLI::IsMember({"auto", "mpirun", "srun"}))
+      ->take_last();
+  sweep->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first")
+      ->take_last();
   sweep->add_flag("--requeue", task.requeue, "after 75 and 76 queue the Slurm job again");
-  sweep->add_flag("--slurm", task.slurm, "submit the trials that are left as a Slurm array");
+  sweep->add_flag("--slurm", task.slurm,
+                  "submit the trials that are left and not queued as a Slurm array");
   sweep->add_option("--sbatch", task.sbatch_options, "options for sbatch, e.g. --sbatch=--time=60")
       ->allow_extra_args(false);
   sweep->add_option("--script", task.script, "batch script for --slurm");
-  sweep->add_flag("--dry-run", task.dry_run, "print the trials and start nothing");
+  sweep->add_flag("--dry-run", task.dry_run,
+                  "print the trials, with --slurm the sbatch line, and start nothing");
 }
 
 void add_report(CLI::App& app, ReportTask& task) {

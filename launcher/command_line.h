@@ -24,12 +24,12 @@ struct RunTask {
 };
 
 struct SweepTask {
-  std::string file;
+  std::string file;                    // YAML, or the snapshot of what was submitted
   std::vector<std::string> overrides;  // for all trials, on top of the file's
   int parallel = 1;
-  int ranks = 0;   // of a trial
-  int trial = -1;  // only this one (of a Slurm array); -1: all
-  int max_restarts = 2;
+  int ranks = 0;          // of a trial
+  int trial = -1;         // only this one (of a Slurm array); -1: all
+  int max_restarts = -1;  // -1: not said
   std::string launcher = "auto";
   std::string stage_to;
   bool requeue = false;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "comm/common/error.h"
+#include "comm/common/folder_lock.h"
 #include "configs/yaml_reader.h"
 
 namespace resnext {
@@ -174,8 +175,9 @@ void Planner::add_mpirun_environment() {
 
 void Planner::start_with_mpirun() {
   add({"mpirun", "-np", std::to_string(plan_.ranks)});
-  // A lost rank takes the others down at once, not two seconds later.
-  add({"--mca", "odls_base_sigkill_timeout", "0"});
+  plan_.under_mpirun = true;
+  // A lost rank takes the others down after a second, in which they can say what they know.
+  add({"--mca", "odls_base_sigkill_timeout", "1"});
   if (where_.scheduler == Scheduler::kHosts) {
     std::vector<std::string> hosts;
     for (const Host& host : where_.hosts) {
@@ -203,6 +205,7 @@ LaunchPlan Planner::plan() {
   choose_ranks();
   choose_threads();
   choose_interfaces();
+  if (!options_.lock_token.empty()) set(kLauncherLockVariable, options_.lock_token);
   describe();
   const bool alone = plan_.ranks == 1 && options_.rank_logs.empty();
   if (under_srun()) {

@@ -25,12 +25,14 @@ struct LaunchOptions {
   std::string worker;                // the program
   std::string config;                // its configuration file
   std::vector<std::string> overrides;
+  std::string lock_token;  // of the launcher's lock, handed to the ranks; empty: none
 };
 
 struct LaunchPlan {
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> environment;  // added to this process's
   int ranks = 1;
+  bool under_mpirun = false;
   std::vector<std::string> notes;  // for people: what was decided, what looks wrong
 };
 

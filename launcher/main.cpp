@@ -11,22 +11,25 @@
 #include "launcher/doctor.h"
 #include "launcher/report.h"
 #include "launcher/run_task.h"
+#include "launcher/signal_inbox.h"
 #include "launcher/sweep_task.h"
 
 namespace {
 
 using namespace resnext;
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, SignalInbox& inbox) {
   const LauncherCommand command = parse_launcher_command(argc, argv);
   switch (command.task) {
     case Task::kRun:
-      return execute(command.run);
+      return execute(command.run, inbox);
     case Task::kSweep:
-      return execute(command.sweep);
+      return execute(command.sweep, inbox);
     case Task::kReport:
+      inbox.let_in();
       return execute(command.report);
     case Task::kDoctor:
+      inbox.let_in();
       return execute(command.doctor);
     default:
       std::fputs(command.help.c_str(), stdout);
@@ -42,9 +45,10 @@ int fail(ExitCode code, const char* what) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  SignalInbox inbox;
   set_up_log(0, 1);
   try {
-    return run(argc, argv);
+    return run(argc, argv, inbox);
   } catch (const Error& error) {
     return fail(error.exit_code(), error.what());
   } catch (const std::exception& error) {

@@ -95,7 +95,7 @@ void draw_plots(const std::vector<Plot>& plots, const fs::path& folder) {
   }
   const fs::path file = folder / "plots.gnuplot";
   write_file(file, script);
-  const int code = run_to_end({"gnuplot", file.string()});
+  const int code = run_to_end({{"gnuplot", file.string()}});
   if (code != 0) {
     throw OutputError(file.string(), fmt::format("gnuplot ended with {}", code),
                       "see its message above; free space or update gnuplot");

@@ -13,7 +13,10 @@ namespace fs = std::filesystem;
 }  // namespace
 
 std::string this_program() {
-  return fs::read_symlink("/proc/self/exe").string();
+  const fs::path program = fs::read_symlink("/proc/self/exe");
+  const fs::path folder = program.parent_path();
+  if (folder.filename() != "libexec") return program.string();
+  return (folder.parent_path() / "bin/resnext_launcher").string();
 }
 
 std::string program_beside(const std::string& name) {

@@ -8,7 +8,7 @@
 
 namespace resnext {
 
-// Full path of the launcher itself.
+// Full path of the launcher itself: bin/resnext_launcher, which becomes that of libexec/.
 std::string this_program();
 
 // Full path of a program that is built and installed beside the launcher.

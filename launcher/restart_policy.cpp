@@ -43,11 +43,17 @@ int to_exit_code(int starter_code) {
   return lost ? kPeerLost : static_cast<int>(ExitCode::kInternal);
 }
 
-bool requeue_helps(const Attempt& attempt, int earlier) {
-  if (attempt.stop_signal == SIGTERM || attempt.stop_signal == SIGINT) return false;
+int to_exit_code(const Attempt& attempt) {
+  if (attempt.cut_short && attempt.exit_code != 0) return kCutShort;
   const int code = to_exit_code(attempt.exit_code);
-  const bool early = code == kStopped && earlier == 0;
-  return restart_helps(code) && (attempt.gained() || early);
+  const bool by_request = code == kPeerLost || !is_our_code(attempt.exit_code);
+  return attempt.stop_signal != 0 && by_request ? kStopped : code;
+}
+
+bool requeue_helps(const Attempt& attempt, int earlier) {
+  const int code = to_exit_code(attempt);
+  if (!restart_helps(code)) return false;
+  return attempt.stop_signal != 0 || attempt.gained() || earlier < kFruitlessStarts;
 }
 
 double RestartPolicy::next_delay(const Attempt& attempt) {
@@ -62,16 +68,21 @@ std::string RestartPolicy::reason_to_stop(const Attempt& attempt, int code) cons
   if (attempt.stop_signal != 0) return "stopped on request";
   if (!restart_helps(code)) return "a restart does not help";
   if (options_.only_failed_starts && attempt.gained()) return "a checkpoint was gained";
-  if (restarts_ > 0 && !attempt.gained()) return "no step was gained since the last restart";
+  if (fruitless_ >= kFruitlessStarts) {
+    return fmt::format("{} starts in a row gained no checkpoint", fruitless_);
+  }
   if (options_.max_restarts == 0) return "restarts are off (--max-restarts)";
   if (restarts_ < options_.max_restarts) return "";
   return fmt::format("all {} restarts are used up", options_.max_restarts);
 }
 
 Decision RestartPolicy::decide(const Attempt& attempt) {
-  const int code = to_exit_code(attempt.exit_code);
-  const std::string how = fmt::format("exit code {} (starter's {}) at checkpoint {}: ", code,
-                                      attempt.exit_code, attempt.step_after);
+  const int code = to_exit_code(attempt);
+  fruitless_ = attempt.gained() ? 0 : fruitless_ + 1;
+  const std::string where =
+      attempt.step < 0 ? "before the first checkpoint" : fmt::format("at step {}", attempt.step);
+  const std::string how =
+      fmt::format("exit code {} (starter's {}) {}: ", code, attempt.exit_code, where);
   if (const std::string reason = reason_to_stop(attempt, code); !reason.empty()) {
     return {false, 0, code, how + reason};
   }

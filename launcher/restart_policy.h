@@ -16,15 +16,23 @@ struct RestartOptions {
   bool only_failed_starts = false;  // a run that gained a checkpoint is left to the scheduler
 };
 
+// So many starts in a row without a new checkpoint end a run, whatever restarts are left.
+inline constexpr int kFruitlessStarts = 5;
+
+// What a launcher leaves with when a second SIGINT made it end at once.
+inline constexpr int kCutShort = 130;
+
 // How one start of the run ended.
 struct Attempt {
-  int exit_code = 0;         // of mpirun, srun or the worker
-  int stop_signal = 0;       // by which somebody asked us to stop; 0: nobody did
-  int64_t step_before = -1;  // newest checkpoint at its start and at its end
-  int64_t step_after = -1;
+  int exit_code = 0;           // of mpirun, srun or the worker
+  int stop_signal = 0;         // by which somebody asked us to stop; 0: nobody did
+  int64_t serial_before = -1;  // of the newest checkpoint at its start and at its end
+  int64_t serial_after = -1;
   double seconds = 0;
+  int64_t step = -1;       // of the newest checkpoint at its end, for people
+  bool cut_short = false;  // a second SIGINT ended it at once
 
-  bool gained() const { return step_after > step_before; }
+  bool gained() const { return serial_after > serial_before; }
 };
 
 struct Decision {
@@ -38,9 +46,13 @@ struct Decision {
 // Open MPI's 205) and a start that failed (1) are 76; all of ours stay as they are. Else 70.
 int to_exit_code(int starter_code);
 
-// Whether the Slurm job is to be queued again. `earlier`: how often it was before. Codes 75 and 76
-// are, while each start gains a checkpoint; 75 is the first time even without. What was cancelled
-// (SIGTERM, SIGINT) is not; SIGUSR1 is Slurm's notice of a preemption or of the time limit.
+// The code of ours that an attempt ended with. A rank or a start that was lost after a stop request
+// was lost by it, so that this counts as stopped: 75.
+int to_exit_code(const Attempt& attempt);
+
+// Whether the Slurm job is to be queued again. `earlier`: how often it was before. Every stop
+// request is followed by it; else codes 75 and 76, while each start gains a checkpoint or there
+// were fewer than kFruitlessStarts.
 bool requeue_helps(const Attempt& attempt, int earlier);
 
 class RestartPolicy {
@@ -59,6 +71,7 @@ class RestartPolicy {
   RestartOptions options_;
   int restarts_ = 0;
   int early_ends_ = 0;  // in a row
+  int fruitless_ = 0;   // starts in a row without a new checkpoint
 };
 
 }  // namespace resnext

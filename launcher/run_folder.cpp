@@ -21,6 +21,18 @@ int64_t step_of(const std::string& name) {
   return error == std::errc() && stop == end ? step : -1;
 }
 
+// Nothing for a folder without a whole manifest, which is written last.
+CheckpointMark mark_of(const fs::path& folder) {
+  const int64_t step = step_of(folder.filename().string());
+  if (step < 0) return {};
+  std::ifstream stream(folder / "manifest.json");
+  const auto manifest = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!manifest.is_object()) return {};
+  const auto serial = manifest.find("serial");
+  const bool has_serial = serial != manifest.end() && serial->is_number_integer();
+  return {has_serial ? serial->get<int64_t>() : step, step};
+}
+
 Figures figures_of(const nlohmann::json& event) {
   Figures figures;
   for (const auto& [name, value] : event.items()) {
@@ -49,11 +61,12 @@ void take(const nlohmann::json& event, RunMetrics& metrics) {
 
 }  // namespace
 
-int64_t checkpoint_step(const fs::path& run_folder) {
-  int64_t newest = -1;
+CheckpointMark newest_checkpoint(const fs::path& run_folder) {
+  CheckpointMark newest;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run_folder / "checkpoints", error)) {
-    newest = std::max(newest, step_of(entry.path().filename().string()));
+    const CheckpointMark mark = mark_of(entry.path());
+    if (mark.serial > newest.serial) newest = mark;
   }
   return newest;
 }

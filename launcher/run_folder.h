@@ -14,8 +14,15 @@
 
 namespace resnext {
 
-// The step of the newest complete checkpoint; -1 when there is none.
-int64_t checkpoint_step(const std::filesystem::path& run_folder);
+// A complete checkpoint. The serial number grows with each that a run saves, also where steps go
+// back; one that was saved without counts by its step.
+struct CheckpointMark {
+  int64_t serial = -1;  // -1: there is none
+  int64_t step = -1;
+};
+
+// The one of the highest serial number.
+CheckpointMark newest_checkpoint(const std::filesystem::path& run_folder);
 
 // One line of metrics.jsonl: its figures by name ("loss", "lr", "forward_ms", "top1", ...).
 using Figures = std::map<std::string, double>;

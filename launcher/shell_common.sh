@@ -62,6 +62,9 @@ with_progress() {
   say "   $label: done in $((SECONDS - begin)) s"
 }
 
+# core_count: processors that this process may use, whatever OMP_NUM_THREADS says, which nproc believes.
+core_count() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
+
 find_nvcc() {
   command -v nvcc || { [ -x /usr/local/cuda/bin/nvcc ] && say /usr/local/cuda/bin/nvcc; }
 }

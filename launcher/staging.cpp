@@ -2,15 +2,80 @@
 #include "launcher/staging.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+
+#include <cctype>
+#include <cstdint>
+#include <filesystem>
+
+#include "comm/common/error.h"
 
 namespace resnext {
 namespace {
 
-// $1: folder, then pairs of file and copy. A copy has its name only when it is whole.
-constexpr const char* kCopy = R"(mkdir -p "$1" || exit; shift
+namespace fs = std::filesystem;
+
+// $1: folder, then for each file: its path, size and time; its copy's name; the names of copies of
+// all its versions. A copy has its name only when it is whole, and the file did not change.
+constexpr const char* kCopy = R"sh(set -e
+unchanged() {
+  [ "$(stat -L -c '%s %Y' -- "$file")" = "$version" ] || { echo "$file has changed" >&2; exit 1; }
+}
+is_whole() { [ "$(stat -c %s -- "$1" 2>/dev/null)" = "${version% *}" ]; }
+mkdir -p "$1"; cd "$1"; shift
+exec 9>>.staging.lock; flock 9
 while [ $# -gt 0 ]; do
-  [ "$2" -nt "$1" ] || { cp "$1" "$2.partial" && mv "$2.partial" "$2"; } || exit; shift 2
-done)";
+  file=$1 version=$2 copy=$3 family=$4; shift 4
+  unchanged
+  find . -maxdepth 1 -name "$family.partial-*" -delete
+  find . -maxdepth 1 -name "$family" ! -name "$copy" -atime +7 -delete
+  if is_whole "$copy"; then continue; fi
+  cp -- "$file" "$copy.partial-$$"
+  sync -- "$copy.partial-$$"
+  unchanged
+  is_whole "$copy.partial-$$"
+  mv -- "$copy.partial-$$" "$copy"
+done)sh";
+
+// FNV-1a (Fowler, Noll, Vo), 64 bits, in hexadecimal.
+std::string hash(std::string_view text) {
+  uint64_t value = 0xcbf29ce484222325;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return fmt::format("{:016x}", value);
+}
+
+struct Source {
+  std::string path;     // real
+  std::string version;  // size in bytes and time in seconds, as stat(1) prints them
+  std::string family;   // file name of all its copies: a pattern of find(1)
+  std::string copy;     // file name
+};
+
+// Signs that mean something to find(1) or the shell become '_'; the hash tells files apart.
+std::string plain_stem(const fs::path& file) {
+  std::string stem = file.stem().string();
+  for (char& c : stem) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '.') c = '_';
+  }
+  return stem.empty() || stem.front() != '-' ? stem : "_" + stem;
+}
+
+Source look_at(const std::string& file) {
+  std::error_code error;
+  const fs::path real = fs::canonical(file, error);
+  struct stat status {};
+  if (error || ::stat(real.c_str(), &status) != 0) {
+    throw DataError(file, "cannot be found", "correct the path, or mount its file system");
+  }
+  Source source;
+  source.path = real.string();
+  source.version = fmt::format("{} {}", status.st_size, status.st_mtim.tv_sec);
+  const std::string name = fmt::format("{}-{}", plain_stem(real), hash(source.path));
+  source.family = name + "-*.h5";
+  source.copy = fmt::format("{}-{}.h5", name,
+                            hash(fmt::format("{} {}", source.version, status.st_mtim.tv_nsec)));
+  return source;
+}
 
 std::vector<std::string> once_a_host(const Allocation& allocation) {
   if (allocation.scheduler == Scheduler::kSlurm) {
@@ -28,19 +93,19 @@ std::vector<std::string> once_a_host(const Allocation& allocation) {
 StagePlan make_stage_plan(const Allocation& allocation, const RunConfig& config,
                           const std::string& folder) {
   StagePlan plan;
-  std::vector<std::string> pairs;
+  std::vector<std::string> words;
   const auto stage = [&](const std::string& key, const std::string& file) {
     if (file.empty()) return;
-    const std::string copy = fmt::format("{}/{}.h5", folder, key);
-    pairs.insert(pairs.end(), {file, copy});
-    plan.overrides.push_back(fmt::format("data.{}={}", key, copy));
+    const Source source = look_at(file);
+    words.insert(words.end(), {source.path, source.version, source.copy, source.family});
+    plan.overrides.push_back(fmt::format("data.{}={}/{}", key, folder, source.copy));
   };
   stage("train", config.data.train);
   stage("validation", config.data.validation);
-  if (pairs.empty()) return plan;
+  if (words.empty()) return plan;
   plan.argv = once_a_host(allocation);
   plan.argv.insert(plan.argv.end(), {"sh", "-c", kCopy, "stage", folder});
-  plan.argv.insert(plan.argv.end(), pairs.begin(), pairs.end());
+  plan.argv.insert(plan.argv.end(), words.begin(), words.end());
   return plan;
 }
 

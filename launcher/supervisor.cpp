@@ -3,10 +3,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 
+#include "comm/common/error.h"
 #include "launcher/child_process.h"
+#include "launcher/reaper.h"
 #include "launcher/run_folder.h"
 
 namespace resnext {
@@ -14,84 +17,149 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kStopped = static_cast<int>(ExitCode::kStopped);
+constexpr double kTick_s = 1;
+constexpr double kImpatientTick_s = 0.05;  // while a stop request waits for a program that minds it
+constexpr double kEndAtOnce_s = 5;         // for a starter to end its ranks, also on other hosts
+
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-class Supervisor {
+// Hands a stop request on to one program, as often as it takes.
+class StopMessenger {
  public:
-  Supervisor(const LaunchPlan& plan, const std::filesystem::path& run_folder)
-      : plan_(plan), run_folder_(run_folder) {}
+  explicit StopMessenger(const ChildProcess& child) : child_(child) {}
 
-  Attempt attempt();
-  // False when a stop request came meanwhile.
-  bool pause(double seconds);
+  // Call at each tick after a request. Returns how long to wait for the next one, in seconds.
+  double hand_on();
+  // Ends the ranks without saving.
+  double end_at_once();
 
  private:
-  void hand_on(int signal, const ChildProcess& child);
+  const ChildProcess& child_;
+  bool told_ = false;
+  Clock::time_point last_{};
+  bool ending_ = false;
+  Clock::time_point ending_since_{};
+};
+
+double StopMessenger::hand_on() {
+  if (!told_) spdlog::info("asked to stop: the ranks save a checkpoint and leave");
+  told_ = true;
+  if (since(last_) < kTick_s) return kImpatientTick_s;
+  if (!child_.minds(SIGUSR1)) return kImpatientTick_s;
+  child_.signal(SIGUSR1);
+  last_ = Clock::now();
+  return kTick_s;
+}
+
+// mpirun ends its ranks upon the first SIGINT, srun upon several in a row.
+double StopMessenger::end_at_once() {
+  if (!std::exchange(ending_, true)) {
+    spdlog::warn("asked to stop again: ending the ranks without saving");
+    ending_since_ = Clock::now();
+  }
+  child_.signal(since(ending_since_) < kEndAtOnce_s ? SIGINT : SIGKILL);
+  return kImpatientTick_s;
+}
+
+class Supervisor {
+ public:
+  Supervisor(const LaunchPlan& plan, const std::filesystem::path& run_folder, SignalInbox& inbox,
+             FolderLock& lock)
+      : plan_(plan), run_folder_(run_folder), inbox_(inbox), lock_(lock) {}
+  ~Supervisor() { reaper_.end_strays(); }
+  Supervisor(const Supervisor&) = delete;
+
+  Attempt attempt();
+  // Returns early when a stop request comes.
+  void pause(double seconds);
+
+ private:
+  int run_child();
+  void check_lock();
 
   const LaunchPlan& plan_;
   const std::filesystem::path& run_folder_;
-  SignalInbox inbox_;
-  int stop_requests_ = 0;
-  int stop_signal_ = 0;  // the first
+  SignalInbox& inbox_;
+  FolderLock& lock_;
+  const Reaper reaper_;
 };
 
-void Supervisor::hand_on(int signal, const ChildProcess& child) {
-  if (++stop_requests_ == 1) stop_signal_ = signal;
-  if (signal == SIGINT && stop_requests_ > 1) {
-    spdlog::warn("asked to stop again: ending the ranks without saving");
-    child.signal(SIGTERM);
-    return;
+void Supervisor::check_lock() {
+  if (lock_.heartbeat()) return;
+  throw ConfigError(run_folder_.string(),
+                    "another process has taken this folder over while this one stood still",
+                    "see whose it is in " + std::string(kLauncherLock));
+}
+
+// Slurm sends SIGTERM to all processes of a job at its time limit; mpirun would answer by killing
+// its ranks within a second, in the middle of a save. Ranks get theirs unblocked (Open MPI's odls).
+int Supervisor::run_child() {
+  ChildProcess child({.argv = plan_.argv,
+                      .environment = plan_.environment,
+                      .deaf_to_sigterm = plan_.under_mpirun,
+                      .signal_when_we_die = plan_.under_mpirun ? SIGINT : SIGTERM});
+  StopMessenger messenger(child);
+  while (true) {
+    if (const auto code = child.poll()) return *code;
+    check_lock();
+    double tick = kTick_s;
+    if (inbox_.must_end_at_once()) {
+      tick = messenger.end_at_once();
+    } else if (inbox_.stop_signal() != 0) {
+      tick = messenger.hand_on();
+    }
+    inbox_.wait(tick);
   }
-  spdlog::info("asked to stop: the ranks save a checkpoint and leave");
-  child.signal(SIGUSR1);
 }
 
 Attempt Supervisor::attempt() {
   Attempt result;
-  result.step_before = checkpoint_step(run_folder_);
+  result.serial_before = newest_checkpoint(run_folder_).serial;
   const auto start = Clock::now();
-  ChildProcess child({plan_.argv, plan_.environment, "", {}});
-  std::optional<int> code;
-  while (!(code = child.poll())) {
-    const int signal = inbox_.wait(1.0);
-    if (signal != 0 && signal != SIGCHLD) hand_on(signal, child);
+  if (inbox_.stop_signal() == 0) {
+    result.exit_code = run_child();
+    reaper_.end_strays();
+  } else {
+    result.exit_code = kStopped;
   }
-  result.exit_code = *code;
-  result.stop_signal = stop_signal_;
-  result.step_after = checkpoint_step(run_folder_);
+  result.stop_signal = inbox_.stop_signal();
+  result.cut_short = inbox_.must_end_at_once();
+  const CheckpointMark newest = newest_checkpoint(run_folder_);
+  result.serial_after = newest.serial;
+  result.step = newest.step;
   result.seconds = since(start);
   return result;
 }
 
-bool Supervisor::pause(double seconds) {
+void Supervisor::pause(double seconds) {
   const auto start = Clock::now();
-  for (double left = seconds; left > 0; left = seconds - since(start)) {
-    const int signal = inbox_.wait(left);
-    if (signal != 0 && signal != SIGCHLD) return false;
+  for (double left = seconds; left > 0 && inbox_.stop_signal() == 0;
+       left = seconds - since(start)) {
+    check_lock();
+    inbox_.wait(std::min(left, kTick_s));
   }
-  return true;
 }
 
 }  // namespace
 
 Outcome supervise(const LaunchPlan& plan, const std::filesystem::path& run_folder,
-                  const RestartOptions& options) {
-  Supervisor supervisor(plan, run_folder);
+                  const RestartOptions& options, SignalInbox& inbox, FolderLock& lock) {
+  Supervisor supervisor(plan, run_folder, inbox, lock);
   RestartPolicy policy(options);
-  const int64_t first_step = checkpoint_step(run_folder);
+  const int64_t first_serial = newest_checkpoint(run_folder).serial;
   while (true) {
     Attempt attempt = supervisor.attempt();
     const Decision decision = policy.decide(attempt);
-    attempt.step_before = first_step;
-    const Outcome outcome{decision.exit_code, attempt};
+    attempt.serial_before = first_serial;
     if (!decision.restart) {
       if (decision.exit_code != 0) spdlog::warn("ended: {}", decision.because);
-      return outcome;
+      return {decision.exit_code, attempt};
     }
     spdlog::warn("{}, in {:.0f} s", decision.because, decision.delay_s);
-    if (!supervisor.pause(decision.delay_s)) return outcome;
+    supervisor.pause(decision.delay_s);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "comm/common/error.h"
+#include "comm/common/folder_lock.h"
 #include "configs/yaml_reader.h"
 #include "launcher/text_file.h"
 
@@ -40,6 +41,15 @@ std::string first_difference(const std::string& before, const std::string& now) 
   return fmt::format("'{}', now '{}'", trimmed(old_line), trimmed(new_line));
 }
 
+// Other than the lock of a sweep that is just about to begin.
+bool has_content(const fs::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!entry.path().filename().string().starts_with(kSweepLock)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 SweepFolder::SweepFolder(const SweepFile& sweep, const std::vector<Trial>& trials)
@@ -49,8 +59,7 @@ SweepFolder::SweepFolder(const SweepFile& sweep, const std::vector<Trial>& trial
 }
 
 void SweepFolder::check_owner() const {
-  std::error_code error;
-  if (!fs::exists(path_) || fs::is_empty(path_, error)) return;
+  if (!has_content(path_)) return;
   const Json json = read_json(path_ / kSweepFile);
   const std::string owner = json.is_object() ? json.value("sweep", "") : "";
   if (owner == sweep_.name) return;

@@ -2,6 +2,8 @@
 //
 // OUTPUT/sweep.json names the sweep; OUTPUT/TRIAL/ is the trial's run folder, with trial.yaml (its
 // whole configuration, which `resnext_launcher run` takes) and trial.json (starts, last exit code).
+// Beside them lie the lock of the sweep that runs (sweep.lock), and what was submitted to Slurm
+// (sweep_snapshot.h, sweep_submissions.h).
 // Local. Throws ConfigError and OutputError.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once

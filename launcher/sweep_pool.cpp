@@ -11,6 +11,7 @@
 #include "comm/common/error.h"
 #include "launcher/child_process.h"
 #include "launcher/programs.h"
+#include "launcher/reaper.h"
 
 namespace resnext {
 namespace {
@@ -28,12 +29,13 @@ struct Running {
 class Pool {
  public:
   Pool(const SweepFolder& folder, const std::vector<const Trial*>& trials,
-       const std::vector<Resources>& shares, const PoolOptions& options)
+       const std::vector<Resources>& shares, const PoolOptions& options, SignalInbox& inbox)
       : folder_(folder),
         waiting_(trials.begin(), trials.end()),
         total_(trials.size()),
         shares_(shares),
         options_(options),
+        inbox_(inbox),
         busy_(shares.size(), false) {}
 
   int run();
@@ -43,7 +45,8 @@ class Pool {
   void start(const Trial& trial, size_t share);
   void collect();
   void finish(Running& running, int code);
-  void stop(int signal);
+  void end_strays();
+  void stop_when_asked();
 
   const std::string launcher_ = this_program();  // asked once: a rebuild must not end the sweep
   const SweepFolder& folder_;
@@ -51,12 +54,15 @@ class Pool {
   const size_t total_;
   const std::vector<Resources>& shares_;
   const PoolOptions& options_;
-  SignalInbox inbox_;
+  SignalInbox& inbox_;
+  const Reaper reaper_;
   std::vector<bool> busy_;
   std::deque<Running> running_;
   size_t started_ = 0;
   int code_ = 0;
   bool stopping_ = false;
+  bool left_undone_ = false;  // by a stop request
+  Clock::time_point last_stop_{};
 };
 
 // A lone trial keeps the whole machine, so it needs no limits.
@@ -110,6 +116,7 @@ void Pool::finish(Running& running, int code) {
     spdlog::warn("trial {}: ended with {}{}", running.trial->name, code,
                  options_.log_to_file ? "; see " + log.string() : "");
     if (code_ == 0) code_ = code;
+    left_undone_ = left_undone_ || (stopping_ && code == static_cast<int>(ExitCode::kStopped));
   }
   if (options_.on_end) options_.on_end(*running.trial);
 }
@@ -121,26 +128,43 @@ void Pool::collect() {
       ++it;
       continue;
     }
+    end_strays();
     finish(*it, *code);
     it = running_.erase(it);
   }
 }
 
-void Pool::stop(int signal) {
+void Pool::end_strays() {
+  std::set<pid_t> living;
+  for (const Running& running : running_) living.insert(running.process.pid());
+  reaper_.end_strays(living);
+}
+
+// A launcher minds stop requests from its first instruction on, but for the moment in which it is
+// being started. A second SIGINT is handed on as such.
+void Pool::stop_when_asked() {
+  const bool may_go_on = !options_.may_go_on || options_.may_go_on();
+  if (inbox_.stop_signal() == 0 && may_go_on) return;
   stopping_ = true;
-  for (const Running& running : running_) running.process.signal(signal);
+  if (Clock::now() - last_stop_ < std::chrono::seconds(1)) return;
+  last_stop_ = Clock::now();
+  for (const Running& running : running_) {
+    const int signal = inbox_.must_end_at_once() ? SIGINT : SIGTERM;
+    if (running.process.minds(signal)) running.process.signal(signal);
+  }
 }
 
 int Pool::run() {
   while (true) {
     collect();
+    stop_when_asked();
     start_waiting();
     if (running_.empty()) break;
-    const int signal = inbox_.wait(1.0);
-    if (signal != 0 && signal != SIGCHLD) stop(signal);
+    inbox_.wait(stopping_ ? 0.1 : 1.0);
   }
-  return stopping_ && code_ == 0 && !waiting_.empty() ? static_cast<int>(ExitCode::kStopped)
-                                                      : code_;
+  end_strays();
+  left_undone_ = left_undone_ || (stopping_ && !waiting_.empty());
+  return left_undone_ ? static_cast<int>(ExitCode::kStopped) : code_;
 }
 
 }  // namespace
@@ -153,8 +177,9 @@ std::vector<std::string> trial_command(const std::string& launcher, const SweepF
 }
 
 int run_trials(const SweepFolder& folder, const std::vector<const Trial*>& trials,
-               const std::vector<Resources>& shares, const PoolOptions& options) {
-  return Pool(folder, trials, shares, options).run();
+               const std::vector<Resources>& shares, const PoolOptions& options,
+               SignalInbox& inbox) {
+  return Pool(folder, trials, shares, options, inbox).run();
 }
 
 }  // namespace resnext

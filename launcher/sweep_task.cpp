@@ -5,13 +5,17 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
-#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
 
 #include "comm/common/error.h"
-#include "launcher/child_process.h"
+#include "comm/common/folder_lock.h"
 #include "launcher/leaderboard.h"
 #include "launcher/programs.h"
 #include "launcher/sweep_pool.h"
+#include "launcher/sweep_snapshot.h"
+#include "launcher/sweep_submissions.h"
 
 namespace resnext {
 namespace {
@@ -21,28 +25,72 @@ void print(const std::string& text) {
   std::fflush(stdout);
 }
 
-// Numbers of the trials that this call is to run.
-std::vector<size_t> unfinished(const SweepTask& task, const std::vector<Trial>& trials,
+SweepSnapshot read_trials(const SweepTask& task) {
+  if (!is_snapshot(task.file)) {
+    const SweepFile sweep = read_sweep(task.file);
+    return {sweep, expand_sweep(sweep, task.overrides, task.ranks)};
+  }
+  if (task.overrides.empty()) return read_snapshot(task.file, task.ranks);
+  throw ConfigError("override '" + task.overrides.front() + "'",
+                    "cannot change trials that were submitted", "give it when submitting");
+}
+
+// Numbers of the trials that this call is to run: not finished, and not in the hands of Slurm.
+std::vector<size_t> left_to_do(const SweepTask& task, const std::vector<Trial>& trials,
                                const SweepFolder& folder) {
   if (task.trial >= static_cast<int>(trials.size())) {
     throw ConfigError("--trial",
                       fmt::format("{} is not one of {} trials", task.trial, trials.size()),
                       fmt::format("give a number from 0 to {}", trials.size() - 1));
   }
-  std::vector<size_t> numbers;
+  std::map<size_t, std::string> unfinished;
+  std::set<std::string> names;
   for (size_t i = 0; i < trials.size(); ++i) {
     const bool wanted = task.trial < 0 || task.trial == static_cast<int>(i);
-    if (wanted && !folder.finished(trials[i])) numbers.push_back(i);
+    if (!wanted || folder.finished(trials[i])) continue;
+    unfinished[i] = trials[i].name;
+    names.insert(trials[i].name);
+  }
+  std::set<std::string> queued;
+  if (task.trial < 0) queued = queued_trials(folder.path(), names);
+  if (!queued.empty()) spdlog::info("{} trials are in Slurm's queue already", queued.size());
+  std::vector<size_t> numbers;
+  for (const auto& [number, name] : unfinished) {
+    if (!queued.contains(name)) numbers.push_back(number);
   }
   return numbers;
 }
 
-int submit(const SweepTask& task, const std::vector<size_t>& numbers) {
+std::vector<std::string> sbatch_command(const SweepTask& task, const SweepSnapshot& sweep,
+                                        const std::vector<size_t>& numbers) {
   const std::string script = task.script.empty() ? job_script("sweep_cardinality.sh") : task.script;
-  const std::vector<std::string> argv = sbatch_command(task, script, numbers);
+  return sbatch_command(task, script, snapshot_path(sweep.sweep, sweep.trials).string(), numbers);
+}
+
+int submit(const SweepTask& task, const SweepSnapshot& sweep, const std::vector<size_t>& numbers) {
+  const std::vector<std::string> argv = sbatch_command(task, sweep, numbers);
+  write_snapshot(sweep.sweep, sweep.trials);
   spdlog::info("{}", fmt::join(argv, " "));
-  const int code = run_to_end(argv);
-  return code == 0 ? 0 : static_cast<int>(ExitCode::kConfig);
+  Submission submission;
+  submission.job = submit_job(argv);
+  if (submission.job.empty()) {
+    throw ConfigError("sbatch", "did not take the job", "see its lines above");
+  }
+  for (const size_t i : numbers) submission.trials[i] = sweep.trials[i].name;
+  add_submission(sweep.sweep.output, submission);
+  spdlog::info("submitted as job {}", submission.job);
+  return 0;
+}
+
+// A task of an array is not the sweep: its trial has a lock of its own.
+std::optional<FolderLock> lock_sweep_folder(const SweepTask& task, const SweepFile& sweep,
+                                            SignalInbox& inbox) {
+  if (task.trial >= 0) return std::nullopt;
+  LockOptions options;
+  options.name = kSweepLock;
+  options.program = "resnext_launcher sweep";
+  options.sleep = [&inbox](double seconds) { inbox.wait(seconds); };
+  return FolderLock::take(posix_files(), sweep.output, options);
 }
 
 // Trials inside a Slurm job get all of it, since a step does not know of another's share.
@@ -56,53 +104,81 @@ std::vector<Resources> shares_for(const SweepTask& task) {
   return share_out(resources_of(machine), task.parallel);
 }
 
+// How `run` is to start each trial: only what was asked for.
+std::vector<std::string> run_options(const SweepTask& task) {
+  std::vector<std::string> words;
+  const auto add = [&](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
+  };
+  if (task.ranks > 0) add("-n", std::to_string(task.ranks));
+  if (task.max_restarts >= 0) add("--max-restarts", std::to_string(task.max_restarts));
+  if (task.launcher != "auto") add("--launcher", task.launcher);
+  if (!task.stage_to.empty()) add("--stage-to", task.stage_to);
+  return words;
+}
+
 PoolOptions pool_options(const SweepTask& task) {
+  constexpr int kRestarts = 2;
   PoolOptions options;
-  options.run_options = {"--max-restarts", std::to_string(task.max_restarts), "--launcher",
-                         task.launcher};
-  if (task.ranks > 0) {
-    options.run_options.insert(options.run_options.end(), {"-n", std::to_string(task.ranks)});
-  }
-  if (task.requeue) options.run_options.push_back("--requeue");
-  if (!task.stage_to.empty()) {
-    options.run_options.insert(options.run_options.end(), {"--stage-to", task.stage_to});
+  options.run_options = run_options(task);
+  const auto add = [&](const std::string& word) { options.run_options.push_back(word); };
+  if (task.requeue) {
+    add("--requeue");
+  } else if (task.max_restarts < 0) {
+    add("--max-restarts=" + std::to_string(kRestarts));
   }
   options.log_to_file = task.trial < 0;
   return options;
 }
 
+int run_here(const SweepTask& task, const SweepSnapshot& sweep, const SweepFolder& folder,
+             const std::vector<size_t>& numbers, std::optional<FolderLock>& lock,
+             SignalInbox& inbox) {
+  const auto leaderboard = [&] { return write_leaderboard(sweep.sweep, sweep.trials, folder); };
+  std::vector<const Trial*> left;
+  for (const size_t i : numbers) left.push_back(&sweep.trials[i]);
+  PoolOptions options = pool_options(task);
+  options.on_end = [&](const Trial&) { leaderboard(); };
+  options.may_go_on = [&] { return !lock || lock->heartbeat(); };
+  const int code = run_trials(folder, left, shares_for(task), options, inbox);
+  print(leaderboard());
+  return code;
+}
+
 }  // namespace
 
 std::vector<std::string> sbatch_command(const SweepTask& task, const std::string& script,
+                                        const std::string& snapshot,
                                         const std::vector<size_t>& trials) {
   std::vector<std::string> argv = {"sbatch"};
   const std::string throttle = task.parallel > 1 ? fmt::format("%{}", task.parallel) : "";
   argv.push_back(fmt::format("--array={}{}", fmt::join(trials, ","), throttle));
   argv.insert(argv.end(), task.sbatch_options.begin(), task.sbatch_options.end());
-  argv.push_back(script);
-  argv.push_back(std::filesystem::absolute(task.file).lexically_normal().string());
-  argv.insert(argv.end(), task.overrides.begin(), task.overrides.end());
+  argv.insert(argv.end(), {script, snapshot});
+  const std::vector<std::string> how = run_options(task);
+  argv.insert(argv.end(), how.begin(), how.end());
   return argv;
 }
 
-int execute(const SweepTask& task) {
-  const SweepFile sweep = read_sweep(task.file);
-  const std::vector<Trial> trials = expand_sweep(sweep, task.overrides, task.ranks);
-  print(describe_trials(trials));
-  const SweepFolder folder(sweep, trials);
-  const std::vector<size_t> numbers = unfinished(task, trials, folder);
-  if (task.dry_run) return 0;
-  const std::vector<Resources> shares = shares_for(task);
-  folder.prepare();
-  spdlog::info("{} trials, {} to run, in {}", trials.size(), numbers.size(), sweep.output);
-  if (task.slurm && !numbers.empty()) return submit(task, numbers);
-  std::vector<const Trial*> left;
-  for (const size_t i : numbers) left.push_back(&trials[i]);
-  PoolOptions options = pool_options(task);
-  options.on_end = [&](const Trial&) { write_leaderboard(sweep, trials, folder); };
-  const int code = run_trials(folder, left, shares, options);
-  print(write_leaderboard(sweep, trials, folder));
-  return code;
+int execute(const SweepTask& task, SignalInbox& inbox) {
+  const SweepSnapshot sweep = read_trials(task);
+  print(describe_trials(sweep.trials));
+  const SweepFolder folder(sweep.sweep, sweep.trials);
+  if (task.dry_run) {
+    const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
+    LaunchPlan line;
+    if (task.slurm && !numbers.empty()) line.argv = sbatch_command(task, sweep, numbers);
+    if (!line.argv.empty()) print(to_shell(line));
+    return 0;
+  }
+  shares_for(task);  // throws where trials do not fit side by side
+  std::optional<FolderLock> lock = lock_sweep_folder(task, sweep.sweep, inbox);
+  const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
+  if (!is_snapshot(task.file)) folder.prepare();
+  spdlog::info("{} trials, {} to run, in {}", sweep.trials.size(), numbers.size(),
+               sweep.sweep.output);
+  if (task.slurm && !numbers.empty()) return submit(task, sweep, numbers);
+  return run_here(task, sweep, folder, numbers, lock, inbox);
 }
 
 }  // namespace resnext

@@ -180,19 +180,16 @@ int64_t memory_of(const RunConfig& config, const Cost& cost, int ranks) {
 }
 
 Trial Expansion::make(const Values& values) const {
-  Trial trial;
-  trial.values = values;
+  Values all = values;
   if (sweep_.match != Match::kNone) {
-    trial.values.emplace_back("model.base_width", std::to_string(solve_width(values)));
+    all.emplace_back("model.base_width", std::to_string(solve_width(values)));
   }
-  trial.config = read(trial.values);
-  trial.name = sweep_.name_template.empty() ? default_name(trial.values)
-                                            : fill_template(sweep_, trial.config);
-  trial.config.run.name = trial.name;
-  trial.config.run.output = sweep_.output + "/" + trial.name;
-  trial.cost = model_cost(with_classes(trial.config.model), trial.config.data.size);
-  trial.memory_bytes = memory_of(trial.config, trial.cost, ranks_);
-  return trial;
+  RunConfig config = read(all);
+  const std::string name =
+      sweep_.name_template.empty() ? default_name(all) : fill_template(sweep_, config);
+  config.run.name = name;
+  config.run.output = sweep_.output + "/" + name;
+  return make_trial(name, std::move(all), std::move(config), ranks_);
 }
 
 void check_overrides(const std::vector<std::string>& overrides) {
@@ -219,6 +216,13 @@ void check_names(const SweepFile& sweep, const std::vector<Trial>& trials) {
 }
 
 }  // namespace
+
+Trial make_trial(std::string name, Values values, RunConfig config, int ranks) {
+  Trial trial{std::move(name), std::move(config), std::move(values), {}, 0};
+  trial.cost = model_cost(with_classes(trial.config.model), trial.config.data.size);
+  trial.memory_bytes = memory_of(trial.config, trial.cost, std::max(1, ranks));
+  return trial;
+}
 
 std::vector<Trial> expand_sweep(const SweepFile& sweep, const std::vector<std::string>& overrides,
                                 int ranks) {

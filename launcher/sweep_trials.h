@@ -29,6 +29,10 @@ struct Trial {
 std::vector<Trial> expand_sweep(const SweepFile& sweep, const std::vector<std::string>& overrides,
                                 int ranks);
 
+// One trial with its cost and memory.
+Trial make_trial(std::string name, std::vector<std::pair<std::string, std::string>> values,
+                 RunConfig config, int ranks);
+
 // Parameters, GMAC, gradient and memory of each.
 std::string describe_trials(const std::vector<Trial>& trials);
 

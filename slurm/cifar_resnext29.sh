@@ -5,10 +5,10 @@
 #   sbatch slurm/cifar_resnext29.sh
 #   LAUNCHER=mpirun STAGE_TO=/local/$USER sbatch --nodes=4 slurm/cifar_resnext29.sh
 #
-# Slurm's notice of the time limit or of a preemption (SIGUSR1) makes the ranks save and leave; the
-# job is then queued again and goes on from its checkpoint, as it is after a lost rank or node, for as
-# long as each start gains a checkpoint. What is to run here, and how, is the launcher's business:
-# see resnext_launcher run --help.
+# Slurm's notice of the time limit or of a preemption (SIGUSR1), as any other request to stop but
+# scancel, makes the ranks save and leave; the job is then queued again and goes on from its checkpoint,
+# as it is after a lost rank or node, for as long as starts gain checkpoints. What is to run here, and
+# how, is the launcher's business: see resnext_launcher run --help.
 #SBATCH --job-name=cifar_resnext29
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=2
@@ -20,6 +20,7 @@
 #SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
 set -eu
+trap 'RESNEXT_ASKED_TO_STOP=1' USR1 USR2 TERM INT HUP # what comes before the launcher runs
 
 # ---- site: change it here, or set these variables when submitting ---------------------------
 : "${SETUP:=}"                                      # e.g. "module load openmpi cuda"
@@ -33,6 +34,7 @@ set -eu
 # ---------------------------------------------------------------------------------------------
 eval "$SETUP"
 export SLURM_EXPORT_ENV=ALL  # mpirun's helpers need it when submitted with --export=NONE
+export RESNEXT_ASKED_TO_STOP="${RESNEXT_ASKED_TO_STOP:-}"
 exec "$RESNEXT_BIN/resnext_launcher" run "$CONFIG" --requeue --launcher "$LAUNCHER" \
   ${INTERFACE:+--interface "$INTERFACE"} ${STAGE_TO:+--stage-to "$STAGE_TO"} \
   --rank-logs "$OUTPUT/logs/$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}" \

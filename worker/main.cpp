@@ -20,7 +20,7 @@ int run(int argc, char** argv) {
   MpiEnvironment environment;
   set_up_log(environment.rank(), environment.size());
   try {
-    watch_stop_signals();
+    watch_stop_signals();  // MPI may have handlers of its own
     const CommandLine line = parse_command_line(argc, argv);
     if (line.action == Action::kHelp) {
       if (environment.rank() == 0) std::fputs(line.help.c_str(), stdout);
@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  watch_stop_signals();
   keep_freed_memory();
   try {
     return run(argc, argv);

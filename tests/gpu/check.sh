@@ -151,12 +151,12 @@ measure_all() {
 build_for() {
   run_stage configure 0 cmake --preset cuda "-DCMAKE_CUDA_ARCHITECTURES=$1-real" \
     "-DRESNEXT_LIBTORCH=$libtorch" ${settings[@]+"${settings[@]}"} &&
-    run_stage build 0 cmake --build --preset cuda --parallel "$(nproc)" --target gpu_check
+    run_stage build 0 cmake --build --preset cuda --parallel "$(core_count)" --target gpu_check
 }
 
 run_tests() {
   run_stage tests 60 ctest --test-dir "$build" --label-regex '^gpu$' --output-on-failure \
-    --parallel "$(nproc)" --timeout 150
+    --parallel "$(core_count)" --timeout 150
   cp "$build/Testing/Temporary/LastTest.log" "$out/ctest.txt"
 }
 

@@ -15,6 +15,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWorker = RESNEXT_BIN_DIR "/resnext_worker";
 
+// What it becomes.
+fs::path program_of_worker() {
+  return fs::canonical(fs::path(RESNEXT_BIN_DIR).parent_path() / "libexec/resnext_worker_program");
+}
+
 // Buckets of 0.01 MiB: many, so that their order matters to floating-point sums.
 constexpr const char* kConfig = R"(
 run: {epochs: 2}
@@ -134,7 +139,7 @@ testing::AssertionResult same_run(const fs::path& a, const fs::path& b) {
 
 pid_t process_of_rank(const Process& mpirun, int rank) {
   const std::string variable = "OMPI_COMM_WORLD_RANK=" + std::to_string(rank) + '\0';
-  for (const pid_t pid : mpirun.members(kWorker)) {
+  for (const pid_t pid : mpirun.members(program_of_worker().string())) {
     const std::string environment = read_text("/proc/" + std::to_string(pid) + "/environ");
     if (environment.find(variable) != std::string::npos) return pid;
   }

@@ -66,7 +66,7 @@ LaunchOptions with_starter(Starter starter) {
 TEST(LaunchPlan, LaptopGetsARankACore) {
   EXPECT_EQ(line(laptop()),
             "OMP_NUM_THREADS=1 \\\n"
-            "mpirun -np 8 --mca odls_base_sigkill_timeout 0 --map-by ppr:8:node --bind-to none "
+            "mpirun -np 8 --mca odls_base_sigkill_timeout 1 --map-by ppr:8:node --bind-to none "
             "resnext_worker cfg.yaml\n");
 }
 
@@ -89,7 +89,7 @@ TEST(LaunchPlan, MoreRanksThanCoresGiveWay) {
   launch.ranks = 12;
   EXPECT_EQ(line(laptop(), {}, launch),
             "OMP_NUM_THREADS=1 \\\n"
-            "mpirun -np 12 --mca odls_base_sigkill_timeout 0 --map-by ppr:12:node --bind-to none "
+            "mpirun -np 12 --mca odls_base_sigkill_timeout 1 --map-by ppr:12:node --bind-to none "
             "--oversubscribe "
             "--mca mpi_yield_when_idle 1 resnext_worker cfg.yaml\n");
 }
@@ -97,7 +97,7 @@ TEST(LaunchPlan, MoreRanksThanCoresGiveWay) {
 TEST(LaunchPlan, OneNodeWithEightGpusBindsEachRankToItsCores) {
   EXPECT_EQ(line(gpu_node()),
             "OMP_NUM_THREADS=1 \\\n"
-            "mpirun -np 8 --mca odls_base_sigkill_timeout 0 --map-by ppr:8:node:PE=12 --bind-to "
+            "mpirun -np 8 --mca odls_base_sigkill_timeout 1 --map-by ppr:8:node:PE=12 --bind-to "
             "core resnext_worker cfg.yaml\n");
 }
 
@@ -113,7 +113,7 @@ TEST(LaunchPlan, FourNodesOfEightUnderSlurmByMpirun) {
   EXPECT_EQ(line(slurm(4, 8, 8), {}, with_starter(Starter::kMpirun)),
             "OMP_NUM_THREADS=1 \\\n"
             "NCCL_SOCKET_IFNAME=^lo \\\n"
-            "mpirun -np 32 --mca odls_base_sigkill_timeout 0 --map-by ppr:8:node:PE=12 --bind-to "
+            "mpirun -np 32 --mca odls_base_sigkill_timeout 1 --map-by ppr:8:node:PE=12 --bind-to "
             "core -x OMP_NUM_THREADS "
             "-x NCCL_SOCKET_IFNAME resnext_worker cfg.yaml\n");
 }
@@ -137,9 +137,20 @@ TEST(LaunchPlan, HostListOfTwoNodes) {
             "OMPI_MCA_btl_tcp_if_exclude=lo,docker0 \\\n"
             "OMPI_MCA_oob_tcp_if_exclude=lo,docker0 \\\n"
             "NCCL_SOCKET_IFNAME=^lo,docker0 \\\n"
-            "mpirun -np 16 --mca odls_base_sigkill_timeout 0 --host a:8,b:8 --map-by "
+            "mpirun -np 16 --mca odls_base_sigkill_timeout 1 --host a:8,b:8 --map-by "
             "ppr:8:node:PE=12 --bind-to core "
             "-x OMP_NUM_THREADS -x NCCL_SOCKET_IFNAME resnext_worker cfg.yaml\n");
+}
+
+TEST(LaunchPlan, TokenOfTheLaunchersLockReachesRanksOnAllHosts) {
+  Allocation hosts = laptop();
+  hosts.scheduler = Scheduler::kHosts;
+  hosts.nodes = 2;
+  hosts.hosts = {{"a", 8}, {"b", 8}};
+  LaunchOptions launch = options();
+  launch.lock_token = "abc";
+  EXPECT_NE(line(hosts, {}, launch).find("RESNEXT_LAUNCHER_LOCK=abc"), std::string::npos);
+  EXPECT_NE(line(hosts, {}, launch).find("-x RESNEXT_LAUNCHER_LOCK"), std::string::npos);
 }
 
 TEST(LaunchPlan, NamedInterfaceGoesToBothLibraries) {
@@ -173,7 +184,7 @@ TEST(LaunchPlan, ControlGroupsLimitForbidsBinding) {
   a.may_bind = false;
   EXPECT_EQ(line(a),
             "OMP_NUM_THREADS=1 \\\n"
-            "mpirun -np 8 --mca odls_base_sigkill_timeout 0 --map-by ppr:8:node --bind-to none "
+            "mpirun -np 8 --mca odls_base_sigkill_timeout 1 --map-by ppr:8:node --bind-to none "
             "resnext_worker cfg.yaml\n");
   a.gpus_per_node = 0;
   a.cores_per_node = 2;

@@ -10,7 +10,13 @@ namespace resnext {
 namespace {
 
 Attempt ended(int code, int64_t before = 0, int64_t after = 10) {
-  return {code, 0, before, after, 100};
+  return {.exit_code = code, .serial_before = before, .serial_after = after, .seconds = 100};
+}
+
+Attempt stopped(int code, int signal = SIGTERM) {
+  Attempt attempt = ended(code, 10, 10);
+  attempt.stop_signal = signal;
+  return attempt;
 }
 
 TEST(RestartPolicy, RestartsWhereThatHelps) {
@@ -39,30 +45,51 @@ TEST(RestartPolicy, CountsRestarts) {
   EXPECT_EQ(policy.restarts(), 2);
 }
 
-TEST(RestartPolicy, GivesUpWithoutProgress) {
-  RestartPolicy policy({20, 1, 60});
-  EXPECT_TRUE(policy.decide(ended(76, -1, -1)).restart) << "no restart came before";
-  EXPECT_FALSE(policy.decide(ended(76, -1, -1)).restart);
-  RestartPolicy later({20, 1, 60});
-  EXPECT_TRUE(later.decide(ended(137, 0, 10)).restart);
-  EXPECT_TRUE(later.decide(ended(137, 10, 20)).restart);
-  const Decision stuck = later.decide(ended(137, 20, 20));
+TEST(RestartPolicy, GivesUpAfterFiveStartsInARowWithoutProgress) {
+  RestartPolicy policy({1000, 1, 60});
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(policy.decide(ended(76, -1, -1)).restart) << i;
+  EXPECT_TRUE(policy.decide(ended(137, -1, 0)).restart) << "a checkpoint begins a new count";
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(policy.decide(ended(137, 20, 20)).restart) << i;
+  const Decision stuck = policy.decide(ended(137, 20, 20));
   EXPECT_FALSE(stuck.restart);
-  EXPECT_NE(stuck.because.find("no step was gained"), std::string::npos);
+  EXPECT_NE(stuck.because.find("5 starts in a row gained no checkpoint"), std::string::npos)
+      << stuck.because;
+}
+
+TEST(RestartPolicy, SaysAtWhichStep) {
+  Attempt attempt = ended(76);
+  EXPECT_NE(RestartPolicy({1, 1, 60}).decide(attempt).because.find("before the first checkpoint"),
+            std::string::npos);
+  attempt.step = 1200;
+  EXPECT_NE(RestartPolicy({1, 1, 60}).decide(attempt).because.find("at step 1200"),
+            std::string::npos);
 }
 
 TEST(RestartPolicy, KeepsToAStopRequest) {
-  Attempt attempt = ended(75);
-  attempt.stop_signal = SIGTERM;
-  const Decision decision = RestartPolicy({5, 1, 60}).decide(attempt);
+  const Decision decision = RestartPolicy({5, 1, 60}).decide(stopped(75));
   EXPECT_FALSE(decision.restart);
   EXPECT_EQ(decision.exit_code, 75);
+}
+
+TEST(RestartPolicy, WhatAStopRequestHasBrokenCountsAsStopped) {
+  for (const int code :
+       {1, 76, 128 + SIGUSR1, 128 + SIGTERM, 128 + SIGINT, 128 + SIGKILL, 205, 213}) {
+    EXPECT_EQ(to_exit_code(stopped(code)), 75) << code;
+  }
+  for (const int code : {0, 64, 65, 70, 73, 75, 77}) EXPECT_EQ(to_exit_code(stopped(code)), code);
+  Attempt cut_short = stopped(128 + SIGINT);
+  cut_short.cut_short = true;
+  EXPECT_EQ(to_exit_code(cut_short), 130);
+  cut_short.exit_code = 0;
+  EXPECT_EQ(to_exit_code(cut_short), 0) << "it had finished";
 }
 
 TEST(RestartPolicy, BacksOffWhileRunsEndEarly) {
   RestartPolicy policy({20, 1, 6});
   const auto delay = [&](double seconds, int64_t step) {
-    return policy.decide({76, 0, step, step + 1, seconds}).delay_s;
+    Attempt attempt = ended(76, step, step + 1);
+    attempt.seconds = seconds;
+    return policy.decide(attempt).delay_s;
   };
   EXPECT_EQ(delay(1, 0), 1);
   EXPECT_EQ(delay(1, 1), 2);
@@ -76,16 +103,11 @@ TEST(Requeue, HelpsWhileEachStartGainsACheckpoint) {
   for (const int code : {75, 76, 137, 205}) {
     EXPECT_TRUE(requeue_helps(ended(code, 10, 20), 7)) << code;
     EXPECT_FALSE(requeue_helps(ended(code, 10, 10), 7)) << code;
+    EXPECT_TRUE(requeue_helps(ended(code, 10, 10), 4)) << code << ": several tries";
   }
   for (const int code : {0, 64, 65, 70, 73, 77}) {
     EXPECT_FALSE(requeue_helps(ended(code), 0)) << code;
   }
-}
-
-TEST(Requeue, HelpsAnEarlyStopOnce) {
-  EXPECT_TRUE(requeue_helps(ended(75, -1, -1), 0)) << "preempted before its first checkpoint";
-  EXPECT_FALSE(requeue_helps(ended(75, -1, -1), 1));
-  EXPECT_FALSE(requeue_helps(ended(76, -1, -1), 0));
 }
 
 TEST(RestartPolicy, MayTryOnlyFailedStartsAgain) {
@@ -95,12 +117,16 @@ TEST(RestartPolicy, MayTryOnlyFailedStartsAgain) {
   EXPECT_FALSE(policy.decide(ended(1, 10, 10)).restart);
 }
 
-TEST(Requeue, FollowsPreemptionButNotCancelling) {
-  Attempt attempt = ended(75);
-  attempt.stop_signal = SIGUSR1;
-  EXPECT_TRUE(requeue_helps(attempt, 1));
-  attempt.stop_signal = SIGTERM;
-  EXPECT_FALSE(requeue_helps(attempt, 1));
+TEST(Requeue, FollowsEveryStopRequest) {
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP}) {
+    for (const int code : {75, 76, 138}) EXPECT_TRUE(requeue_helps(stopped(code, signal), 100));
+    for (const int code : {0, 64, 65, 73, 77}) {
+      EXPECT_FALSE(requeue_helps(stopped(code, signal), 0)) << code;
+    }
+  }
+  Attempt cut_short = stopped(75);
+  cut_short.cut_short = true;
+  EXPECT_FALSE(requeue_helps(cut_short, 0));
 }
 
 }  // namespace

@@ -13,12 +13,22 @@ namespace fs = std::filesystem;
 
 TEST(RunFolder, NewestCompleteCheckpointCounts) {
   const test::TemporaryFolder run;
-  EXPECT_EQ(checkpoint_step(run.path()), -1);
+  EXPECT_EQ(newest_checkpoint(run.path()).serial, -1);
+  const auto save = [&](const std::string& name, const std::string& manifest) {
+    fs::create_directories(run.path() / "checkpoints" / name);
+    test::write_text(run.path() / "checkpoints" / name / "manifest.json", manifest);
+  };
   for (const char* name :
        {"step-00000050", "step-00000120", "step-00000200.partial-77", "best", "step-", "step-9x"}) {
-    fs::create_directories(run.path() / "checkpoints" / name);
+    save(name, R"({"step": 1})");
   }
-  EXPECT_EQ(checkpoint_step(run.path()), 120);
+  fs::create_directories(run.path() / "checkpoints/step-00000300");
+  save("step-00000400", R"({"step": 4)");
+  EXPECT_EQ(newest_checkpoint(run.path()).serial, 120) << "without serial numbers steps count";
+  EXPECT_EQ(newest_checkpoint(run.path()).step, 120);
+  save("step-00000037", R"({"serial": 121})");
+  EXPECT_EQ(newest_checkpoint(run.path()).serial, 121);
+  EXPECT_EQ(newest_checkpoint(run.path()).step, 37) << "the newest is not the one of most steps";
 }
 
 TEST(RunFolder, ReadsMetrics) {

@@ -2,7 +2,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 
 #include "launcher/sweep_task.h"
 #include "tests/support/process.h"
@@ -15,7 +20,7 @@ using test::Result;
 using test::Words;
 
 // Writes metrics as the worker does: top1 is ten times the seed. A trial of seed 3 fails while the
-// file `fail` is there.
+// file `fail` is there; all wait while the file `wait` is.
 constexpr const char* kWorker = R"sh(#!/bin/sh
 out=$(sed -n 's/^ *output: "\(.*\)"/\1/p' "$1")
 seed=$(sed -n 's/^ *seed: //p' "$1")
@@ -23,6 +28,7 @@ here=$(dirname "$0")
 echo "$seed gpus=$CUDA_VISIBLE_DEVICES cores=$(taskset -cp $$ | sed 's/.*: //')" >> "$here/starts"
 mkdir -p "$out"
 [ "$seed" = 3 ] && [ -e "$here/fail" ] && exit 77
+while [ -e "$here/wait" ]; do sleep 0.01; done
 echo "{\"event\":\"train\",\"step\":5,\"loss\":1}" > "$out/metrics.jsonl"
 echo "{\"event\":\"validation\",\"step\":5,\"top1\":$((seed * 10))}" >> "$out/metrics.jsonl"
 echo "{\"event\":\"end\",\"exit_code\":0}" >> "$out/metrics.jsonl"
@@ -31,7 +37,8 @@ echo "{\"event\":\"end\",\"exit_code\":0}" >> "$out/metrics.jsonl"
 class SweepTest : public testing::Test {
  protected:
   void SetUp() override {
-    fs::copy_file(RESNEXT_BIN_DIR "/resnext_launcher", folder_ / "resnext_launcher");
+    fs::copy_file(fs::path(RESNEXT_BIN_DIR).parent_path() / "libexec/resnext_launcher_program",
+                  folder_ / "resnext_launcher");
     test::write_text(folder_ / "resnext_worker", kWorker);
     fs::permissions(folder_ / "resnext_worker", fs::perms::owner_all);
     test::write_text(folder_ / "base.yaml", "run: {epochs: 1}\n");
@@ -116,15 +123,149 @@ TEST_F(SweepTest, BadSweepStartsNothing) {
   EXPECT_EQ(starts(), 0u);
 }
 
+TEST_F(SweepTest, SecondSweepIsToldWhoseTheFolderIs) {
+  test::write_text(folder_ / "wait", "");
+  test::Process first({folder_ / "resnext_launcher", "sweep", folder_ / "s.yaml", "-n", "1"});
+  ASSERT_TRUE(test::wait_until([&] { return starts() == 1; }, 30));
+  const Result second = sweep();
+  EXPECT_EQ(second.exit_code, 64);
+  EXPECT_NE(second.err.find("is in use by resnext_launcher sweep, process " +
+                            std::to_string(first.pid())),
+            std::string::npos)
+      << second.err;
+  const Result task = sweep({"--trial", "0"});
+  EXPECT_EQ(task.exit_code, 64) << "the trial has a lock of its own";
+  EXPECT_NE(task.err.find("is in use by resnext_launcher run"), std::string::npos) << task.err;
+  fs::remove(folder_ / "wait");
+  EXPECT_EQ(first.wait(50).exit_code, 0);
+  EXPECT_EQ(starts(), 3u);
+}
+
+TEST_F(SweepTest, StopRequestLeavesTheRestFor75) {
+  test::write_text(folder_ / "wait", "");
+  test::Process first({folder_ / "resnext_launcher", "sweep", folder_ / "s.yaml", "-n", "1"});
+  ASSERT_TRUE(test::wait_until([&] { return starts() == 1; }, 30));
+  ::kill(first.pid(), SIGHUP);
+  ::kill(first.pid(), SIGUSR2);
+  fs::remove(folder_ / "wait");
+  EXPECT_EQ(first.wait(50).exit_code, 75);
+  EXPECT_EQ(starts(), 1u);
+}
+
+// A trial's launcher that is killed leaves a worker that does not care.
+TEST_F(SweepTest, OrphansOfATrialEndAndTheOtherTrialsLive) {
+  test::write_text(folder_ / "resnext_worker",
+                   "#!/bin/sh\ntrap '' TERM INT\necho $$ $PPID >> \"$(dirname \"$0\")/pids\"\n"
+                   "while [ ! -e \"$(dirname \"$0\")/go\" ]; do sleep 0.01; done\n");
+  test::Process all({folder_ / "resnext_launcher", "sweep", folder_ / "s.yaml", "-n", "1"});
+  const auto pids = [&] {
+    std::istringstream stream(test::read_text(folder_ / "pids"));
+    return std::vector<pid_t>{std::istream_iterator<pid_t>(stream), {}};
+  };
+  ASSERT_TRUE(test::wait_until([&] { return pids().size() == 2; }, 30));
+  ::kill(pids()[1], SIGKILL);
+  ASSERT_TRUE(test::wait_until([&] { return pids().size() == 4; }, 30));
+  EXPECT_FALSE(fs::exists("/proc/" + std::to_string(pids()[0])));
+  test::write_text(folder_ / "go", "");
+  EXPECT_EQ(all.wait(50).exit_code, 128 + SIGKILL);
+  EXPECT_TRUE(all.all_gone(5));
+}
+
+// Slurm's programs, as far as a sweep looks at them: `queue` is what squeue says.
+class SlurmSweepTest : public SweepTest {
+ protected:
+  void SetUp() override {
+    SweepTest::SetUp();
+    program("sbatch", "echo \"$@\" >> $here/submitted; echo 12");
+    program("squeue", "cat $here/queue");
+    test::write_text(folder_ / "queue", "");
+  }
+  void program(const std::string& name, const std::string& script) {
+    test::write_text(folder_ / name, "#!/bin/sh\nhere=" + folder_.path().string() + "\n" + script);
+    fs::permissions(folder_ / name, fs::perms::owner_all);
+  }
+  Result with_slurm(const Words& more) {
+    Words words = {folder_ / "resnext_launcher", "sweep"};
+    words.insert(words.end(), more.begin(), more.end());
+    return test::run(words, 50, {"PATH=" + folder_.path().string() + ":" + std::getenv("PATH")});
+  }
+  Words slurm(const Words& more = {}) const {
+    Words words = {folder_ / "s.yaml", "--slurm", "--script", "job.sh"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  std::string submitted() const { return test::read_text(folder_ / "submitted"); }
+  std::string snapshot() const {
+    for (const auto& entry : fs::directory_iterator(folder_ / "out")) {
+      if (entry.path().filename().string().starts_with("snapshot-")) return entry.path().string();
+    }
+    return "";
+  }
+};
+
+TEST_F(SlurmSweepTest, QueuedAndFinishedTrialsAreNotSubmittedAgain) {
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 0);
+  EXPECT_EQ(submitted(), "--parsable --array=0,1,2 job.sh " + snapshot() + "\n");
+  test::write_text(folder_ / "queue", "12_0\n12_2\n99_1\n");
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 0);
+  EXPECT_NE(submitted().find("--array=1 "), std::string::npos) << submitted();
+  test::write_text(folder_ / "queue", "12_0\n12_1\n12_2\n");
+  const std::string before = submitted();
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 0);
+  EXPECT_EQ(submitted(), before);
+  EXPECT_EQ(with_slurm({folder_ / "s.yaml", "-n", "1"}).exit_code, 0);
+  EXPECT_EQ(starts(), 0u) << "nor are they run here";
+  program("squeue", "exit 1");
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 64);
+}
+
+TEST_F(SlurmSweepTest, TaskRunsWhatWasSubmittedWhateverTheFileSaysNow) {
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 0);
+  test::write_text(folder_ / "s.yaml", "base: base.yaml\noutput: " + (folder_ / "out") +
+                                           "\ngrid: {run.seed: [9, 8, 1, 3, 2]}\n");
+  test::write_text(folder_ / "base.yaml", "run: {epochs: 7}\n");
+  const Result result = with_slurm({snapshot(), "-n", "1", "--trial", "1"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(test::read_text(folder_ / "starts").substr(0, 2), "3 ");
+  EXPECT_NE(leaderboard().find("seed3,1,30,finished,3,"), std::string::npos) << leaderboard();
+  EXPECT_EQ(with_slurm({snapshot(), "--trial", "0", "run.epochs=2"}).exit_code, 64);
+  EXPECT_EQ(with_slurm({snapshot() + ".json", "--trial", "0"}).exit_code, 64);
+}
+
+TEST_F(SlurmSweepTest, DryRunShowsTheLineThatWouldSubmit) {
+  const Words options = {"-n",         "4",        "--max-restarts", "3",
+                         "--stage-to", "/tmp/a b", "--launcher",     "mpirun"};
+  Words dry = options;
+  dry.push_back("--dry-run");
+  const Result result = with_slurm(slurm(dry));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(submitted(), "");
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  const auto line = result.out.find("sbatch --array=0,1,2 job.sh ");
+  ASSERT_NE(line, std::string::npos) << result.out;
+  EXPECT_NE(
+      result.out.find(" -n 4 --max-restarts 3 --launcher mpirun --stage-to '/tmp/a b'\n", line),
+      std::string::npos)
+      << result.out;
+  EXPECT_EQ(with_slurm(slurm(options)).exit_code, 0);
+  EXPECT_NE(result.out.find(snapshot()), std::string::npos) << "the very file";
+}
+
+TEST_F(SlurmSweepTest, FailedSubmissionIsNoSubmission) {
+  program("sbatch", "echo no such partition >&2; exit 1");
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 64);
+  EXPECT_FALSE(fs::exists(folder_ / "out/submissions.json"));
+}
+
 TEST(SbatchCommand, HasTheUnfinishedTrialsOnly) {
   SweepTask task;
   task.file = "/x/s.yaml";
   task.parallel = 2;
   task.sbatch_options = {"--time=60"};
-  task.overrides = {"run.epochs=2"};
-  EXPECT_EQ(
-      sbatch_command(task, "/y/job.sh", {0, 2, 3}),
-      (Words{"sbatch", "--array=0,2,3%2", "--time=60", "/y/job.sh", "/x/s.yaml", "run.epochs=2"}));
+  task.ranks = 8;
+  EXPECT_EQ(sbatch_command(task, "/y/job.sh", "/z/snapshot-1.json", {0, 2, 3}),
+            (Words{"sbatch", "--array=0,2,3%2", "--time=60", "/y/job.sh", "/z/snapshot-1.json",
+                   "-n", "8"}));
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 # slurm_test.sh CASE BIN TESTBIN: submits the job scripts to a real Slurm on this one machine.
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Cases, in this order: start, complete, preempt, requeue, crash, crash_srun, cancel, sweep, stop. Jobs run the tiny network
-# on 2 nodes x 2 ranks; whatever disturbs a job, its last weights are those of `complete`.
+# Cases, in this order: start, complete, preempt, requeue, signals, crash, crash_srun, cancel, sweep, stop. Jobs run
+# the tiny network on 2 nodes x 2 ranks; whatever disturbs a job, its last weights are those of `complete`.
 # As root; packages: slurmctld slurmd slurm-client munge libpmix-dev.
 set -euo pipefail
 case=$1 bin=$2 testbin=$3
@@ -107,6 +107,21 @@ case $case in
     expect_completed
     expect_restarts 1
     expect_same_weights requeue
+    ;;
+  signals) # any request to stop, at any moment of the launcher's life: saved, and queued again once
+    moments=${SLURM_SIGNAL_MOMENTS:-3} signals=(TERM INT USR1 USR2 HUP)
+    launcher_runs() { pgrep -f "^[^ ]*resnext_launcher run .*run.output=$work/$output " >/dev/null; }
+    for ((i = 0; i < moments; ++i)); do
+      output=signals-$i ms=$((3000 * i / moments)) signal=${signals[i % 5]}
+      LAUNCHER=mpirun submit "$output"
+      until_true 60 launcher_runs || fail "job $job does not run"
+      sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
+      scancel --batch "--signal=$signal" "$job"
+      expect_completed
+      is Restarts 1 || fail "$(field Restarts) restarts, not 1, after SIG$signal at $ms ms"
+      expect_same_weights "$output"
+      rm -rf "${work:?}/$output"
+    done
     ;;
   crash) lose_a_node mpirun ;;
   crash_srun) lose_a_node srun ;; # ranks that Slurm itself has started
