@@ -189,8 +189,9 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   check_statistics(config, shape);
   check_memory(shape);
   warn_of_slow_layout(config, shape, *communicator, device);
-  const Surroundings around{
-      posix_files(), environment.local_rank() == 0, starts_again(), stop_signalled, {}};
+  const Surroundings around{posix_files(),   environment.local_rank() == 0,
+                            starts_again(),  stop_signalled,
+                            owner_options(), {}};
   const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
     return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, *communicator, device,
                                             meters, progress, state);

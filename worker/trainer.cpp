@@ -163,6 +163,7 @@ void Trainer::save() {
   if (!parts_.store) return;
   const std::vector<SavedFile> files = parts_.learner.copy();
   saver_.start([this, begin, copied = Clock::now(), progress = to_save(), files] {
+    parts_.owner->check();
     parts_.log->sync();
     parts_.store->save(progress, parts_.data, files);
     RunLog::saved(progress.step, seconds(Clock::now() - begin), seconds(copied - begin));

@@ -16,6 +16,7 @@
 #include "worker/state/background_save.h"
 #include "worker/state/course.h"
 #include "worker/state/lr_schedule.h"
+#include "worker/state/run_owner.h"
 #include "worker/state/run_store.h"
 
 namespace resnext {
@@ -29,6 +30,7 @@ struct TrainerParts {
   const DataRecord& data;
   RunIdentity identity;       // for snapshots
   LocalSnapshots* snapshots;  // on one rank of each host, where they are wanted; else null
+  const RunOwner* owner;      // on rank 0, else null
   RunStore* store;            // on rank 0, else null
   RunLog* log;                // on rank 0, else null
   std::function<bool()> stop_signalled;     // this rank was asked to stop

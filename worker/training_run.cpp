@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/training_run.h"
 
+#include <chrono>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "worker/state/agreement.h"
@@ -11,6 +13,7 @@ TrainingRun::TrainingRun(const RunConfig& config, const RunShape& shape, const D
                          Communicator& communicator, const Surroundings& around,
                          const MakeLearner& make, bool on_gpu)
     : config_(config), communicator_(communicator), around_(around) {
+  take_folder();
   if (communicator.rank() == 0) {
     store_.emplace(around.files, config.run.output, config.checkpoint.keep);
   }
@@ -26,11 +29,29 @@ TrainingRun::TrainingRun(const RunConfig& config, const RunShape& shape, const D
                   {{"progress", to_json(start_.progress).dump(1), ExitCode::kInternal, ""}});
   const RunIdentity identity = create_folder(shape);
   start_.state.reset();  // its memory
-  trainer_.emplace(
-      config,
-      TrainerParts{communicator, *learner_, meters_, shape.batch.global, data, identity,
-                   snapshots(), store(), log(), around.stop_signalled, around.save_runner},
-      start_.progress, !start_.from_snapshot);
+  trainer_.emplace(config,
+                   TrainerParts{communicator, *learner_, meters_, shape.batch.global, data,
+                                identity, snapshots(), owner_.get(), store(), log(),
+                                around.stop_signalled, around.save_runner},
+                   start_.progress, !start_.from_snapshot);
+}
+
+// Before anybody looks into it. Whether an owner elsewhere still lives may take a while to see.
+void TrainingRun::take_folder() {
+  std::future<std::unique_ptr<RunOwner>> taking;
+  if (communicator_.rank() == 0) {
+    const auto policy = around_.owner.heart ? std::launch::async : std::launch::deferred;
+    taking = std::async(policy, [this] {
+      return std::make_unique<RunOwner>(around_.files, config_.run.output, around_.owner);
+    });
+  }
+  wait_together(communicator_, [&](double seconds) {
+    return taking.wait_for(std::chrono::duration<double>(seconds)) != std::future_status::timeout;
+  });
+  decide(communicator_, [&] {
+    owner_ = taking.get();
+    return "";
+  });
 }
 
 // Last, once nothing else can be refused.

@@ -14,6 +14,7 @@
 #include "worker/learner.h"
 #include "worker/record/run_log.h"
 #include "worker/record/timeline.h"
+#include "worker/state/run_owner.h"
 #include "worker/state/run_store.h"
 #include "worker/state/start_point.h"
 #include "worker/trainer.h"
@@ -26,6 +27,7 @@ struct Surroundings {
   bool leads = true;                     // this rank is the first of its host
   bool again = false;                    // the start repeats an earlier one by itself
   std::function<bool()> stop_signalled;  // this rank was asked to stop
+  OwnerOptions owner = {};
   BackgroundSave::Runner save_runner = {};
 };
 
@@ -48,12 +50,14 @@ class TrainingRun {
   RunStore* store() { return store_ ? &*store_ : nullptr; }
   RunLog* log() { return log_ ? &*log_ : nullptr; }
   LocalSnapshots* snapshots() { return snapshots_ ? &*snapshots_ : nullptr; }
+  void take_folder();
   RunIdentity create_folder(const RunShape& shape);
   RunIdentity lost() const;
 
   const RunConfig& config_;
   Communicator& communicator_;
   const Surroundings around_;
+  std::unique_ptr<RunOwner> owner_;          // on rank 0; released last
   std::optional<RunStore> store_;            // on rank 0
   std::optional<LocalSnapshots> snapshots_;  // on the first rank of a host
   StartPoint start_;
