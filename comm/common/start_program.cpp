@@ -1,4 +1,4 @@
-// Blocks the stop signals and becomes ../libexec/NAME_program, NAME being this program's own file name.
+// Blocks the stop signals and becomes ../libexec/NAME_program, NAME being its own file name.
 //
 // Linked statically, it runs within a millisecond; the loader needs up to a second for the
 // libraries of the real program, and a signal would end it meanwhile.

@@ -47,7 +47,7 @@ submit() {
 }
 
 expect_completed() {
-  until_true 100 has_ended || fail "job $job does not end"
+  until_true 200 has_ended || fail "job $job does not end"
   is JobState COMPLETED || fail "job $job is $(field JobState), not COMPLETED"
 }
 
