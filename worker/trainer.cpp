@@ -47,8 +47,9 @@ void Trainer::begin() {
   parts_.meters.restore(progress_.meter_steps, progress_.meter_loss_sum);
   parts_.learner.start(progress_.position);
   if (parts_.log) parts_.log->start(place(), changes(before, progress_));
-  const bool due = progress_.step > 0 && (ended || progress_.validation_due);
-  if (due && course_.validates() && !progress_.validated) validate();
+  progress_.validation_due = progress_.step > 0 && (ended || progress_.validation_due) &&
+                             course_.validates() && !progress_.validated;
+  if (progress_.validation_due) validate();
 }
 
 ExitCode Trainer::loop() {
@@ -117,12 +118,12 @@ void Trainer::validate() {
     return;
   }
   progress_.validation_due = false;
-  const bool worth = std::isfinite(accuracy->loss);
   decide(parts_.communicator, [&] {
     saver_.wait();
-    if (!saved_ && worth && accuracy->top1 > parts_.store->best_top1()) save();
+    const bool best = std::isfinite(accuracy->loss) && accuracy->top1 > parts_.store->best_top1();
+    if (!saved_ && best) save();
     saver_.wait();
-    parts_.log->validation(place(), *accuracy, accuracy->top1 > parts_.store->best_top1());
+    parts_.log->validation(place(), *accuracy, best);
     if (saved_) parts_.store->validated(*accuracy);
     return std::string();
   });
@@ -147,9 +148,11 @@ LoggedPlace Trainer::place() const {
   return {progress_.step, course_.epoch_of_last(progress_), course_.total_steps(progress_)};
 }
 
-// A save that fails asks all ranks to stop; why, they learn here.
+// A save that fails asks all ranks to stop; why, they learn here. A last validation that was not
+// made is left to the next start.
 ExitCode Trainer::finish() {
-  const ExitCode code = course_.finished(progress_) ? ExitCode::kOk : ExitCode::kStopped;
+  const bool whole = course_.finished(progress_) && !progress_.validation_due;
+  const ExitCode code = whole ? ExitCode::kOk : ExitCode::kStopped;
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
   decide(parts_.communicator, [&] {
     saver_.wait();
