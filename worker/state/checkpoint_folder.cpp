@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "comm/common/error.h"
 #include "data/checksum.h"
+#include "worker/record/writing.h"
 #include "worker/state/manifest.h"
 
 namespace resnext {
@@ -36,15 +38,9 @@ std::span<const uint8_t> bytes_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
 }
 
-// Runs f; what fails in the file system cannot be written.
-template <class F>
-auto writing(const fs::path& path, F f) {
-  try {
-    return f();
-  } catch (const FileError& error) {
-    throw OutputError(path.string(), std::string("cannot be written: ") + error.what(),
-                      "free space or correct the permissions, then start the run again");
-  }
+// Damage; what cannot be read just now may be whole.
+bool is_missing(const FileError& error) {
+  return error.code().value() == ENOENT || error.code().value() == ENOTDIR;
 }
 
 [[noreturn]] void not_whole(const fs::path& path, const std::string& why) {
@@ -54,18 +50,24 @@ auto writing(const fs::path& path, F f) {
 }  // namespace
 
 CheckpointFolder::Entry CheckpointFolder::entry_of(const std::string& name) const {
-  Entry entry{name, {}, {}};
-  const fs::path folder = folder_ / name;
+  Entry entry{name, {}, validation_of(folder_ / name)};
   try {
-    entry.manifest = to_manifest(files_.read(folder / kManifest), folder.string());
-    const fs::path validation = folder / kValidation;
-    if (files_.exists(validation)) {
-      entry.validation = to_accuracy(files_.read(validation), validation.string());
-    }
+    const fs::path manifest = folder_ / name / kManifest;
+    entry.manifest = to_manifest(files_.read(manifest), manifest.string());
   } catch (const CheckpointError&) {  // damaged: as if it were not there
-  } catch (const FileError&) {
+  } catch (const FileError& error) {
+    if (!is_missing(error)) throw;
   }
   return entry;
+}
+
+// A damaged one is as if it were not there.
+std::optional<Accuracy> CheckpointFolder::validation_of(const fs::path& checkpoint) const try {
+  const fs::path path = checkpoint / kValidation;
+  if (!files_.exists(path)) return std::nullopt;
+  return to_accuracy(files_.read(path), path.string());
+} catch (const CheckpointError&) {
+  return std::nullopt;
 }
 
 std::vector<CheckpointFolder::Entry> CheckpointFolder::entries() const {
@@ -104,10 +106,10 @@ SavedState CheckpointFolder::read(const fs::path& checkpoint) const {
         not_whole(checkpoint / name, "differs from the size or checksum in manifest.json");
       }
     }
+    state.validation = validation_of(checkpoint);
   } catch (const FileError& error) {
     not_whole(checkpoint, error.what());
   }
-  state.validation = entry_of(checkpoint.filename().string()).validation;
   return state;
 }
 
@@ -117,7 +119,8 @@ bool CheckpointFolder::has_all_files(const Entry& entry) const {
     return std::ranges::all_of(entry.manifest->files, [&](const auto& file) {
       return files_.size(folder_ / entry.name / file.first) == file.second.bytes;
     });
-  } catch (const FileError&) {
+  } catch (const FileError& error) {
+    if (!is_missing(error)) throw;
     return false;
   }
 }
@@ -171,8 +174,8 @@ void CheckpointFolder::write_validation(const std::string& name, const Accuracy&
 
 void CheckpointFolder::point(const std::string& link, const std::string& name) {
   const fs::path path = folder_ / link;
-  if (pointed(link) == name) return;
   writing(path, [&] {
+    if (pointed(link) == name) return;
     if (name.empty()) return files_.remove_all(path);
     const fs::path partial = folder_ / fmt::format("{}{}{}", link, kPartial, ::getpid());
     files_.remove_all(partial);
