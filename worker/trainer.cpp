@@ -60,8 +60,9 @@ void Trainer::begin() {
   if (parts_.log) parts_.log->start(place(), changes(before, progress_));
   if (parts_.store) saver_.start(parts_.learner.make_room_to_copy());
   save();  // what only a host had
-  const bool due = progress_.step > 0 && (ended || progress_.validation_due);
-  if (due && course_.validates() && !progress_.validated) validate();
+  progress_.validation_due = progress_.step > 0 && (ended || progress_.validation_due) &&
+                             course_.validates() && !progress_.validated;
+  if (progress_.validation_due) validate();
 }
 
 ExitCode Trainer::loop() {
@@ -193,9 +194,11 @@ LoggedPlace Trainer::place() const {
   return {progress_.step, course_.epoch_of_last(progress_), course_.total_steps(progress_)};
 }
 
-// A save that fails asks all ranks to stop; why, they learn here.
+// A save that fails asks all ranks to stop; why, they learn here. A last validation that was not
+// made is left to the next start.
 ExitCode Trainer::finish() {
-  const ExitCode code = course_.finished(progress_) ? ExitCode::kOk : ExitCode::kStopped;
+  const bool whole = course_.finished(progress_) && !progress_.validation_due;
+  const ExitCode code = whole ? ExitCode::kOk : ExitCode::kStopped;
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
   save();
   settle();

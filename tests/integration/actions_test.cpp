@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "tests/integration/worker_run.h"
+#include "tests/support/tiny_data.h"
 
 namespace resnext::test {
 namespace {
@@ -108,6 +110,42 @@ TEST(Actions, EvaluationDoesNotDependOnTheNumberOfRanks) {
   EXPECT_EQ(evaluate(work, 0, pretrained).loss, alone.loss);
   EXPECT_EQ(read_text(work / "run/metrics.jsonl"), metrics);
   EXPECT_FALSE(fs::exists(work / "none"));
+}
+
+// Weights that are named count, not those that lie in the run folder.
+TEST(Actions, EvaluationTakesTheWeightsThatAreNamed) {
+  const Workspace work;
+  const Words often = {"checkpoint.every_steps=2", "checkpoint.keep=99"};
+  ASSERT_EQ(work.train(0, "run", often).exit_code, 0);
+  const std::string early = work / "run/checkpoints/step-00000002";
+  const Evaluation newest = evaluate(work, 0), before = evaluate(work, 2, {"run.resume=" + early});
+  EXPECT_NE(before.loss, newest.loss);
+  const Evaluation named = evaluate(work, 2, {"model.pretrained=" + early + "/model.pt"});
+  EXPECT_NEAR(named.loss, before.loss, 1.1e-5);
+}
+
+// Mean, deviation, classes and recipe of the training data come with the checkpoint: what the
+// validation file says of itself changes nothing.
+TEST(Actions, EvaluationFollowsTheCheckpointsData) {
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "run").exit_code, 0);
+  const Evaluation own = evaluate(work, 0);
+  const std::string text = read_text(work.config());
+  std::string without = text;
+  const size_t recipe = without.find("recipe: cifar, size: 16, resize: 16, ");
+  ASSERT_NE(recipe, std::string::npos);
+  without.erase(recipe, std::string("recipe: cifar, size: 16, resize: 16, ").size());
+  write_text(work.config(), without);
+  EXPECT_EQ(evaluate(work, 0, {"data.train=\"\""}).loss, own.loss);
+  write_text(work.config(), text);
+  const auto metrics =
+      nlohmann::json::parse(read_text(work / "run/checkpoints/step-00000016/validation.json"));
+  EXPECT_NEAR(own.loss, metrics.at("loss").get<double>(), 1.1e-5);  // as training found it
+  write_tiny_container(work / "validation.h5", {.images = 40, .classes = 3, .key = 2, .named = 3});
+  const Words command = work.train_command(0, "run", {"--evaluate"});
+  const Result refused = run(command, kRunTimeout);
+  EXPECT_EQ(refused.exit_code, 65) << refused.err;
+  expect_has(refused.err, {"class 3 was 'class 3', is no class", "run.accept_new_data=true"});
 }
 
 }  // namespace

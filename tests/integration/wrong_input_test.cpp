@@ -163,7 +163,7 @@ TEST_F(WrongInput, ResumeNoneOverAnEarlierRunLeavesItAsItIs) {
   for (const int ranks : {0, 3}) {
     const Result again = run(work_.train_command(ranks, "old", {"run.resume=none"}), kRunTimeout);
     expect_refusal(again, kConfig,
-                   {"run.resume", "holds checkpoints", "choose another run.output"});
+                   {"run.resume", "is none, but", "has checkpoints", "run.output to another folder"});
     EXPECT_EQ(read_text(work_ / "old/metrics.jsonl"), metrics);
   }
 }

@@ -380,5 +380,31 @@ TEST_F(WeightsLiveTest, WeReadWhatThisTorchWrites) {
   EXPECT_TRUE(same(load_state_dict(path("live") + "/dtypes.pt"), all_dtypes()));
 }
 
+// In memory and in pieces as in a file: the same bytes, the same tensors.
+TEST_F(WeightsTest, BytesInMemoryAreThoseOfTheFile) {
+  const StateDict state = {{"a", at::arange(6).reshape({2, 3})},
+                           {"b", at::arange(4).reshape({2, 2}).t()}};
+  save_state_dict(state, path("a.pt"));
+  std::ifstream stream(path("a.pt"), std::ios::binary);
+  const std::string file{std::istreambuf_iterator<char>(stream), {}};
+  std::string bytes;
+  write_state_dict(state, "a", [&](std::span<const std::byte> piece) {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  });
+  EXPECT_EQ(parse_state_dict(bytes, "memory").size(), 2u);
+  for (const StateDict& read : {load_state_dict(path("a.pt")), parse_state_dict(file, "memory"),
+                                parse_state_dict(bytes, "memory")}) {
+    ASSERT_EQ(read.size(), state.size());
+    for (size_t i = 0; i < state.size(); ++i) {
+      EXPECT_EQ(read[i].first, state[i].first);
+      EXPECT_TRUE(at::equal(read[i].second, state[i].second));
+      EXPECT_EQ(read[i].second.strides(), state[i].second.strides());
+    }
+  }
+  EXPECT_THROW(parse_state_dict(bytes.substr(0, bytes.size() / 2), "memory"), CheckpointError);
+  struct Full {};
+  EXPECT_THROW(write_state_dict(state, "a", [](auto) { throw Full(); }), Full);
+}
+
 }  // namespace
 }  // namespace resnext

@@ -6,22 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "comm/common/error.h"
+#include "worker/record/writing.h"
 
 namespace resnext {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <class F>
-auto writing(const fs::path& path, F f) {
-  try {
-    return f();
-  } catch (const FileError& error) {
-    throw OutputError(path.string(), std::string("cannot be written: ") + error.what(),
-                      "free space or correct the permissions, then start the run again");
-  }
-}
 
 bool holds(const std::string& line, const KeptLines& kept) {
   const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);

@@ -57,7 +57,12 @@ BackgroundSave::~BackgroundSave() = default;
 void BackgroundSave::start(std::function<void()> job) {
   wait();
   shared_->running = true;
-  runner_.start([shared = shared_, job = std::move(job)] { shared->run(job); });
+  try {
+    runner_.start([shared = shared_, job = std::move(job)] { shared->run(job); });
+  } catch (...) {  // no thread can be made
+    shared_->running = false;
+    throw;
+  }
 }
 
 bool BackgroundSave::running() const {

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "comm/common/error.h"
 #include "data/checksum.h"
+#include "worker/record/writing.h"
 #include "worker/state/manifest.h"
 
 namespace resnext {
@@ -36,17 +38,6 @@ std::span<const uint8_t> bytes_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
 }
 
-// Runs f; what fails in the file system cannot be written.
-template <class F>
-auto writing(const fs::path& path, F f) {
-  try {
-    return f();
-  } catch (const FileError& error) {
-    throw OutputError(path.string(), std::string("cannot be written: ") + error.what(),
-                      "free space or correct the permissions, then start the run again");
-  }
-}
-
 // Nothing is there: damage, and no trouble of the file system's, which may pass.
 bool is_missing(const FileError& error) {
   return error.code() == std::errc::no_such_file_or_directory ||
@@ -60,19 +51,24 @@ bool is_missing(const FileError& error) {
 }  // namespace
 
 CheckpointFolder::Entry CheckpointFolder::entry_of(const std::string& name) const {
-  Entry entry{name, {}, {}};
-  const fs::path folder = folder_ / name;
+  Entry entry{name, {}, validation_of(folder_ / name)};
   try {
-    entry.manifest = to_manifest(files_.read(folder / kManifest), folder.string());
-    const fs::path validation = folder / kValidation;
-    if (files_.exists(validation)) {
-      entry.validation = to_accuracy(files_.read(validation), validation.string());
-    }
+    const fs::path manifest = folder_ / name / kManifest;
+    entry.manifest = to_manifest(files_.read(manifest), manifest.string());
   } catch (const CheckpointError&) {  // damaged: as if it were not there
   } catch (const FileError& error) {
     if (!is_missing(error)) throw;
   }
   return entry;
+}
+
+// A damaged one is as if it were not there.
+std::optional<Accuracy> CheckpointFolder::validation_of(const fs::path& checkpoint) const try {
+  const fs::path path = checkpoint / kValidation;
+  if (!files_.exists(path)) return std::nullopt;
+  return to_accuracy(files_.read(path), path.string());
+} catch (const CheckpointError&) {
+  return std::nullopt;
 }
 
 std::vector<CheckpointFolder::Entry> CheckpointFolder::entries() const {
@@ -111,11 +107,11 @@ SavedState CheckpointFolder::read(const fs::path& checkpoint) const {
         not_whole(checkpoint / name, "differs from the size or checksum in manifest.json");
       }
     }
+    state.validation = validation_of(checkpoint);
   } catch (const FileError& error) {
     if (!is_missing(error)) throw;
     not_whole(checkpoint, error.what());
   }
-  state.validation = entry_of(checkpoint.filename().string()).validation;
   return state;
 }
 

@@ -72,7 +72,7 @@ class CheckpointFolder {
 
   const std::filesystem::path& path() const { return folder_; }
   // Of saves that were not set aside: the newest serial first, those without a manifest last.
-  // Throws FileError.
+  // Throws FileError, also where a manifest that is there cannot be read: it may be whole.
   std::vector<Entry> entries() const;
   // The largest serial of all that is here, set aside or not.
   int64_t last_serial() const;
@@ -80,7 +80,7 @@ class CheckpointFolder {
   // Reads a checkpoint, each file once, and compares the checksums. Throws CheckpointError when it
   // is not whole.
   SavedState read(const std::filesystem::path& checkpoint) const;
-  // True when all files are there with their sizes; reads none.
+  // True when all files are there with their sizes; reads none. Throws FileError.
   bool has_all_files(const Entry& entry) const;
 
   // Writes one; `manifest.files` is filled in. One of the same name is set aside. Returns its name.
@@ -100,6 +100,7 @@ class CheckpointFolder {
 
  private:
   Entry entry_of(const std::string& name) const;
+  std::optional<Accuracy> validation_of(const std::filesystem::path& checkpoint) const;
   FileRecord write_file(const std::filesystem::path& path, const SavedFile& content);
 
   FileSystem& files_;

@@ -23,6 +23,9 @@ class Lineage {
     int64_t until = kOpen;  // the last serial of the line that belongs here
   };
 
+  // One line without ancestors.
+  explicit Lineage(int64_t id = 0) : lines_{Line{id, kOpen}} {}
+
   int64_t line() const { return lines_.back().id; }
   // A save of `line` with this serial is an ancestor of what comes next.
   bool holds(int64_t line, int64_t serial) const;
@@ -37,7 +40,7 @@ class Lineage {
   const std::vector<Line>& lines() const { return lines_; }
 
  private:
-  std::vector<Line> lines_{Line{}};  // never empty
+  std::vector<Line> lines_;  // never empty
 
   friend Lineage to_lineage(const nlohmann::ordered_json& json);
 };

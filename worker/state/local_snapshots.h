@@ -18,7 +18,7 @@ namespace resnext {
 // Which run, and which line of it, snapshots belong to.
 struct RunIdentity {
   std::string run;  // empty: the shared folder knows of none
-  Lineage lineage;
+  Lineage lineage = Lineage();
 };
 
 std::string to_text(const RunIdentity& identity);

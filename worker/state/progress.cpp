@@ -14,7 +14,7 @@ std::string changes(const Progress& before, const Progress& now) {
   const auto changed = [&](const char* name, auto was, auto is) {
     if (was != is) parts.push_back(fmt::format("{} {} -> {}", name, was, is));
   };
-  changed("ranks", before.world_size, now.world_size);
+  if (before.world_size > 0) changed("ranks", before.world_size, now.world_size);
   changed("global batch", before.global_batch, now.global_batch);
   if (before.epochs > 0) changed("run.epochs", before.epochs, now.epochs);
   if (before.effective_lr > 0) {
@@ -51,7 +51,7 @@ Progress to_progress(const Json& json) {
   p.position.images = json.contains("epoch_images")
                           ? json.at("epoch_images").get<int64_t>()
                           : json.at("epoch_step").get<int64_t>() * p.global_batch;
-  p.world_size = json.value("world_size", p.world_size);
+  p.world_size = json.value("world_size", 0);
   p.epochs = json.value("epochs", p.epochs);
   p.effective_lr = json.value("effective_lr", p.effective_lr);
   p.validation_due = json.value("validation_due", p.validation_due);

@@ -18,7 +18,7 @@ namespace resnext {
 struct Progress {
   int64_t step = 0;  // updates taken, those that were skipped among them
   Position position;
-  int world_size = 1;        // of the start that saved it, as the next three
+  int world_size = 1;        // of the start that saved it, as the next three; 0: not known
   int64_t global_batch = 0;  // images of an update
   int64_t epochs = 0;        // run.epochs
   double effective_lr = 0;

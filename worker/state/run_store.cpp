@@ -10,6 +10,7 @@
 #include <random>
 
 #include "comm/common/error.h"
+#include "worker/record/writing.h"
 #include "worker/state/manifest.h"
 #include "worker/state/sealed_json.h"
 
@@ -29,9 +30,12 @@ std::string random_identity() {
 // Where a path leads, as text to compare.
 std::string canonical(FileSystem& files, fs::path path) {
   if (!path.has_filename()) path = path.parent_path();  // a slash at the end
-  const std::string target = files.read_link(path);
-  if (!target.empty()) path = path.parent_path() / target;
   std::error_code error;
+  try {
+    const std::string target = files.read_link(path);
+    if (!target.empty()) path = path.parent_path() / target;
+  } catch (const FileError&) {  // who reads it will say so
+  }
   const fs::path whole = fs::weakly_canonical(path, error);
   return (error ? path : whole).lexically_normal().string();
 }
@@ -58,17 +62,14 @@ std::optional<RunStore::Record> RunStore::read_record() const {
 
 void RunStore::write_record() {
   const fs::path path = folder_.path() / kRecord;
-  try {
+  writing(path, [&] {
     files_.make_folders_to_stay(folder_.path());
     files_.replace(path, seal({{"run", record_.run},
                                {"lineage", to_json(record_.lineage)},
                                {"next_serial", record_.next_serial},
                                {"origin", record_.origin}}));
     files_.sync_folder(folder_.path());
-  } catch (const FileError& error) {
-    throw OutputError(path.string(), std::string("cannot be written: ") + error.what(),
-                      "free space or correct the permissions, then start the run again");
-  }
+  });
 }
 
 // ---- find -----------------------------------------------------------------------------------
@@ -85,7 +86,9 @@ std::vector<Entry> RunStore::of_present_line() const {
 
 std::optional<SavedState> RunStore::newest_whole() const {
   const std::vector<Entry> entries = of_present_line();
+  warn_of_unreadable(entries);
   for (const Entry& entry : entries) {
+    if (!entry.manifest) continue;
     try {
       return folder_.read(folder_.path() / entry.name);
     } catch (const CheckpointError& error) {
@@ -96,6 +99,18 @@ std::optional<SavedState> RunStore::newest_whole() const {
   throw CheckpointError(folder_.path().string(), "holds checkpoints, and all of them are damaged",
                         "nothing was changed: repair them, name another by run.resume=PATH, or "
                         "begin anew in another run.output");
+}
+
+// They may be newer than what is found.
+void RunStore::warn_of_unreadable(const std::vector<Entry>& entries) const {
+  for (const Entry& entry : entries) {
+    if (entry.manifest) continue;
+    try {
+      folder_.read(folder_.path() / entry.name);
+    } catch (const CheckpointError& error) {
+      spdlog::warn("passing over a damaged checkpoint: {}", error.what());
+    }
+  }
 }
 
 bool RunStore::is_here(const SavedState& state) const {
@@ -120,7 +135,11 @@ std::optional<SavedState> RunStore::find(const std::string& resume, bool again) 
 std::optional<SavedState> RunStore::find_readable(const std::string& resume, bool again) {
   before_ = read_record();
   if (before_) record_ = *before_;
-  if (resume == "auto") return newest_whole();
+  if (resume == "auto") {
+    auto newest = newest_whole();
+    if (!newest && before_ && !before_->origin.empty()) newest = named(before_->origin);
+    return newest;
+  }
   if (resume == "none") {
     if (of_present_line().empty()) return std::nullopt;
     throw ConfigError("run.resume", "is none, but " + folder_.path().string() + " has checkpoints",
@@ -140,21 +159,16 @@ std::optional<SavedState> RunStore::find_readable(const std::string& resume, boo
 // ---- begin ----------------------------------------------------------------------------------
 
 void RunStore::begin(const std::optional<SavedState>& from, const RunIdentity& lost) {
-  try {
-    start_line(from, lost);
-  } catch (const FileError& error) {
-    throw OutputError(folder_.path().string(), std::string("cannot be read: ") + error.what(),
-                      "start again when the file system is well");
-  }
+  writing(folder_.path(), [&] { take_over(from, lost); });
 }
 
-void RunStore::start_line(const std::optional<SavedState>& from, const RunIdentity& lost) {
+void RunStore::take_over(const std::optional<SavedState>& from, const RunIdentity& lost) {
   const int64_t last = folder_.last_serial();
   record_.next_serial = std::max(record_.next_serial, last + 1);
   if (record_.run.empty()) record_.run = from ? from->manifest.run : lost.run;
   if (record_.run.empty()) record_.run = random_identity();
-  const Lineage base = from ? from->manifest.lineage : lost.lineage;
-  record_.lineage = continues_ ? base.open() : base.branch(record_.next_serial++);
+  if (!from) record_.origin.clear();
+  record_.lineage = line_after(from, lost);
   write_record();
   if (from && is_here(*from)) {
     head_ = {from->folder.filename().string(), from->manifest.serial};
@@ -166,11 +180,24 @@ void RunStore::start_line(const std::optional<SavedState>& from, const RunIdenti
   folder_.point("best", best_);
 }
 
+// The present line, or a new one. Serials of another run say nothing about the saves here.
+Lineage RunStore::line_after(const std::optional<SavedState>& from, const RunIdentity& lost) {
+  if (continues_ && before_) return before_->lineage;
+  if (!from) return lost.lineage.open();
+  const Manifest& manifest = from->manifest;
+  if (continues_) return manifest.lineage.open();
+  const int64_t id = record_.next_serial++;
+  return is_here(*from) ? manifest.lineage.at(manifest.serial).branch(id) : Lineage(id);
+}
+
 // What is newer than the present place was damaged, or is of another line.
 void RunStore::set_aside_others(const std::optional<SavedState>& from) {
   bool newer = true;
   for (const Entry& entry : folder_.entries()) {
-    if (entry.name == head_.name) newer = false;
+    if (entry.name == head_.name) {
+      newer = false;
+      continue;
+    }
     const bool held = entry.manifest &&
                       record_.lineage.holds(entry.manifest->lineage.line(), entry.manifest->serial);
     if (held && !newer) continue;
@@ -186,7 +213,8 @@ void RunStore::choose_best() {
   std::ranges::reverse(entries);  // of equals the first
   for (const Entry& entry : entries) {
     if (!folder_.has_all_files(entry)) continue;
-    double top1 = entry.validation ? entry.validation->top1 : -1;
+    const auto& found = entry.validation;
+    double top1 = found && std::isfinite(found->loss) ? found->top1 : -1;
     if (entry.manifest->best_step == entry.manifest->progress.step)
       top1 = entry.manifest->best_top1;
     if (top1 <= best_top1_) continue;
@@ -223,18 +251,15 @@ bool RunStore::validated(const Accuracy& accuracy) {
   return true;
 }
 
-void RunStore::remove_old() {
+// Not removing is never a reason to fail.
+void RunStore::remove_old() try {
   int64_t whole = 0;
-  try {
-    for (const Entry& entry : folder_.entries()) {
-      const bool needed = entry.name == head_.name || entry.name == best_;
-      if (whole >= keep_ && !needed)
-        folder_.remove(entry.name);
-      else if (folder_.has_all_files(entry))
-        ++whole;
-    }
-  } catch (const FileError&) {  // not removing is never a reason to fail
+  for (const Entry& entry : folder_.entries()) {
+    const bool needed = entry.name == head_.name || entry.name == best_;
+    if (whole >= keep_ && !needed) folder_.remove(entry.name);
+    if (folder_.has_all_files(entry)) ++whole;
   }
+} catch (const FileError&) {
 }
 
 LoggedSaves RunStore::saves() const {

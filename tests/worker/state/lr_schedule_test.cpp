@@ -1,0 +1,137 @@
+// The rate against the closed forms of PyTorch's schedulers, and as a function of the place alone.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/state/lr_schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "worker/state/course.h"
+
+namespace resnext {
+namespace {
+
+OptimizerOptions rate(double base_lr, int64_t base_batch) {
+  OptimizerOptions options;
+  options.base_lr = base_lr;
+  options.base_batch = base_batch;
+  return options;
+}
+
+ScheduleOptions cosine(double warmup_epochs) {
+  ScheduleOptions options;
+  options.kind = ScheduleKind::kCosine;
+  options.warmup_epochs = warmup_epochs;
+  return options;
+}
+
+// The place after `step` updates of one batch.
+Position place(int64_t step, int64_t images, int64_t batch) {
+  const int64_t whole = images / batch;
+  return {step / whole, step % whole * batch};
+}
+
+TEST(LrSchedule, ScalesLinearlyWithTheGlobalBatch) {
+  EXPECT_DOUBLE_EQ(LrSchedule(rate(0.1, 256), {}, 256, 2560, 100).effective_lr(), 0.1);
+  EXPECT_DOUBLE_EQ(LrSchedule(rate(0.1, 256), {}, 8192, 81920, 100).effective_lr(), 3.2);
+  EXPECT_DOUBLE_EQ(LrSchedule(rate(0.1, 128), {}, 32, 320, 100).effective_lr(),
+                   0.025);  // the seed's
+}
+
+TEST(LrSchedule, WarmsUpFromTheBaseRateByEqualIncrements) {
+  ScheduleOptions options;
+  options.warmup_epochs = 5;
+  const LrSchedule schedule(rate(0.1, 256), options, 8192, 81925, 90);
+  const auto at = [&](int64_t step) { return schedule.at(place(step, 81925, 8192)); };
+  EXPECT_DOUBLE_EQ(at(0), 0.1 + 3.1 / 50);
+  for (int step = 0; step + 1 < 50; ++step) EXPECT_NEAR(at(step + 1) - at(step), 3.1 / 50, 1e-12);
+  EXPECT_DOUBLE_EQ(at(49), 3.2);
+  EXPECT_DOUBLE_EQ(at(50), 3.2);
+}
+
+// With fewer images a step than base_batch there is nothing to warm up from.
+TEST(LrSchedule, WarmUpIsNeverAboveItsTarget) {
+  for (const int64_t batch : {1, 8, 32, 255, 256, 1000}) {
+    const LrSchedule schedule(rate(0.1, 256), cosine(5), batch, batch * 10, 90);
+    for (int64_t step = 0; step < 900; ++step) {
+      const double lr = schedule.at(place(step, batch * 10, batch));
+      ASSERT_LE(lr, schedule.effective_lr() * (1 + 1e-12)) << batch << " " << step;
+      ASSERT_GT(lr, 0);
+    }
+  }
+}
+
+// The seed: LR * 0.1^floor(epoch / 30) for epochs counted from 0.
+TEST(LrSchedule, StepsAtTheMilestonesOfTheSeed) {
+  const LrSchedule schedule(rate(0.1, 256), {}, 256, 2560, 100);
+  for (int64_t step = 0; step < 1000; ++step) {
+    EXPECT_NEAR(schedule.at(place(step, 2560, 256)),
+                0.1 * std::pow(0.1, std::min<int64_t>(3, step / 10 / 30)), 1e-12);
+  }
+}
+
+// torch.optim.lr_scheduler.CosineAnnealingLR(T_max = steps after warm-up, eta_min = 0), closed
+// form.
+TEST(LrSchedule, FollowsTheCosineAfterWarmUp) {
+  const LrSchedule schedule(rate(0.4, 256), cosine(2), 256, 1280, 10);
+  for (int64_t step = 10; step < 50; ++step) {
+    const double t = static_cast<double>(step - 10) / 40;
+    EXPECT_DOUBLE_EQ(schedule.at(place(step, 1280, 256)),
+                     0.2 * (1 + std::cos(std::numbers::pi * t)));
+  }
+  EXPECT_GT(schedule.at({9, 4 * 256}), 0);
+  EXPECT_NEAR(schedule.at({10, 0}), 0, 1e-15);
+}
+
+// Steps are whole numbers while a batch stays, and every epoch ends at its whole number.
+TEST(StepsAt, EndsEveryEpochAtItsWholeNumberHoweverTheRunCameThere) {
+  RunConfig config;
+  config.run.epochs = 3;
+  for (int64_t taken = 0; taken < 39; ++taken) {
+    Progress progress;
+    const Course first(config, 320, 8, false), then(config, 320, 24, false);
+    for (int64_t i = 0; i < taken; ++i) first.advance(progress);
+    then.adopt(progress);
+    const int64_t left = then.steps_left(progress) - 2 * 13;  // of the first epoch
+    double before = steps_at(progress.position, 320, 24);
+    for (int64_t i = 0; i < left; ++i) {
+      then.advance(progress);
+      const double now = steps_at(progress.position, 320, 24);
+      ASSERT_GT(now, before);
+      before = now;
+    }
+    ASSERT_EQ(before, 13) << taken;
+  }
+}
+
+// Nothing but the place counts: two runs that meet there go on with the same rates.
+TEST(LrSchedule, IsAFunctionOfThePlace) {
+  RunConfig config;
+  config.run.epochs = 4;
+  const LrSchedule schedule(rate(0.1, 256), cosine(1), 24, 320, 4);
+  const Course small(config, 320, 8, false), large(config, 320, 24, false);
+  Progress by_small, by_large;
+  for (int i = 0; i < 6; ++i) small.advance(by_small);
+  for (int i = 0; i < 2; ++i) large.advance(by_large);
+  ASSERT_EQ(by_small.position, by_large.position);
+  while (!large.finished(by_large)) {
+    EXPECT_EQ(schedule.at(by_small.position), schedule.at(by_large.position));
+    large.advance(by_small);
+    large.advance(by_large);
+  }
+  EXPECT_EQ(by_small.step, by_large.step + 4);
+}
+
+// A batch that changes in the middle of an epoch makes no jump but the one of linear scaling.
+TEST(LrSchedule, ChangesByLinearScalingAloneWhereTheBatchChanges) {
+  for (int64_t images = 8; images < 320; images += 8) {
+    const Position here{2, images};
+    const LrSchedule before(rate(0.1, 8), cosine(0), 8, 320, 6);
+    const LrSchedule now(rate(0.1, 8), cosine(0), 24, 320, 6);
+    EXPECT_NEAR(now.at(here) / now.effective_lr(), before.at(here) / before.effective_lr(), 0.03);
+  }
+}
+
+}  // namespace
+}  // namespace resnext
