@@ -245,6 +245,7 @@ void FolderLock::Impl::release() noexcept {
     files_.remove_all(folder_ / mine_);
   } catch (const std::exception& error) {
     spdlog::warn("{}: the lock cannot be removed: {}", link().string(), error.what());
+  } catch (...) {  // whatever it is, the process goes on to its end
   }
 }
 

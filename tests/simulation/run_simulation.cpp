@@ -21,6 +21,14 @@ namespace {
 constexpr int kKilled = 137;
 constexpr int kLastStarts = 4;  // without mishaps, until the run must have ended
 
+// All files but locks.
+std::map<std::string, std::string> content_of(const SimulatedDisk& disk) {
+  auto content = disk.snapshot();
+  std::erase_if(content,
+                [](const auto& file) { return file.first.find(".lock") != std::string::npos; });
+  return content;
+}
+
 struct Violation {
   std::string what;
 };
@@ -53,6 +61,8 @@ class Simulation {
   Outcome carry_out(const Start& start);
   void run_rank(const Start& start, const RunConfig& config, Communicator& communicator,
                 SimulatedFiles& files, Outcome& outcome);
+  OwnerOptions owner_of(int process);
+  void start_second_job();
   void check(const Start& start, const DiskView& before, const Outcome& outcome);
   void check_walk(const FakeWeights& weights) const;
   void check_metrics(const DiskView& view, const Outcome& outcome, bool ended) const;
@@ -175,6 +185,37 @@ RunShape shape_of(const RunConfig& config, const Start& start) {
   return shape;
 }
 
+// Processes are numbered as attempts; those of attempts that have ended are dead.
+OwnerOptions Simulation::owner_of(int process) {
+  OwnerOptions options;
+  options.heart = false;
+  options.lock.self = [process] {
+    LockOwner owner = this_process("a rank");
+    owner.pid = process;
+    return owner;
+  };
+  options.lock.liveness = [this](const LockOwner& owner) {
+    return owner.pid == attempt_ ? Liveness::kAlive : Liveness::kDead;
+  };
+  options.lock.now = [this] { return disk_.now_s(); };
+  options.lock.sleep = [this](double seconds) { disk_.advance(seconds); };
+  options.lock.guard = [](const std::filesystem::path&) { return std::shared_ptr<void>(); };
+  return options;
+}
+
+// It is refused, and changes nothing.
+void Simulation::start_second_job() {
+  SimulatedFiles files(disk_, history_.seed);
+  const auto before = content_of(disk_);
+  try {
+    const RunOwner second(files, history_.config.run.output, owner_of(1000 + attempt_));
+  } catch (const ConfigError&) {
+    if (content_of(disk_) != before) throw std::runtime_error("a second start has changed files");
+    return;
+  }
+  throw std::runtime_error("a second start was not refused");
+}
+
 void Simulation::run_rank(const Start& start, const RunConfig& config, Communicator& communicator,
                           SimulatedFiles& files, Outcome& outcome) {
   const int rank = communicator.rank();
@@ -211,6 +252,7 @@ void Simulation::run_rank(const Start& start, const RunConfig& config, Communica
       outcome.flipped = true;
     }
     if (rank == 0 && --lag <= 0) finish_job();
+    if (rank == 0 && steps == 2) start_second_job();
   };
   fake.on_validation = [&] {
     if (start.mishap == Mishap::kKillValidation && rank == 0) {
@@ -245,7 +287,8 @@ void Simulation::run_rank(const Start& start, const RunConfig& config, Communica
   const RunShape shape = shape_of(config, start);
   const DataRecord data = data_of(history_.images);
   TrainingRun run(config, shape, data, communicator,
-                  Surroundings{files, rank == 0, false, stop, runner}, make, false);
+                  Surroundings{files, rank == 0, false, stop, owner_of(attempt_), runner}, make,
+                  false);
   const ExitCode code = run.run();
   if (rank != 0) return;
   outcome.code = static_cast<int>(code);
@@ -383,14 +426,14 @@ Outcome Simulation::play(const Start& start) {
             fmt::format("the save with serial {} is lost", committed_));
   }
   const auto content =
-      newest || before.broken.empty() ? std::map<std::string, std::string>() : disk_.snapshot();
+      newest || before.broken.empty() ? std::map<std::string, std::string>() : content_of(disk_);
   const Outcome outcome = carry_out(start);
   try {
     check(start, before, outcome);
     if (!content.empty()) {
       require(outcome.code != 0 && outcome.code != 75, "it began anew over damaged saves");
       const bool lost_power = outcome.code == kKilled && start.power;
-      require(lost_power || disk_.snapshot() == content, "damaged saves were touched");
+      require(lost_power || content_of(disk_) == content, "damaged saves were touched");
       disk_.remove_all(history_.config.run.output);  // the user begins anew
       committed_ = 0;
       saved_.clear();
