@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "comm/tensor_collectives.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
@@ -30,12 +31,14 @@ void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& lab
 
 Accuracy evaluate(const ResNeXt& model, const Precision& precision, BatchInput& input,
                   Communicator& communicator, at::Device device) {
+  watch::enter(watch::Phase::kValidation);
   at::NoGradGuard no_grad;
   at::Tensor sums = at::zeros({4}, at::TensorOptions().dtype(at::kDouble).device(device));
   input.start({});
   for (Input batch = input.next(); batch.count > 0; batch = input.next()) {
     const Precision::Scope scope(precision);
     add_batch(sums, model.forward(batch.images, Mode::kEvaluate), batch.labels);
+    watch::beat();
   }
   communicator.all_reduce(as_buffer(sums), ReduceOp::kSum);
   const at::Tensor total = sums.cpu();

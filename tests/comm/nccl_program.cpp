@@ -9,6 +9,8 @@
 #include "comm/common/log.h"
 #include "comm/make_communicator.h"
 #include "comm/mpi_environment.h"
+#include "comm/watch/watch.h"
+#include "comm/watch/watchdog.h"
 #include "tests/support/fake_nccl/fake_nccl.h"
 
 namespace resnext {
@@ -32,14 +34,17 @@ void inject(const std::string& fault, bool here) {
 }
 
 int run(const std::string& fault) {
-  MpiEnvironment environment;
+  watch::Watchdog watchdog;
+  const bool short_limit = fault == "lost" || fault == "hanging_abort";
+  watch::set_limit(short_limit ? 2 : 20);
+  MpiEnvironment environment(&watchdog);
   set_up_log(environment.rank(), environment.size());
   const bool here = environment.rank() == environment.size() - 1;
   try {
     inject_early(fault, here);
     CommOptions options;
     options.backend = Backend::kNccl;
-    options.timeout_s = fault == "lost" || fault == "hanging_abort" ? 0.5 : 20;
+    options.timeout_s = 20;
     const auto communicator = make_communicator(options, environment);
     inject(fault, here);
     double value = 1;
@@ -49,7 +54,7 @@ int run(const std::string& fault) {
     communicator->barrier();
     return value == environment.size() ? 0 : 1;
   } catch (const Error& error) {
-    return environment.fail(error.exit_code(), error.what());
+    return watch::fail(error);
   }
 }
 
