@@ -27,12 +27,11 @@ bool runs(const Slot& slot) {
          1e-9 * static_cast<double>(now_ns() - slot.beat_ns) < kSilentS;
 }
 
-template <class F>
-bool any_slot(Board& board, F f) {
+bool all_recorded(Board& board) {
   for (int i = 0; i < board.end(); ++i) {
-    if (board.slot(i).used && f(board.slot(i))) return true;
+    if (runs(board.slot(i)) && !board.slot(i).recorded) return false;
   }
-  return false;
+  return true;
 }
 
 bool first_that_runs(Board& board) {
@@ -80,16 +79,16 @@ void write_records(Watched& watched) {
 bool over(Watched& watched) {
   Board& board = watched.board;
   if (!watched.failures.settled() || !board.notice().announced) return false;
-  if (any_slot(board, [](const Slot& it) { return runs(it) && !it.recorded; })) return false;
-  return board.notice().all_failed ||
-         any_slot(board, [](const Slot& it) { return it.standing == Standing::kFollows; });
+  if (!all_recorded(board)) return false;
+  return board.notice().all_failed || board.notice().not_all_failed;
 }
 
 }  // namespace
 
 void claim_own(Watched& watched, int code, std::string_view text) {
   Slot& mine = watched.board.mine();
-  if (mine.standing.exchange(Standing::kClaims) != Standing::kRuns) return;
+  Standing expected = Standing::kRuns;
+  if (!mine.standing.compare_exchange_strong(expected, Standing::kClaims)) return;
   const bool follows = code == kPeerLost && watched.failures.any();
   watched.failures.claim(Source::kProgram, code, text);
   mine.standing = follows ? Standing::kFollows : Standing::kFailed;

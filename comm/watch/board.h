@@ -74,14 +74,15 @@ struct Slot {
 // What is said of all ranks together.
 struct Notice {
   std::atomic<uint64_t> id;
-  std::atomic<int> end;           // one more than the highest slot in use
-  std::atomic<uint32_t> first;    // claimed: of weight, slot and kind (see failures.h); 0: none
-  std::atomic<int64_t> first_ns;  // when
-  std::atomic<uint32_t> settled;  // the first cause of the whole job
-  std::atomic<bool> announcing;   // somebody prints it
-  std::atomic<bool> announced;    // has been printed
-  std::atomic<bool> all_failed;   // every rank of the job has failed by itself
-  Failure far;                    // the first cause, when it is on another host
+  std::atomic<int> end;              // one more than the highest slot in use
+  std::atomic<uint32_t> first;       // claimed: of weight, slot and kind (see failures.h); 0: none
+  std::atomic<int64_t> first_ns;     // when
+  std::atomic<uint32_t> settled;     // the first cause of the whole job
+  std::atomic<bool> announcing;      // somebody prints it
+  std::atomic<bool> announced;       // has been printed
+  std::atomic<bool> all_failed;      // every rank of the job has failed by itself
+  std::atomic<bool> not_all_failed;  // that will not be: one fails in consequence
+  Failure far;                       // the first cause, when it is on another host
 };
 
 class Board {
@@ -99,8 +100,9 @@ class Board {
   int index() const { return index_; }
   // One more than the highest slot in use.
   int end() const { return layout_->notice.end; }
-  // Whether others can see this board.
+  // Whether others can see this board, and where.
   bool shared() const { return file_ >= 0; }
+  const std::string& path() const { return path_; }
 
   // Whether the process of a slot that is used lives.
   bool lives(int index) const;

@@ -165,7 +165,7 @@ struct Watchdog::Impl : Watched {
     if (due) sent_ns = now_ns();
     if (rank() == 0) {
       hear();
-      if (due) link.tell({failures.settled(), board.notice().all_failed, announced_somewhere()});
+      if (due) link.tell(own_ruling());
     } else {
       if (const auto ruling = link.ruling()) obey(*ruling);
       if (due) link.report(own_report());
@@ -202,16 +202,20 @@ struct Watchdog::Impl : Watched {
       failures.settle(*ruling.cause);
     }
     if (ruling.all_failed) board.notice().all_failed = true;
+    if (ruling.not_all_failed) board.notice().not_all_failed = true;
     if (ruling.announced) board.notice().announced = true;
+  }
+
+  Ruling own_ruling() {
+    const Notice& notice = board.notice();
+    return {failures.settled(), notice.all_failed, notice.not_all_failed, announced_somewhere()};
   }
 
   Report own_report() {
     Report report;
     report.leader = rank();
     report.ranks = views_of(board, job.host, now_ns());
-    for (int i = 0; i < board.end(); ++i) {
-      if (board.slot(i).used) report.standings.push_back(board.slot(i).standing);
-    }
+    report.standings = own_standings();
     report.first = failures.first();
     report.announced = board.notice().announced;
     return report;
@@ -229,14 +233,23 @@ struct Watchdog::Impl : Watched {
   }
 
   void count_failed() {
-    int64_t failed = 0;
-    for (int i = 0; i < board.end(); ++i) {
-      failed += board.slot(i).used && board.slot(i).standing == Standing::kFailed ? 1 : 0;
-    }
+    std::vector<Standing> standings = own_standings();
     for (const HostLink::Heard& it : heard) {
-      failed += std::ranges::count(it.report.standings, Standing::kFailed);
+      standings.insert(standings.end(), it.report.standings.begin(), it.report.standings.end());
     }
+    const auto failed = std::ranges::count(standings, Standing::kFailed);
     if (lie.known && failed >= lie.size) board.notice().all_failed = true;
+    if (std::ranges::count(standings, Standing::kFollows) > 0) {
+      board.notice().not_all_failed = true;
+    }
+  }
+
+  std::vector<Standing> own_standings() {
+    std::vector<Standing> standings;
+    for (int i = 0; i < board.end(); ++i) {
+      if (board.slot(i).used) standings.push_back(board.slot(i).standing);
+    }
+    return standings;
   }
 };
 

@@ -127,6 +127,7 @@ std::string encode(const Ruling& ruling) {
   std::string bytes;
   put_cause(bytes, ruling.cause);
   put(bytes, ruling.all_failed);
+  put(bytes, ruling.not_all_failed);
   put(bytes, ruling.announced);
   return bytes;
 }
@@ -151,7 +152,7 @@ std::optional<Ruling> decode_ruling(const std::string& bytes) {
   Ruling ruling;
   size_t at = 0;
   if (!take_cause(bytes, at, ruling.cause) || !take(bytes, at, ruling.all_failed) ||
-      !take(bytes, at, ruling.announced)) {
+      !take(bytes, at, ruling.not_all_failed) || !take(bytes, at, ruling.announced)) {
     return std::nullopt;
   }
   return ruling;

@@ -28,7 +28,8 @@ struct Report {
 struct Ruling {
   std::optional<Cause> cause;  // settled
   bool all_failed = false;     // every rank, by itself
-  bool announced = false;      // somewhere
+  bool not_all_failed = false;
+  bool announced = false;  // somewhere
 };
 
 std::string encode(const Report& report);

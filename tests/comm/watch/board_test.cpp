@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <set>
 
 #include "comm/watch/failures.h"
 #include "comm/watch/flight_record.h"
@@ -20,6 +19,8 @@
 namespace resnext::watch {
 namespace {
 
+namespace fs = std::filesystem;
+
 // A key that no other test and no run before has had.
 Job job_of(int local_rank, const std::string& name = "") {
   Job job;
@@ -28,16 +29,6 @@ Job job_of(int local_rank, const std::string& name = "") {
   job.rank = job.local_rank = local_rank;
   job.size = job.local_size = 3;
   return job;
-}
-
-std::set<std::string> files() {
-  std::set<std::string> names;
-  const std::string mine = "resnext-" + std::to_string(::getuid()) + "-";
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(mine)) names.insert(name);
-  }
-  return names;
 }
 
 // Another process that does `work` and then lives until it is killed.
@@ -114,24 +105,24 @@ TEST(Board, AJobThatWasKilledLeavesNothingToTheNextOfTheSameKey) {
 }
 
 TEST(Board, FilesOfKilledJobsAreRemovedByTheNextJobOfAnyKey) {
-  const std::set<std::string> before = files();
   const Job theirs = job_of(0, "-killed");
+  const std::string path = Board(theirs).path();
   Other other([&] { new Board(theirs); });
-  EXPECT_EQ(files().size(), before.size() + 1);
+  EXPECT_TRUE(fs::exists(path));
   { const Board board(job_of(0)); }
-  EXPECT_EQ(files().size(), before.size() + 1) << "a job that lives has lost its board";
+  EXPECT_TRUE(fs::exists(path)) << "a job that lives has lost its board";
   other.kill();
   { const Board board(job_of(0)); }
-  EXPECT_EQ(files(), before);
+  EXPECT_FALSE(fs::exists(path));
 }
 
 TEST(Board, ClosedBoardsHaveNoFileAndGoOn) {
-  const std::set<std::string> before = files();
   const Job mine = job_of(0), theirs = job_of(1);
   Other other([&] { new Board(theirs); });
   Board board(mine);
+  EXPECT_TRUE(fs::exists(board.path()));
   board.close();
-  EXPECT_EQ(files(), before);
+  EXPECT_FALSE(fs::exists(board.path()));
   EXPECT_TRUE(board.lives(1));
   other.kill();
   EXPECT_FALSE(board.lives(1));
@@ -147,10 +138,9 @@ TEST(Board, ASecondProcessOfTheSameRankHasABoardOfItsOwn) {
 }
 
 TEST(Board, WithoutAJobThereIsNoFile) {
-  const std::set<std::string> before = files();
-  Board board(Job{});
+  const Board board(Job{});
   EXPECT_FALSE(board.shared());
-  EXPECT_EQ(files(), before);
+  EXPECT_EQ(board.path(), "");
 }
 
 // ---- the first cause --------------------------------------------------------------------------

@@ -168,8 +168,10 @@ TEST_P(EachLoss, IsNamedInTime) {
   expect_line(result, "lost peer: rank " + lost.rank + " on ");
   expect_line(result, lost.says);
   expect_line(result, "; start again from the last checkpoint");
-  EXPECT_LT(result.seconds, kLimit + 5 + kStarting);
-  if (lost.fault == "early") return;  // before a folder was known
+  const double until = lost.fault == "deep" ? 3 * kLimit : 0;  // there is progress
+  EXPECT_LT(result.seconds, until + kLimit + 5 + kStarting);
+  if (lost.fault == "early") return;    // before a folder was known
+  if (lost.ranks_per_host > 0) return;  // nobody else is on its host to write what it cannot
   const std::string mine = record(std::stoi(lost.rank));
   EXPECT_NE(mine.find("\"rank\":" + lost.rank), std::string::npos) << mine;
   EXPECT_NE(mine.find("\"phase\":\"backward\",\"collective\":0"), std::string::npos) << mine;

@@ -54,7 +54,7 @@ TEST(Wire, AReportSurvivesTheJourney) {
 
 TEST(Wire, ARulingSurvivesTheJourney) {
   EXPECT_FALSE(decode_ruling(encode(Ruling{}))->cause);
-  const auto got = decode_ruling(encode(Ruling{Cause{3, 77, "diverged", true}, true, true}));
+  const auto got = decode_ruling(encode(Ruling{Cause{3, 77, "diverged", true}, true, false, true}));
   ASSERT_TRUE(got && got->cause);
   EXPECT_EQ(got->cause->code, 77);
   EXPECT_TRUE(got->all_failed);
@@ -83,7 +83,7 @@ TEST(HostLink, ReportsGoUpAndRulingsComeDown) {
         leader.report(report_of(2, 2));
         other.report(report_of(4, 300));
         heard = root.hear();
-        root.tell({Cause{2, 65, "the data are gone", true}, false, true});
+        root.tell({Cause{2, 65, "the data are gone", true}, false, true, true});
         other.ruling();
         const auto ruling = leader.ruling();
         if (ruling && ruling->cause) down = ruling;
