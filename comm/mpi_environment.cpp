@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/mpi_environment.h"
 
-#include <cstdint>
+#include <algorithm>
 #include <vector>
 
 #include "comm/common/error.h"
@@ -14,17 +14,19 @@ namespace {
 
 // Collective. Tells the watchdogs whose boards are one host's, and of several where rank 0 listens.
 void introduce(watch::Watchdog& watchdog, int rank, int size) {
-  std::vector<uint64_t> boards(static_cast<size_t>(size));
-  const uint64_t mine = watchdog.board();
-  check_mpi(MPI_Allgather(&mine, 1, MPI_UINT64_T, boards.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD),
+  const watch::Introduction mine = watchdog.introduction();
+  std::vector<watch::Introduction> all(static_cast<size_t>(size));
+  check_mpi(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE,
+                          MPI_COMM_WORLD),
             "MPI_Allgather");
   watch::Meeting meeting;
-  const bool several = boards != std::vector<uint64_t>(boards.size(), mine);
+  const bool several =
+      std::ranges::any_of(all, [&](const auto& it) { return it.board != mine.board; });
   if (several && rank == 0) meeting = watchdog.listen();
   if (several) {
     check_mpi(MPI_Bcast(&meeting, sizeof meeting, MPI_BYTE, 0, MPI_COMM_WORLD), "MPI_Bcast");
   }
-  watchdog.meet(rank, boards, meeting);
+  watchdog.meet(rank, all, meeting);
 }
 
 }  // namespace

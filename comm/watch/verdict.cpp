@@ -78,12 +78,18 @@ std::string describe_waiters(const std::vector<const RankView*>& views) {
   return fmt::format("all wait for each other, the longest for {:.1f} s: {}", longest, text);
 }
 
+std::string describe_silent(const std::vector<std::string>& ranks) {
+  const size_t named = std::min(ranks.size(), kNamed);
+  std::string text = fmt::format("{}", fmt::join(ranks.begin(), ranks.begin() + named, ", "));
+  if (named < ranks.size()) text += fmt::format(" and {} more", ranks.size() - named);
+  return text + (ranks.size() == 1 ? " is" : " are");
+}
+
 // All that are seen wait, longer than they should.
 std::optional<Verdict> judge_waiters(const std::vector<const RankView*>& views,
                                      const Unseen& unseen) {
-  const double grace = unseen.others ? 2 * kWaitersGrace : kWaitersGrace;
   const bool all = std::ranges::all_of(views, [&](const RankView* view) {
-    return waits(*view) && waiting_s(*view) > view->limit_s + grace;
+    return waits(*view) && waiting_s(*view) > view->limit_s + unseen.grace_s;
   });
   if (views.empty() || !all) return std::nullopt;
   if (!unseen.not_started.empty()) {
@@ -91,6 +97,10 @@ std::optional<Verdict> judge_waiters(const std::vector<const RankView*>& views,
         {},
         fmt::format("local rank {} on {} has not started within {:.1f} s",
                     fmt::join(unseen.not_started, ", "), unseen.host, waiting_s(*views.front()))};
+  }
+  if (!unseen.silent.empty()) {
+    return Verdict{
+        {}, fmt::format("{} silent; {}", describe_silent(unseen.silent), describe_waiters(views))};
   }
   const std::string others = unseen.others ? " for ranks of other hosts" : "";
   return Verdict{{}, describe_waiters(views) + others};

@@ -32,11 +32,17 @@ struct RankView {
   bool ended = false;    // in order
 };
 
+// Ranks that wait for ranks which wait for them are given a second more than their limit, so that a
+// culprit is named first where there is one.
+constexpr double kWaitersGrace = 1;
+
 // Beside the ranks that are seen.
 struct Unseen {
-  bool others = false;           // there are ranks that cannot be seen from here
-  std::vector<int> not_started;  // local ranks that never came
-  std::string host;              // of those
+  bool others = false;              // there are ranks that cannot be seen from here
+  std::vector<int> not_started;     // local ranks that never came
+  std::string host;                 // of those
+  std::vector<std::string> silent;  // ranks of other hosts that ought to be heard here, and are not
+  double grace_s = kWaitersGrace;   // longer for who sees less
 };
 
 struct Verdict {
@@ -46,9 +52,5 @@ struct Verdict {
 
 // Nothing while all goes on. A dead rank is a verdict at once.
 std::optional<Verdict> judge(std::span<const RankView> ranks, const Unseen& unseen = {});
-
-// Ranks that wait for ranks which wait for them: given a second more than their limit, so that a
-// culprit is named first where there is one; two more where not all can be seen.
-constexpr double kWaitersGrace = 1;
 
 }  // namespace resnext::watch

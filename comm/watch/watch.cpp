@@ -46,7 +46,7 @@ void enter(Phase phase) {
 }
 
 void beat() {
-  if (Slot* slot = own_slot()) slot->since_ns = now_ns();
+  if (Slot* slot = own_slot()) slot->since_ns.store(now_ns(), std::memory_order_relaxed);
 }
 
 void enter_step(int64_t step) {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -26,7 +27,11 @@ constexpr double kReportS = 0.2;     // between two messages to another host
 constexpr double kSettleS = 0.3;     // for a cause that tells more than a lost peer
 constexpr double kFarSettleS = 1.5;  // for the ruling of rank 0
 constexpr double kResumeS = 2;       // a gap after which this process must have been stopped
-constexpr double kOrderS = 5;        // for MPI to be left in order after a failure of all
+// What waiters are given where not all is seen: who sees most speaks first.
+constexpr double kRank0GraceS = 2 * kWaitersGrace;
+constexpr double kLeaderGraceS = 2.5 * kWaitersGrace;
+constexpr double kFollowerGraceS = 3 * kWaitersGrace;
+constexpr double kOrderS = 5;  // for MPI to be left in order after a failure of all
 
 double seconds_since(int64_t ns) {
   return 1e-9 * static_cast<double>(now_ns() - ns);
@@ -120,7 +125,7 @@ struct Watchdog::Impl : Watched {
     const int64_t limit = board.mine().limit_ns;
     const double limit_s = limit > 0 ? 1e-9 * static_cast<double>(limit) : kDefaultLimitS;
     if (*silence < kStaleS + (link.connected() ? limit_s : 0)) return;
-    claim(fmt::format("the host of rank 0 has been silent for {:.1f} s", *silence),
+    claim(fmt::format("rank 0 on {} is silent for {:.1f} s", lie.hosts.front(), *silence),
           "start again from the last checkpoint");
   }
 
@@ -145,15 +150,41 @@ struct Watchdog::Impl : Watched {
   }
 
   Unseen unseen() {
-    size_t seen = lie.members.size();
-    for (const HostLink::Heard& it : heard) seen += it.report.ranks.size();
     Unseen unseen;
     unseen.host = job.host;
-    unseen.others = lie.known ? static_cast<int>(seen) < lie.size : job.local_size < job.size;
-    for (int i = 0; !lie.known && i < std::min(job.local_size, kSlots); ++i) {
-      if (!board.slot(i).used) unseen.not_started.push_back(i);
+    if (!lie.known) {
+      unseen.others = job.local_size < job.size;
+      for (int i = 0; i < std::min(job.local_size, kSlots); ++i) {
+        if (!board.slot(i).used) unseen.not_started.push_back(i);
+      }
+    } else if (lie.several) {
+      unseen.silent = silent_ranks();
+      unseen.others = rank() != 0 || !unseen.silent.empty();
     }
+    if (unseen.others)
+      unseen.grace_s = rank() == 0 ? kRank0GraceS : lie.leads ? kLeaderGraceS : kFollowerGraceS;
     return unseen;
+  }
+
+  // That this rank ought to hear and never has.
+  std::vector<std::string> silent_ranks() {
+    if (!lie.leads) return {};
+    const auto named = [&](int r) {
+      return fmt::format("rank {} on {}", r, lie.hosts[static_cast<size_t>(r)]);
+    };
+    if (rank() != 0) {
+      const std::lock_guard lock(link_mutex);
+      return link.silence_s() ? std::vector<std::string>{} : std::vector{named(0)};
+    }
+    std::set<int> known(lie.members.begin(), lie.members.end());
+    for (const HostLink::Heard& it : heard) {
+      for (const RankView& view : it.report.ranks) known.insert(view.rank);
+    }
+    std::vector<std::string> silent;
+    for (int r = 0; r < lie.size; ++r) {
+      if (!known.contains(r)) silent.push_back(named(r));
+    }
+    return silent;
   }
 
   // ---- between hosts
@@ -265,8 +296,11 @@ Watchdog::~Watchdog() {
   impl_->thread.join();
 }
 
-uint64_t Watchdog::board() const {
-  return impl_->board.notice().id;
+Introduction Watchdog::introduction() const {
+  Introduction mine;
+  mine.board = impl_->board.notice().id;
+  impl_->job.host.copy(mine.host.data(), mine.host.size() - 1);
+  return mine;
 }
 
 Meeting Watchdog::listen() {
@@ -274,12 +308,14 @@ Meeting Watchdog::listen() {
   return impl_->link.listen();
 }
 
-void Watchdog::meet(int rank, const std::vector<uint64_t>& boards, const Meeting& meeting) {
+void Watchdog::meet(int rank, const std::vector<Introduction>& all, const Meeting& meeting) {
   Watched::Layout layout;
   layout.known = true;
-  layout.size = static_cast<int>(boards.size());
+  layout.size = static_cast<int>(all.size());
   for (int r = 0; r < layout.size; ++r) {
-    if (boards[static_cast<size_t>(r)] == board()) layout.members.push_back(r);
+    const Introduction& it = all[static_cast<size_t>(r)];
+    layout.hosts.emplace_back(it.host.data());
+    if (it.board == impl_->board.notice().id) layout.members.push_back(r);
   }
   layout.several = static_cast<int>(layout.members.size()) < layout.size;
   layout.leads = layout.several && layout.members.front() == rank;

@@ -13,16 +13,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "comm/watch/host_link.h"
 #include "comm/watch/job.h"
 
 namespace resnext::watch {
+
+// What a rank says of itself to the others once it can; plain bytes, sent as they are.
+struct Introduction {
+  uint64_t board = 0;  // equal on the ranks of one board
+  std::array<char, 64> host{};
+};
 
 class Watchdog {
  public:
@@ -34,11 +39,11 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  // What ranks must tell each other once they can, so that hosts find each other.
-  uint64_t board() const;  // equal on the ranks of one board
-  Meeting listen();        // rank 0, when there are several boards
-  // All ranks have come: `boards` by rank; `meeting` is rank 0's.
-  void meet(int rank, const std::vector<uint64_t>& boards, const Meeting& meeting);
+  Introduction introduction() const;
+  // Rank 0, when there are several boards: where the others find it.
+  Meeting listen();
+  // All ranks have come: `all` by rank; `meeting` is rank 0's.
+  void meet(int rank, const std::vector<Introduction>& all, const Meeting& meeting);
 
  private:
   struct Impl;

@@ -24,10 +24,11 @@ struct Watched {
   // How the ranks of the job lie, once they have all come.
   struct Layout {
     bool known = false;
-    bool several = false;      // boards
-    bool leads = false;        // this is the lowest rank of its board, and there are several
-    int size = 0;              // ranks
-    std::vector<int> members;  // ranks of this board
+    bool several = false;            // boards
+    bool leads = false;              // this is the lowest rank of its board, and there are several
+    int size = 0;                    // ranks
+    std::vector<int> members;        // ranks of this board
+    std::vector<std::string> hosts;  // by rank
   };
   Layout layout() const {
     const std::lock_guard lock(mutex_);

@@ -131,13 +131,18 @@ TEST(Verdict, OneThatHasJustComeIsWaitedFor) {
 
 TEST(Verdict, NamesLocalRanksThatNeverCame) {
   const RankView ranks[] = {working(0, Phase::kInit, kLimit + 2), working(2, Phase::kInit, 12)};
-  const auto verdict = judge(ranks, {false, {1}, "node0"});
+  Unseen unseen;
+  unseen.not_started = {1};
+  unseen.host = "node0";
+  const auto verdict = judge(ranks, unseen);
   ASSERT_TRUE(verdict);
   EXPECT_EQ(verdict->text, "local rank 1 on node0 has not started within 12.0 s");
 }
 
 TEST(Verdict, WhereNotAllCanBeSeenTheWaitersWaitLonger) {
-  const Unseen others{true, {}, "node0"};
+  Unseen others;
+  others.others = true;
+  others.grace_s = 2 * kWaitersGrace;
   const double late = kLimit + 1.5 * kWaitersGrace;
   const RankView early[] = {waiting(0, 7, late)};
   EXPECT_FALSE(judge(early, others));
@@ -145,6 +150,18 @@ TEST(Verdict, WhereNotAllCanBeSeenTheWaitersWaitLonger) {
   const auto verdict = judge(ranks, others);
   ASSERT_TRUE(verdict);
   EXPECT_EQ(verdict->text, "rank 0 waits in collective 7 for 12.1 s for ranks of other hosts");
+}
+
+TEST(Verdict, NamesRanksOfOtherHostsThatWereNeverHeard) {
+  Unseen unseen;
+  unseen.others = true;
+  unseen.silent = {"rank 1 on node1"};
+  const RankView ranks[] = {waiting(0, 7, kLimit + 2), waiting(2, 7, kLimit + 2)};
+  const auto verdict = judge(ranks, unseen);
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->text, "rank 1 on node1 is silent; ranks 0, 2 wait in collective 7 for 12.0 s");
+  const RankView busy[] = {waiting(0, 7, kLimit + 2), working(2, Phase::kData, 1)};
+  EXPECT_FALSE(judge(busy, unseen));
 }
 
 // On a GPU the host goes on and the device waits.

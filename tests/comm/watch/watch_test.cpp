@@ -60,12 +60,16 @@ class Watch : public testing::Test {
     return result;
   }
 
-  // Exactly one error line, with this text.
-  static void expect_line(const Result& result, const std::string& text) {
+  // Exactly one error line, with this text. `most`: where hosts cannot hear of each other each may
+  // say it.
+  static void expect_line(const Result& result, const std::string& text, int most = 1) {
     static const std::regex kError(R"((^|\n)\d\d:\d\d:\d\d error ([^\n]*))");
     const std::sregex_iterator begin(result.err.begin(), result.err.end(), kError), end;
-    ASSERT_EQ(std::distance(begin, end), 1) << result.err;
-    EXPECT_NE((*begin)[2].str().find(text), std::string::npos) << result.err;
+    EXPECT_GE(std::distance(begin, end), 1) << result.err;
+    EXPECT_LE(std::distance(begin, end), most) << result.err;
+    for (auto it = begin; it != end; ++it) {
+      EXPECT_NE((*it)[2].str().find(text), std::string::npos) << result.err;
+    }
   }
 
   std::string record(int rank) const {
@@ -165,9 +169,11 @@ TEST_P(EachLoss, IsNamedInTime) {
   const Lost& lost = GetParam();
   const Result result = run_job(3, kLimit, {lost.rank, lost.fault}, {lost.ranks_per_host});
   EXPECT_EQ(result.exit_code, kPeerLost) << result.err;
-  expect_line(result, "lost peer: rank " + lost.rank + " on ");
-  expect_line(result, lost.says);
-  expect_line(result, "; start again from the last checkpoint");
+  const bool no_rank_0 = lost.fault.starts_with("stop") && lost.rank == "0";
+  const int most = no_rank_0 && lost.ranks_per_host == 1 ? 2 : 1;
+  expect_line(result, "lost peer: rank " + lost.rank + " on ", most);
+  expect_line(result, lost.says, most);
+  expect_line(result, "; start again from the last checkpoint", most);
   const double until = lost.fault == "deep" ? 3 * kLimit : 0;  // there is progress
   EXPECT_LT(result.seconds, until + kLimit + 5 + kStarting);
   if (lost.fault == "early") return;    // before a folder was known
@@ -191,7 +197,7 @@ std::vector<Lost> losses() {
   }
   for (const char* rank : {"0", "1", "2"}) {
     all.push_back({"stuck:data", rank, "is stuck in phase data for 3.", 1});
-    all.push_back({"stop:forward", rank, "rank ", 1});
+    all.push_back({"stop:forward", rank, " is s", 1});  // stopped, or silent
   }
   return all;
 }
