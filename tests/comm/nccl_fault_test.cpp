@@ -286,6 +286,14 @@ TEST_F(NcclFault, EachCudaErrorOfACollective) {
   }
 }
 
+// What the user can do about it is in the configuration.
+TEST_F(NcclFault, AFullGpuIsAMatterOfTheConfiguration) {
+  fake_fail("cudaStreamCreateWithPriority", cudaErrorMemoryAllocation, 0);
+  const std::string error = error_of([&] { NcclCommunicator communicator(options()); });
+  EXPECT_TRUE(error.starts_with("64 GPU memory: cudaStreamCreateWithPriority")) << error;
+  EXPECT_TRUE(contains(error, "lower batch.per_rank")) << error;
+}
+
 TEST_F(NcclFault, ACudaErrorInTheBackgroundIsThrownAtTheNextCall) {
   for (const char* function : {"cudaEventQuery", "cudaThreadExchangeStreamCaptureMode"}) {
     fake_fail(function, cudaErrorInvalidValue, 0);

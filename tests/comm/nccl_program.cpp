@@ -29,8 +29,21 @@ void inject(const std::string& fault, bool here) {
   if (fault == "hanging_abort") fake_hang_abort();
   if (!here) return;
   if (fault == "async") fake_async_error(kRemoteError);
+  if (fault == "full_gpu") fake_fail("cudaEventRecord", cudaErrorMemoryAllocation, 0);
+  if (fault == "data") {
+    watch::guard([] { throw DataError("images", "a sample is damaged", "pack them again"); });
+  }
   if (fault == "all_reduce") fake_fail("ncclAllReduce", kRemoteError, 0);
   if (fault == "lost" || fault == "hanging_abort") pause();  // never comes
+}
+
+int sum(Communicator& communicator) {
+  double value = 1;
+  communicator.all_reduce({&value, 1, DataType::kFloat64, true}, ReduceOp::kSum);
+  cudaStreamSynchronize(nullptr);
+  communicator.watch_current_stream("the end");  // throws what the watchdog found
+  communicator.barrier();
+  return value == communicator.size() ? 0 : 1;
 }
 
 int run(const std::string& fault) {
@@ -47,12 +60,7 @@ int run(const std::string& fault) {
     options.timeout_s = 20;
     const auto communicator = make_communicator(options, environment);
     inject(fault, here);
-    double value = 1;
-    communicator->all_reduce({&value, 1, DataType::kFloat64, true}, ReduceOp::kSum);
-    cudaStreamSynchronize(nullptr);
-    communicator->watch_current_stream("the end");  // throws what the watchdog found
-    communicator->barrier();
-    return value == environment.size() ? 0 : 1;
+    return watch::guard([&] { return sum(*communicator); });
   } catch (const Error& error) {
     return watch::fail(error);
   }
