@@ -42,6 +42,7 @@ NcclWatchdog::~NcclWatchdog() {
   }
   changed_.notify_all();
   thread_.join();
+  watch::device_waits(0, 0);
 }
 
 void NcclWatchdog::add(Ticket ticket, std::string what, std::shared_ptr<const CudaEvent> done) {
