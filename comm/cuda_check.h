@@ -6,7 +6,7 @@
 
 namespace resnext {
 
-// Throws Error (70) when `code` is not cudaSuccess.
+// Throws Error when `code` is not cudaSuccess: 64 when the GPU's memory is full, else 70.
 void check_cuda(cudaError_t code, const char* call);
 
 }  // namespace resnext

@@ -14,6 +14,7 @@
 #include "comm/mpi_check.h"
 #include "comm/nccl_check.h"
 #include "comm/nccl_communicator.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
@@ -69,6 +70,7 @@ std::vector<RankDevice> gather(const RankDevice& mine, int size) {
 std::optional<int> select_cuda_device(Backend backend, const MpiEnvironment& environment) {
   if (backend == Backend::kMpi) return std::nullopt;
   const bool share = may_share();
+  const watch::CollectiveWait phase(0);
   const RankDevice mine = describe(environment, share);
   const std::vector<RankDevice> all = gather(mine, environment.size());
   const bool everywhere =
@@ -89,9 +91,7 @@ std::unique_ptr<Communicator> make_nccl_communicator(const CommOptions& options,
   nccl.abort_s = std::min(nccl.abort_s, options.timeout_s);
   nccl.current_stream = device.current_stream;
   // The training thread hangs in a call of CUDA and cannot throw: this is the way out that is left.
-  nccl.on_stuck = [&environment](const Error& error) {
-    std::_Exit(environment.fail(error.exit_code(), error.what()));
-  };
+  nccl.on_stuck = [](const Error& error) { watch::end_process(error); };
   return std::make_unique<NcclCommunicator>(std::move(nccl));
 }
 

@@ -10,6 +10,9 @@ namespace resnext {
 
 void check_cuda(cudaError_t code, const char* call) {
   if (code == cudaSuccess) return;
+  if (code == cudaErrorMemoryAllocation) {
+    throw out_of_gpu_memory(fmt::format("{}: {}", call, cudaGetErrorString(code)));
+  }
   throw Error(ExitCode::kInternal, call,
               fmt::format("{} ({})", cudaGetErrorString(code), cudaGetErrorName(code)),
               "look for Xid lines of the driver in dmesg; where there are none, run again under "

@@ -12,9 +12,12 @@
 #include "comm/common/error.h"
 #include "comm/mpi_bfloat16.h"
 #include "comm/mpi_check.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
+
+constexpr std::chrono::milliseconds kLook{20};  // between two looks whether a rank has failed
 
 MPI_Datatype mpi_type(DataType type) {
   switch (type) {
@@ -114,6 +117,9 @@ struct MpiCommunicator::Shared {
     MPI_Comm_free(&comm);
   }
 
+  // With the mutex held. Also when none will complete any more.
+  bool done(Ticket ticket) const { return completed >= ticket || error; }
+
   MPI_Comm comm = MPI_COMM_NULL;  // used by the communication thread only
   const Bfloat16Ops bfloat16;
   std::mutex mutex;
@@ -128,6 +134,7 @@ struct MpiCommunicator::Shared {
 
 MpiCommunicator::MpiCommunicator(double timeout_s)
     : timeout_s_(timeout_s), shared_(std::make_shared<Shared>()) {
+  const watch::CollectiveWait phase(0);
   check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &shared_->comm), "MPI_Comm_dup");
   MPI_Comm_set_errhandler(shared_->comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(shared_->comm, &rank_);
@@ -157,17 +164,24 @@ Ticket MpiCommunicator::start(std::string what, std::function<void()> call) {
 
 void MpiCommunicator::wait(Ticket ticket) {
   std::unique_lock lock(shared_->mutex);
+  if (!shared_->done(ticket)) wait_in_phase(ticket, lock);
+  if (shared_->error) std::rethrow_exception(shared_->error);
+  watch::throw_if_failed();
+}
+
+// Until it is done, or a rank has failed. Who is to blame for a long wait the watchdog decides;
+// where there is none, the deadline does.
+void MpiCommunicator::wait_in_phase(Ticket ticket, std::unique_lock<std::mutex>& lock) {
+  const watch::CollectiveWait phase(ticket);
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s_);
-  const bool completed = shared_->changed.wait_until(
-      lock, deadline, [&] { return shared_->completed >= ticket || shared_->error; });
-  if (shared_->error) std::rethrow_exception(shared_->error);
-  if (!completed) {
-    throw CommError(
-        fmt::format("rank {}", rank_),
-        fmt::format("collective {} ({}) did not complete within {} s: a peer hangs or is lost",
-                    shared_->completed + 1, shared_->queue.front().what, timeout_s_),
-        "start again from the last checkpoint, or raise comm.timeout_s");
+  while (!shared_->changed.wait_for(lock, kLook, [&] { return shared_->done(ticket); })) {
+    if (watch::failed()) return;
+    if (watch::on_duty() || std::chrono::steady_clock::now() < deadline) continue;
+    throw CommError(fmt::format("collective {}", shared_->completed + 1),
+                    fmt::format("{} did not complete within {} s: a peer hangs or is lost",
+                                shared_->queue.front().what, timeout_s_),
+                    "start again from the last checkpoint, or raise comm.timeout_s");
   }
 }
 

@@ -3,8 +3,8 @@
 // One communication thread makes all MPI calls of this communicator, blocking ones, in the order
 // in which they were started: MPI_Iallreduce moves data only inside MPI calls and is half as fast.
 // bfloat16 is combined in float32 and rounded to nearest even each time (mpi_bfloat16.h).
-// wait() gives up after `timeout_s` and throws CommError, which names the collective that did not
-// complete; main then takes the job down.
+// wait() throws CommError as soon as a rank has failed. Without a watchdog (watch/watch.h), which
+// knows who hangs, it gives up after `timeout_s` itself and names the collective.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -40,6 +40,7 @@ class MpiCommunicator final : public Communicator {
  private:
   struct Shared;
   Ticket start(std::string what, std::function<void()> call);
+  void wait_in_phase(Ticket ticket, std::unique_lock<std::mutex>& lock);
 
   int rank_ = 0;
   int size_ = 1;

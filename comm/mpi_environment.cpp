@@ -1,43 +1,38 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/mpi_environment.h"
 
-#include <spdlog/spdlog.h>
+#include <algorithm>
+#include <vector>
 
-#include <chrono>
-#include <cstdlib>
-#include <thread>
-
+#include "comm/common/error.h"
 #include "comm/mpi_check.h"
+#include "comm/watch/watch.h"
+#include "comm/watch/watchdog.h"
 
 namespace resnext {
 namespace {
 
-constexpr std::chrono::seconds kGrace{2};
-
-// A rank and its exit code in one number, so that the lowest rank's is the smallest.
-constexpr int kCodes = 256;
-
-// That of the lowest failing rank when all ranks have failed within the grace, else -1.
-int lowest_if_all_failed(MPI_Comm failures, int rank, int code) {
-  int lowest = rank * kCodes + code;
-  MPI_Request request = MPI_REQUEST_NULL;
-  if (MPI_Iallreduce(MPI_IN_PLACE, &lowest, 1, MPI_INT, MPI_MIN, failures, &request) !=
-      MPI_SUCCESS) {
-    return -1;
+// Collective. Tells the watchdogs whose boards are one host's, and of several where rank 0 listens.
+void introduce(watch::Watchdog& watchdog, int rank, int size) {
+  const watch::Introduction mine = watchdog.introduction();
+  std::vector<watch::Introduction> all(static_cast<size_t>(size));
+  check_mpi(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE,
+                          MPI_COMM_WORLD),
+            "MPI_Allgather");
+  watch::Meeting meeting;
+  const bool several =
+      std::ranges::any_of(all, [&](const auto& it) { return it.board != mine.board; });
+  if (several && rank == 0) meeting = watchdog.listen();
+  if (several) {
+    check_mpi(MPI_Bcast(&meeting, sizeof meeting, MPI_BYTE, 0, MPI_COMM_WORLD), "MPI_Bcast");
   }
-  const auto deadline = std::chrono::steady_clock::now() + kGrace;
-  int done = 0;
-  while (true) {
-    if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) return -1;
-    if (done) return lowest;
-    if (std::chrono::steady_clock::now() > deadline) return -1;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  watchdog.meet(rank, all, meeting);
 }
 
 }  // namespace
 
-MpiEnvironment::MpiEnvironment() {
+MpiEnvironment::MpiEnvironment(watch::Watchdog* watchdog) {
+  watch::enter(watch::Phase::kInit);
   int provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -47,26 +42,19 @@ MpiEnvironment::MpiEnvironment() {
     throw CommError("MPI_Init_thread", "this MPI does not offer MPI_THREAD_MULTIPLE",
                     "use an Open MPI built with thread support");
   }
-  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &failures_), "MPI_Comm_dup");
   MPI_Comm host = MPI_COMM_NULL;
   check_mpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host),
             "MPI_Comm_split_type");
   MPI_Comm_rank(host, &local_rank_);
   MPI_Comm_size(host, &local_size_);
   MPI_Comm_free(&host);
+  if (watchdog != nullptr) introduce(*watchdog, rank_, size_);
+  watch::enter(watch::Phase::kOpen);
 }
 
 MpiEnvironment::~MpiEnvironment() {
-  if (failures_ != MPI_COMM_NULL) MPI_Comm_free(&failures_);
+  watch::enter(watch::Phase::kEnd);
   MPI_Finalize();
-}
-
-int MpiEnvironment::fail(ExitCode code, const std::string& line) const noexcept {
-  const int mine = static_cast<int>(code);
-  const int lowest = lowest_if_all_failed(failures_, rank_, mine);
-  if (lowest < 0 || lowest / kCodes == rank_) spdlog::error("{}", line);
-  if (lowest < 0) MPI_Abort(MPI_COMM_WORLD, mine);
-  return lowest % kCodes;
 }
 
 }  // namespace resnext

@@ -32,10 +32,10 @@ std::string_view remedy_for(ncclResult_t result) {
 
 }  // namespace
 
-void check_nccl(ncclResult_t result, const char* call, int rank, ncclComm_t comm) {
+void check_nccl(ncclResult_t result, const char* call, ncclComm_t comm) {
   if (result == ncclSuccess || result == ncclInProgress) return;
   const char* last = ncclGetLastError(comm);
-  throw CommError(fmt::format("rank {}: {}", rank, call),
+  throw CommError(call,
                   fmt::format("{}{}{}", ncclGetErrorString(result),
                               last && *last ? "; NCCL's last error: " : "", last ? last : ""),
                   remedy_for(result));
@@ -43,7 +43,7 @@ void check_nccl(ncclResult_t result, const char* call, int rank, ncclComm_t comm
 
 int check_nccl_version() {
   int version = 0;
-  check_nccl(ncclGetVersion(&version), "ncclGetVersion", 0, nullptr);
+  check_nccl(ncclGetVersion(&version), "ncclGetVersion", nullptr);
   const int major = version >= 10000 ? version / 10000 : version / 1000;  // before 2.9: 2804
   if (major != NCCL_MAJOR) {
     throw ConfigError("NCCL",

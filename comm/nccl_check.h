@@ -6,8 +6,8 @@
 
 namespace resnext {
 
-// Throws CommError unless `result` is ncclSuccess or ncclInProgress. `rank`: for the message.
-void check_nccl(ncclResult_t result, const char* call, int rank, ncclComm_t comm);
+// Throws CommError unless `result` is ncclSuccess or ncclInProgress.
+void check_nccl(ncclResult_t result, const char* call, ncclComm_t comm);
 
 // Throws ConfigError when the NCCL that was loaded is of another major version than the header
 // that this was built with: its structures and calls may differ. Returns the version, 22809 for

@@ -71,7 +71,7 @@ NcclCommunicator::~NcclCommunicator() = default;
 
 ncclUniqueId NcclCommunicator::agree_on_id() {
   ncclUniqueId id{};
-  if (host_.rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", 0, nullptr);
+  if (host_.rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", nullptr);
   host_.broadcast({&id, sizeof(id), DataType::kUint8}, 0);
   return id;
 }
@@ -182,7 +182,7 @@ void NcclCommunicator::deregister(void* registration) noexcept try {
   check_cuda(cudaStreamSynchronize(options_.current_stream()), "cudaStreamSynchronize");
   comm_.deregister(registration);
 } catch (const std::exception& error) {  // the registration ends with the communicator
-  spdlog::warn("rank {}: {}", rank(), error.what());
+  spdlog::warn("{}", error.what());
 }
 
 }  // namespace resnext

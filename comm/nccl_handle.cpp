@@ -5,14 +5,13 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
-#include <exception>
-#include <future>
-#include <memory>
 #include <thread>
 #include <utility>
 
+#include "comm/common/bounded_call.h"
 #include "comm/common/error.h"
 #include "comm/nccl_check.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
@@ -33,23 +32,6 @@ std::unique_lock<std::mutex> lock_within(std::mutex& mutex, double seconds) {
 
 }  // namespace
 
-bool finishes_within(double seconds, std::function<void()> work) noexcept try {
-  auto finished = std::make_shared<std::promise<void>>();
-  const std::future<void> future = finished->get_future();
-  std::thread thread([finished, work = std::move(work)] {
-    work();
-    finished->set_value();
-  });
-  if (future.wait_for(Seconds(seconds)) == std::future_status::ready) {
-    thread.join();
-    return true;
-  }
-  thread.detach();
-  return false;
-} catch (const std::exception&) {  // no thread to be had
-  return false;
-}
-
 NcclHandle::NcclHandle(const ncclUniqueId& id, const Place& place, double timeout_s, double abort_s)
     : place_(place), timeout_s_(timeout_s), abort_s_(abort_s) {
   constexpr const char* kCall = "ncclCommInitRankConfig";
@@ -57,7 +39,7 @@ NcclHandle::NcclHandle(const ncclUniqueId& id, const Place& place, double timeou
   config.blocking = 0;
   try {
     const ncclResult_t result = ncclCommInitRankConfig(&comm_, place.size, id, place.rank, &config);
-    check_nccl(result, kCall, place.rank, comm_);
+    check_nccl(result, kCall, comm_);
     await(kCall);
   } catch (...) {
     abort();
@@ -71,28 +53,32 @@ NcclHandle::~NcclHandle() {
 
 ncclComm_t NcclHandle::checked() const {
   if (comm_ != nullptr) return comm_;
-  throw CommError(fmt::format("rank {}", place_.rank), "the NCCL communicator was aborted",
-                  "start again from the last checkpoint");
+  watch::throw_if_failed();
+  throw CommError("NCCL", "the communicator was aborted", "start again from the last checkpoint");
 }
 
 // To be called with the mutex held.
 ncclResult_t NcclHandle::state(const char* call) const {
   ncclResult_t state = ncclSuccess;
-  check_nccl(ncclCommGetAsyncError(checked(), &state), "ncclCommGetAsyncError", place_.rank, comm_);
-  check_nccl(state, call, place_.rank, comm_);
+  check_nccl(ncclCommGetAsyncError(checked(), &state), "ncclCommGetAsyncError", comm_);
+  check_nccl(state, call, comm_);
   return state;
 }
 
+bool NcclHandle::ready(const char* call) {
+  const std::lock_guard lock(mutex_);
+  return state(call) == ncclSuccess;
+}
+
 void NcclHandle::await(const char* call) {
+  if (ready(call)) return;
+  const watch::CollectiveWait phase(0);
   const auto deadline = Clock::now() + Seconds(timeout_s_);
-  while (true) {
-    {
-      std::lock_guard lock(mutex_);
-      if (state(call) == ncclSuccess) return;
-    }
-    if (Clock::now() > deadline) {
+  while (!ready(call)) {
+    watch::throw_if_failed();
+    if (!watch::on_duty() && Clock::now() > deadline) {
       throw CommError(
-          fmt::format("rank {}: {}", place_.rank, call),
+          call,
           fmt::format("not all ranks have come within {} s: a peer hangs or is lost", timeout_s_),
           "start again from the last checkpoint, or raise comm.timeout_s");
     }
@@ -103,7 +89,7 @@ void NcclHandle::await(const char* call) {
 void NcclHandle::run(const char* call, const std::function<ncclResult_t(ncclComm_t)>& start) {
   {
     std::lock_guard lock(mutex_);
-    check_nccl(start(checked()), call, place_.rank, comm_);
+    check_nccl(start(checked()), call, comm_);
   }
   await(call);
 }
@@ -127,20 +113,19 @@ void NcclHandle::deregister(void* registration) noexcept {
   if (!lock.owns_lock() || comm_ == nullptr) return;
   const ncclResult_t result = ncclCommDeregister(comm_, registration);
   if (result == ncclSuccess || result == ncclInProgress) return;
-  spdlog::warn("rank {}: ncclCommDeregister: {}", place_.rank, ncclGetErrorString(result));
+  spdlog::warn("ncclCommDeregister: {}", ncclGetErrorString(result));
 }
 
 bool NcclHandle::abort() noexcept {
   const std::unique_lock lock = lock_within(mutex_, abort_s_);
   if (!lock.owns_lock()) return false;  // the training thread hangs in a call of NCCL
   if (comm_ == nullptr) return true;
-  return finishes_within(
-      abort_s_, [comm = std::exchange(comm_, nullptr), rank = place_.rank, device = place_.device] {
-        cudaSetDevice(device);
-        const ncclResult_t result = ncclCommAbort(comm);
-        if (result == ncclSuccess || result == ncclInProgress) return;
-        spdlog::warn("rank {}: ncclCommAbort: {}", rank, ncclGetErrorString(result));
-      });
+  return finishes_within(abort_s_, [comm = std::exchange(comm_, nullptr), device = place_.device] {
+    cudaSetDevice(device);
+    const ncclResult_t result = ncclCommAbort(comm);
+    if (result == ncclSuccess || result == ncclInProgress) return;
+    spdlog::warn("ncclCommAbort: {}", ncclGetErrorString(result));
+  });
 }
 
 }  // namespace resnext

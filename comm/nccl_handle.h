@@ -13,10 +13,6 @@
 
 namespace resnext {
 
-// Calls `work` on a thread of its own. False when it has not returned after `seconds`: the thread
-// is then left behind, for the end of the process that follows.
-bool finishes_within(double seconds, std::function<void()> work) noexcept;
-
 class NcclHandle {
  public:
   struct Place {
@@ -50,6 +46,7 @@ class NcclHandle {
  private:
   ncclComm_t checked() const;
   ncclResult_t state(const char* call) const;
+  bool ready(const char* call);
   void await(const char* call);
 
   const Place place_;

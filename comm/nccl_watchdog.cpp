@@ -5,6 +5,7 @@
 
 #include "comm/cuda_check.h"
 #include "comm/nccl_handle.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
@@ -41,6 +42,7 @@ NcclWatchdog::~NcclWatchdog() {
   }
   changed_.notify_all();
   thread_.join();
+  watch::device_waits(0, 0);
 }
 
 void NcclWatchdog::add(Ticket ticket, std::string what, std::shared_ptr<const CudaEvent> done) {
@@ -76,6 +78,7 @@ void NcclWatchdog::run() {
   }
   failure_ = failure;
   lock.unlock();
+  publish(failure);
   take_down(failure);
 }
 
@@ -98,14 +101,24 @@ void NcclWatchdog::retire_completed() {
 }
 
 void NcclWatchdog::check_deadline() const {
+  watch::throw_if_failed();
   std::lock_guard lock(mutex_);
-  if (watched_.empty()) return;
-  if (Clock::now() - since_ < std::chrono::duration<double>(options_.timeout_s)) return;
-  throw CommError(
-      fmt::format("rank {}", options_.rank),
-      fmt::format("collective {} ({}) did not complete within {} s: a peer hangs or is lost",
-                  watched_.front().ticket, watched_.front().what, options_.timeout_s),
-      "start again from the last checkpoint, or raise comm.timeout_s");
+  if (watched_.empty()) return watch::device_waits(0, 0);
+  const std::chrono::duration<double> waited = Clock::now() - since_;
+  watch::device_waits(watched_.front().ticket, waited.count());
+  if (watch::on_duty() || waited.count() < options_.timeout_s) return;
+  throw CommError(fmt::format("collective {}", watched_.front().ticket),
+                  fmt::format("{} did not complete within {} s: a peer hangs or is lost",
+                              watched_.front().what, options_.timeout_s),
+                  "start again from the last checkpoint, or raise comm.timeout_s");
+}
+
+// Before the abort, which peers notice.
+void NcclWatchdog::publish(const std::exception_ptr& failure) noexcept {
+  try {
+    watch::guard([&] { std::rethrow_exception(failure); });
+  } catch (const std::exception&) {  // is thrown to the training thread
+  }
 }
 
 void NcclWatchdog::take_down(const std::exception_ptr& failure) noexcept {
@@ -115,8 +128,8 @@ void NcclWatchdog::take_down(const std::exception_ptr& failure) noexcept {
   } catch (const Error& error) {
     options_.on_stuck(error);
   } catch (const std::exception& error) {
-    options_.on_stuck(CommError(fmt::format("rank {}", options_.rank), error.what(),
-                                "start again from the last checkpoint"));
+    options_.on_stuck(
+        CommError("NCCL watchdog", error.what(), "start again from the last checkpoint"));
   }
 }
 

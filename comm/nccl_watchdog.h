@@ -1,8 +1,9 @@
-// Watches device collectives from a thread of its own: deadlines and asynchronous errors.
+// Watches device collectives from a thread of its own: asynchronous errors, failures of other ranks
+// and, where no watchdog of the process (watch/watch.h) knows who hangs, deadlines.
 //
-// On a failure it keeps the error, aborts the communicator, so that no kernel hangs and the thread
-// that waits for the device comes back, and gives the error to that thread at its next call. When
-// the abort hangs, or nobody comes for the error, `on_stuck` must end the process.
+// On a failure it publishes and keeps the error, aborts the communicator, so that no kernel hangs
+// and the thread that waits for the device comes back, and gives the error to that thread at its
+// next call. When the abort hangs, or nobody comes for the error, `on_stuck` must end the process.
 //
 // Owner: NcclCommunicator. The thread ends with the destructor, or after a failure.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -60,6 +61,7 @@ class NcclWatchdog {
   void inspect();
   void retire_completed();
   void check_deadline() const;
+  static void publish(const std::exception_ptr& failure) noexcept;
   void take_down(const std::exception_ptr& failure) noexcept;
   bool someone_comes();
 

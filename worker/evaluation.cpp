@@ -30,6 +30,13 @@ void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfi
   if (config.model.classes == 0) config.model.classes = data.classes;
 }
 
+// On the command line; a configuration's are those that training starts from.
+bool names_weights(const CommandLine& line) {
+  return std::ranges::any_of(line.overrides, [](const std::string& text) {
+    return text.starts_with("model.pretrained=");
+  });
+}
+
 void check_class_names(const DataSets& sets, const DataRecord& trained, const RunOptions& run) {
   DataRecord now = trained;
   now.class_names = sets.reference().class_names();
@@ -60,9 +67,9 @@ std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config
     store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
   }
   StartPoint start;
-  if (config.model.pretrained.empty()) {
+  if (!names_weights(line)) {
     start = agree_on_weights(communicator, store ? &*store : nullptr, config.run);
-    if (!start.resumed) {
+    if (!start.resumed && config.model.pretrained.empty()) {
       throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
                         "train first, or set model.pretrained or run.resume to a file");
     }

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "comm/tensor_collectives.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
@@ -34,6 +35,7 @@ void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& lab
 std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precision,
                                  BatchInput& input, Communicator& communicator, at::Device device,
                                  const std::function<bool()>& stop) {
+  watch::enter(watch::Phase::kValidation);
   const at::NoGradGuard no_grad;
   at::Tensor sums = at::zeros({kSums}, at::TensorOptions().dtype(at::kDouble).device(device));
   input.start({});
@@ -44,6 +46,7 @@ std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precisio
     }
     const Precision::Scope scope(precision);
     add_batch(sums, model.forward(batch.images, Mode::kEvaluate), batch.labels);
+    watch::beat();
   }
   communicator.all_reduce(as_buffer(sums), ReduceOp::kSum);
   const at::Tensor total = sums.cpu();

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cstdio>
 #include <exception>
-#include <string>
 
 #include "comm/common/error.h"
 #include "comm/common/log.h"
 #include "comm/mpi_environment.h"
+#include "comm/watch/watch.h"
+#include "comm/watch/watchdog.h"
+#include "configs/yaml_reader.h"
 #include "worker/command_line.h"
 #include "worker/device/memory.h"
 #include "worker/session.h"
@@ -16,23 +18,39 @@ namespace {
 
 using namespace resnext;
 
+// Known before MPI starts, so that the limit holds from the beginning. What is wrong with the
+// command line or the configuration is said later, by all ranks together.
+void set_limit(int argc, char** argv) try {
+  const CommandLine line = parse_command_line(argc, argv);
+  if (!line.config.empty()) {
+    watch::set_limit(read_run_config(line.config, line.overrides).comm.timeout_s);
+  }
+} catch (const Error&) {
+}
+
+ExitCode act(int argc, char** argv, const MpiEnvironment& environment) {
+  const CommandLine line = parse_command_line(argc, argv);
+  if (line.action != Action::kHelp) return run_session(line, environment);
+  if (environment.rank() == 0) std::fputs(line.help.c_str(), stdout);
+  return ExitCode::kOk;
+}
+
 int run(int argc, char** argv) {
-  MpiEnvironment environment;
-  set_up_log(environment.rank(), environment.size());
+  watch_stop_signals();
+  const watch::Job job = watch::job_from_environment();
+  set_up_log(job.rank, job.size);
+  watch::Watchdog watchdog(job);
+  set_limit(argc, argv);
   try {
-    watch_stop_signals();  // MPI may have handlers of its own
-    const CommandLine line = parse_command_line(argc, argv);
-    if (line.action == Action::kHelp) {
-      if (environment.rank() == 0) std::fputs(line.help.c_str(), stdout);
-      return 0;
+    const MpiEnvironment environment(&watchdog);
+    watch_stop_signals();  // MPI has set its own
+    try {
+      return static_cast<int>(watch::guard([&] { return act(argc, argv, environment); }));
+    } catch (const std::exception& error) {
+      return watch::fail(to_error(error));
     }
-    return static_cast<int>(run_session(line, environment));
-  } catch (const Error& error) {
-    return environment.fail(error.exit_code(), error.what());
-  } catch (
-      const std::exception& error) {  // of a library; LibTorch adds a stack below the first line
-    const std::string text = error.what();
-    return environment.fail(ExitCode::kInternal, text.substr(0, text.find('\n')));
+  } catch (const Error& error) {  // MPI did not start
+    return watch::fail(error);
   }
 }
 
@@ -43,8 +61,8 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   try {
     return run(argc, argv);
-  } catch (const std::exception& error) {  // MPI did not start
+  } catch (const std::exception& error) {  // there was no thread for the watchdog
     std::fprintf(stderr, "%s\n", error.what());
-    return static_cast<int>(ExitCode::kPeerLost);
+    return static_cast<int>(ExitCode::kInternal);
   }
 }

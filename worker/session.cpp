@@ -17,6 +17,7 @@
 
 #include "comm/common/file_system.h"
 #include "comm/make_communicator.h"
+#include "comm/watch/watch.h"
 #include "configs/yaml_reader.h"
 #include "model/layout_timing.h"
 #include "worker/bandwidth.h"
@@ -152,9 +153,11 @@ bool starts_again() {
 }  // namespace
 
 ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment) {
+  watch::enter(watch::Phase::kOpen);
   if (line.action == Action::kAllReduce) {
     CommOptions options;
     options.timeout_s = 60;  // a check should not make anybody wait
+    watch::set_limit(options.timeout_s);
     const ComputeDevice device(select_cuda_device(options.backend, environment));
     const auto communicator = make_communicator(options, environment, device.for_communicator());
     print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
@@ -196,7 +199,11 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, *communicator, device,
                                             meters, progress, state);
   };
-  return TrainingRun(config, shape, data, *communicator, around, learner, device.is_gpu()).run();
+  std::optional<TrainingRun> run;  // a failure is published while it still stands
+  return watch::guard([&] {
+    run.emplace(config, shape, data, *communicator, around, learner, device.is_gpu());
+    return run->run();
+  });
 }
 
 }  // namespace resnext

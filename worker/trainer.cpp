@@ -4,10 +4,12 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "comm/common/error.h"
+#include "comm/watch/watch.h"
 #include "worker/state/agreement.h"
 #include "worker/state/replicas.h"
 #include "worker/step/loss_scaler.h"
@@ -41,7 +43,8 @@ ExitCode Trainer::run() {
     if (parts_.log) parts_.log->end(place(), code, parts_.store->saves());
     return code;
   } catch (const Error& error) {
-    if (parts_.log) parts_.log->failed(place(), error);
+    const bool is_first = !watch::failed();  // else the line would tell of a consequence
+    if (parts_.log && is_first) parts_.log->failed(place(), error);
     throw;
   }
 }
@@ -76,6 +79,7 @@ ExitCode Trainer::loop() {
 void Trainer::train_step() {
   lr_ = schedule_.at(progress_.position);
   course_.advance(progress_);
+  watch::enter_step(progress_.step);
   parts_.learner.step(progress_.step, lr_, parts_.stop_signalled() || saver_.failed());
   saved_ = false;
   for (const StepReport& report : parts_.learner.reports(anything_due())) observe(report);
@@ -111,6 +115,7 @@ bool Trainer::anything_due() const {
 
 // What was trained is saved before it is validated, which may take long or fail.
 void Trainer::log_and_save() {
+  if (anything_due()) watch::throw_if_failed();  // what came after a failure is no result
   if (course_.log_due(progress_)) log();
   progress_.validation_due = course_.validation_due(progress_);
   if (course_.save_due(progress_)) save();
@@ -119,6 +124,7 @@ void Trainer::log_and_save() {
 }
 
 void Trainer::log() {
+  watch::enter(watch::Phase::kLog);
   watch_replicas(parts_.communicator, parts_.learner.checksum(), parts_.meters, progress_.step);
   if (parts_.log) parts_.log->train(place(), lr_, progress_.skipped, parts_.meters);
   parts_.meters.reset();
@@ -146,13 +152,36 @@ bool Trainer::is_best(const Accuracy& accuracy) const {
   return std::isfinite(accuracy.loss) && accuracy.top1 > parts_.store->best_top1();
 }
 
-// All ranks wait for what rank 0 writes, and learn whether it was written.
+// All ranks wait for what rank 0 writes, and learn whether it was written. It may take long, but
+// not stand still.
 void Trainer::settle() {
-  wait_together(parts_.communicator, [&](double seconds) { return saver_.settled(seconds); });
+  watch::enter(watch::Phase::kSave);
+  wait_together(parts_.communicator, [&](double seconds) {
+    watch::beat();
+    return saver_.settled(seconds) || saver_.idle_s() > config_.comm.timeout_s;
+  });
   decide(parts_.communicator, [&] {
+    if (!saver_.settled(0)) throw_stuck();
     saver_.wait();
     return "";
   });
+}
+
+void Trainer::throw_stuck() const {
+  throw OutputError(config_.run.output,
+                    fmt::format("nothing could be written for {:.0f} s", saver_.idle_s()),
+                    "look at the file system, then start the run again");
+}
+
+// The saver sees that bytes are written, and stops at a failure of any rank.
+SavedFile Trainer::watched(const SavedFile& file) {
+  return {file.name, [this, file](const auto& sink) {
+            file.write([&](std::span<const std::byte> bytes) {
+              watch::throw_if_failed();
+              sink(bytes);
+              saver_.beat();
+            });
+          }};
 }
 
 void Trainer::save() {
@@ -162,7 +191,8 @@ void Trainer::save() {
   check_replicas(parts_.communicator, parts_.learner.checksum(), progress_.step);
   saved_ = true;
   if (!parts_.store) return;
-  const std::vector<SavedFile> files = parts_.learner.copy();
+  std::vector<SavedFile> files = parts_.learner.copy();
+  std::ranges::transform(files, files.begin(), [this](const auto& file) { return watched(file); });
   saver_.start([this, begin, copied = Clock::now(), progress = to_save(), files] {
     parts_.owner->check();
     parts_.log->sync();

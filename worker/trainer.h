@@ -60,6 +60,8 @@ class Trainer {
   void validate();
   bool is_best(const Accuracy& accuracy) const;
   void settle();
+  [[noreturn]] void throw_stuck() const;
+  SavedFile watched(const SavedFile& file);
   void save();
   void snapshot();
   Progress to_save();

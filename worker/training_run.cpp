@@ -5,6 +5,7 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
+#include "comm/watch/watch.h"
 #include "worker/state/agreement.h"
 
 namespace resnext {
@@ -52,6 +53,7 @@ void TrainingRun::take_folder() {
     owner_ = taking.get();
     return "";
   });
+  watch::set_flight_folder((std::filesystem::path(config_.run.output) / "flight").string());
 }
 
 // Last, once nothing else can be refused.

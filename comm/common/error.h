@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -78,5 +79,12 @@ class DivergedError : public Error {
   DivergedError(std::string_view where, std::string_view what, std::string_view remedy)
       : Error(ExitCode::kDiverged, where, what, remedy) {}
 };
+
+// What an exception means to the user: an Error is itself; that a GPU's memory is full is a matter
+// of the configuration (64); all else is internal (70), of which the first line is kept.
+Error to_error(const std::exception& exception);
+
+// The GPU's memory is full (64). `what`: in the words of who noticed.
+Error out_of_gpu_memory(std::string_view what);
 
 }  // namespace resnext

@@ -26,6 +26,8 @@
 #include "comm/common/log.h"
 #include "comm/make_communicator.h"
 #include "comm/mpi_environment.h"
+#include "comm/watch/watch.h"
+#include "comm/watch/watchdog.h"
 #include "model/cost.h"
 #include "worker/device/device.h"
 #include "worker/device/gpu.h"
@@ -185,7 +187,8 @@ void report(const Settings& s, const Times& t, const ComputeDevice& device, int 
 int main(int argc, char** argv) {
   keep_freed_memory();
   const Settings s = parse(argc, argv);
-  const MpiEnvironment environment;
+  watch::Watchdog watchdog;
+  const MpiEnvironment environment(&watchdog);
   set_up_log(environment.rank(), environment.size());
   try {
     at::globalContext().setBenchmarkCuDNN(true);
@@ -195,7 +198,7 @@ int main(int argc, char** argv) {
     const double peak = largest(device.peak_memory_mib(), *communicator);
     if (environment.rank() == 0) report(s, times, device, environment.size(), peak);
   } catch (const std::exception& error) {
-    return environment.fail(ExitCode::kInternal, error.what());
+    return watch::fail(to_error(error));
   }
   return 0;
 }

@@ -24,5 +24,29 @@ TEST(Error, HasTheExitCodeOfItsKind) {
   EXPECT_EQ(static_cast<int>(DivergedError("", "", "").exit_code()), 77);
 }
 
+TEST(ToError, LeavesAnErrorAsItIs) {
+  const Error error = to_error(DataError("a.h5", "broken", "pack it again"));
+  EXPECT_EQ(error.exit_code(), ExitCode::kData);
+  EXPECT_STREQ(error.what(), "a.h5: broken; pack it again");
+}
+
+TEST(ToError, AFullGpuIsAMatterOfTheConfiguration) {
+  for (const char* text : {"CUDA out of memory. Tried to allocate 2.00 GiB.\nframe #0: f()",
+                           "CUDA error: out of memory\nCUDA kernel errors might be ...",
+                           "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+                           "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"}) {
+    const Error error = to_error(std::runtime_error(text));
+    EXPECT_EQ(error.exit_code(), ExitCode::kConfig) << text;
+    EXPECT_NE(std::string(error.what()).find("lower batch.per_rank"), std::string::npos);
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+  }
+}
+
+TEST(ToError, AllElseIsInternalAndOneLine) {
+  const Error error = to_error(std::runtime_error("out of memory\nframe #0: f()"));
+  EXPECT_EQ(error.exit_code(), ExitCode::kInternal);
+  EXPECT_STREQ(error.what(), "out of memory");
+}
+
 }  // namespace
 }  // namespace resnext

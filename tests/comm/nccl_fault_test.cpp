@@ -113,7 +113,7 @@ TEST_F(NcclFault, ARankThatNeverCallsACollectiveIsNamedInTime) {
     synchronize();
     const std::string error = error_of([&] { communicator.wait(ticket); });
     EXPECT_EQ(error.substr(0, 3), "76 ");
-    EXPECT_TRUE(contains(error, "collective 1 (all_reduce of 8 bytes) did not complete")) << error;
+    EXPECT_TRUE(contains(error, "collective 1: all_reduce of 8 bytes did not complete")) << error;
     EXPECT_TRUE(contains(error, "comm.timeout_s")) << error;
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
   }
@@ -128,7 +128,7 @@ TEST_F(NcclFault, ARankThatNeverStartsIsNamedInTime) {
     const std::string error = error_of([&] {
       NcclHandle handle(id, {world_rank(), world_size(), 0}, 0.2, 30);
     });
-    EXPECT_TRUE(contains(error, "76 rank")) << error;
+    EXPECT_TRUE(error.starts_with("76 ncclCommInitRankConfig: not all")) << error;
     EXPECT_TRUE(contains(error, "ncclCommInitRankConfig: not all ranks have come within 0.2 s"));
     EXPECT_EQ(fake_calls("ncclCommAbort"), 1);
   }
@@ -215,7 +215,7 @@ TEST_F(NcclFault, AnAbortedCommunicatorRefusesWork) {
   EXPECT_NO_THROW(handle.poll());
   const std::string error =
       error_of([&] { handle.run("a call", [](auto) { return ncclSuccess; }); });
-  EXPECT_TRUE(contains(error, "the NCCL communicator was aborted")) << error;
+  EXPECT_TRUE(contains(error, "NCCL: the communicator was aborted")) << error;
 }
 
 // An aborted communicator has ended its registrations itself.
@@ -284,6 +284,14 @@ TEST_F(NcclFault, EachCudaErrorOfACollective) {
     EXPECT_TRUE(contains(error, std::string("70 ") + function)) << error;
     fake_reset();
   }
+}
+
+// What the user can do about it is in the configuration.
+TEST_F(NcclFault, AFullGpuIsAMatterOfTheConfiguration) {
+  fake_fail("cudaStreamCreateWithPriority", cudaErrorMemoryAllocation, 0);
+  const std::string error = error_of([&] { NcclCommunicator communicator(options()); });
+  EXPECT_TRUE(error.starts_with("64 GPU memory: cudaStreamCreateWithPriority")) << error;
+  EXPECT_TRUE(contains(error, "lower batch.per_rank")) << error;
 }
 
 TEST_F(NcclFault, ACudaErrorInTheBackgroundIsThrownAtTheNextCall) {

@@ -9,6 +9,8 @@
 #include "comm/common/log.h"
 #include "comm/make_communicator.h"
 #include "comm/mpi_environment.h"
+#include "comm/watch/watch.h"
+#include "comm/watch/watchdog.h"
 #include "tests/support/fake_nccl/fake_nccl.h"
 
 namespace resnext {
@@ -27,29 +29,40 @@ void inject(const std::string& fault, bool here) {
   if (fault == "hanging_abort") fake_hang_abort();
   if (!here) return;
   if (fault == "async") fake_async_error(kRemoteError);
+  if (fault == "full_gpu") fake_fail("cudaEventRecord", cudaErrorMemoryAllocation, 0);
+  if (fault == "data") {
+    watch::guard([] { throw DataError("images", "a sample is damaged", "pack them again"); });
+  }
   if (fault == "all_reduce") fake_fail("ncclAllReduce", kRemoteError, 0);
   if (fault == "lost" || fault == "hanging_abort") pause();  // never comes
 }
 
+int sum(Communicator& communicator) {
+  double value = 1;
+  communicator.all_reduce({&value, 1, DataType::kFloat64, true}, ReduceOp::kSum);
+  cudaStreamSynchronize(nullptr);
+  communicator.watch_current_stream("the end");  // throws what the watchdog found
+  communicator.barrier();
+  return value == communicator.size() ? 0 : 1;
+}
+
 int run(const std::string& fault) {
-  MpiEnvironment environment;
+  watch::Watchdog watchdog;
+  const bool short_limit = fault == "lost" || fault == "hanging_abort";
+  watch::set_limit(short_limit ? 2 : 20);
+  MpiEnvironment environment(&watchdog);
   set_up_log(environment.rank(), environment.size());
   const bool here = environment.rank() == environment.size() - 1;
   try {
     inject_early(fault, here);
     CommOptions options;
     options.backend = Backend::kNccl;
-    options.timeout_s = fault == "lost" || fault == "hanging_abort" ? 0.5 : 20;
+    options.timeout_s = 20;
     const auto communicator = make_communicator(options, environment);
     inject(fault, here);
-    double value = 1;
-    communicator->all_reduce({&value, 1, DataType::kFloat64, true}, ReduceOp::kSum);
-    cudaStreamSynchronize(nullptr);
-    communicator->watch_current_stream("the end");  // throws what the watchdog found
-    communicator->barrier();
-    return value == environment.size() ? 0 : 1;
+    return watch::guard([&] { return sum(*communicator); });
   } catch (const Error& error) {
-    return environment.fail(error.exit_code(), error.what());
+    return watch::fail(error);
   }
 }
 

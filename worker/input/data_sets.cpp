@@ -3,6 +3,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <nlohmann/json.hpp>
+
 #include "comm/common/error.h"
 #include "data/checksum.h"
 #include "data/recipe.h"
@@ -31,6 +33,12 @@ SplitRecord describe(const Container& container) {
           container.storage() == Storage::kRaw ? "raw" : "jpeg"};
 }
 
+// As a manifest can hold it: what is not UTF-8 becomes U+FFFD.
+std::string valid_utf8(const std::string& text) {
+  using Json = nlohmann::json;
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 }  // namespace
 
 DataSets::DataSets(const DataOptions& options, bool training) {
@@ -54,7 +62,9 @@ DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t cl
   DataRecord record;
   if (sets.train) record.train = describe(*sets.train);
   if (sets.validation) record.validation = describe(*sets.validation);
-  record.class_names = sets.reference().class_names();
+  for (const std::string& name : sets.reference().class_names()) {
+    record.class_names.push_back(valid_utf8(name));
+  }
   record.classes = classes;
   record.mean = sets.reference().mean();
   record.std = sets.reference().std();

@@ -5,12 +5,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 
 namespace resnext {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // The cores are for training: a nice value is a thread's own on Linux (setpriority(2)).
 void give_way() {
@@ -24,6 +27,7 @@ struct BackgroundSave::Shared {
   std::mutex mutex;
   std::condition_variable ended;
   bool running = false;
+  std::atomic<Clock::time_point> last_beat = Clock::now();
   std::exception_ptr error;
 
   void run(const std::function<void()>& job) {
@@ -57,12 +61,21 @@ BackgroundSave::~BackgroundSave() = default;
 void BackgroundSave::start(std::function<void()> job) {
   wait();
   shared_->running = true;
+  beat();
   try {
     runner_.start([shared = shared_, job = std::move(job)] { shared->run(job); });
   } catch (...) {  // no thread can be made
     shared_->running = false;
     throw;
   }
+}
+
+void BackgroundSave::beat() {
+  shared_->last_beat = Clock::now();
+}
+
+double BackgroundSave::idle_s() const {
+  return std::chrono::duration<double>(Clock::now() - shared_->last_beat.load()).count();
 }
 
 bool BackgroundSave::running() const {

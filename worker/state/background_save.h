@@ -32,6 +32,9 @@ class BackgroundSave {
   bool running() const;
   // A job has failed; wait() will say how.
   bool failed() const;
+  // The job says that it goes on; for how long it has not.
+  void beat();
+  double idle_s() const;
   // Waits up to `seconds`; true when nothing is being written.
   bool settled(double seconds);
   // The same; throws the first error of a job, each time.

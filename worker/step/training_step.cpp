@@ -9,6 +9,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "comm/common/error.h"
+#include "comm/watch/watch.h"
 
 namespace resnext {
 namespace {
@@ -69,8 +70,10 @@ void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next)
   stop_.fill_(stop ? 1 : 0);
   const int64_t micro_batches = config_.batch.accumulation;
   for (int64_t m = 1; m <= micro_batches; ++m) {
+    watch::enter(watch::Phase::kData);
     const Input input = next();
     meters_.end_phase(Phase::kDataWait);
+    watch::enter(watch::Phase::kForward);
     const bool first = m == 1, last = m == micro_batches;
     graph_.run((first ? 1 : 0) + (last ? 2 : 0), [&] { micro_step(input, first, last); });
     if (!graph_.replayed()) continue;
@@ -118,6 +121,7 @@ void TrainingStep::forward_backward(const Input& input, bool last) {
     averager_.start();
     reducer_.arm();
   }
+  watch::enter(watch::Phase::kBackward);
   scaler_.scaled(loss.div(parts * communicator_.size())).backward();
   meters_.end_phase(Phase::kBackward);
 }
@@ -128,6 +132,7 @@ void TrainingStep::finish() {
   reducer_.wait();
   averager_.wait();
   meters_.end_phase(Phase::kExposedComm);
+  watch::enter(watch::Phase::kOptimizer);
   skip_.copy_(at::isfinite(loss_).logical_not());
   scaler_.unscale(flats(reducer_), skip_);
   const auto number = [](const at::Tensor& t) { return t.to(at::kDouble); };
