@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "comm/common/error.h"
+#include "comm/common/launched.h"
 #include "launcher/child_process.h"
 #include "launcher/reaper.h"
 #include "launcher/run_folder.h"
@@ -85,6 +86,7 @@ class Supervisor {
   SignalInbox& inbox_;
   FolderLock& lock_;
   const Reaper reaper_;
+  int children_ = 0;  // started so far
 };
 
 void Supervisor::check_lock() {
@@ -97,8 +99,10 @@ void Supervisor::check_lock() {
 // Slurm sends SIGTERM to all processes of a job at its time limit; mpirun would answer by killing
 // its ranks within a second, in the middle of a save. Ranks get theirs unblocked (Open MPI's odls).
 int Supervisor::run_child() {
+  auto environment = plan_.environment;
+  if (children_++ > 0) environment.emplace_back(kRestartVariable, "1");
   ChildProcess child({.argv = plan_.argv,
-                      .environment = plan_.environment,
+                      .environment = environment,
                       .deaf_to_sigterm = plan_.under_mpirun,
                       .signal_when_we_die = plan_.under_mpirun ? SIGINT : SIGTERM});
   StopMessenger messenger(child);

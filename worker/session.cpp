@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "comm/common/file_system.h"
+#include "comm/common/launched.h"
 #include "comm/make_communicator.h"
 #include "comm/watch/watch.h"
 #include "configs/yaml_reader.h"
@@ -147,7 +148,7 @@ void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
 // A restart of the launcher, or a job that Slurm has queued again.
 bool starts_again() {
   const char* requeued = std::getenv("SLURM_RESTART_COUNT");
-  return std::getenv("RESNEXT_RESTART") != nullptr || (requeued && std::atoi(requeued) > 0);
+  return std::getenv(kRestartVariable) != nullptr || (requeued && std::atoi(requeued) > 0);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include <string_view>
 
 #include "comm/common/file_system.h"
+#include "comm/common/launched.h"
 #include "comm/common/lock_owner.h"
 
 namespace resnext {
@@ -27,8 +28,6 @@ namespace resnext {
 inline constexpr const char* kRunLock = "run.lock";            // of the rank that writes a run
 inline constexpr const char* kLauncherLock = "launcher.lock";  // of the launcher of a run
 inline constexpr const char* kSweepLock = "sweep.lock";
-// How a launcher tells its ranks that its lock is theirs too: the token.
-inline constexpr const char* kLauncherLockVariable = "RESNEXT_LAUNCHER_LOCK";
 
 // The functions are seams: a test may give all of them, and then no clock, process or real file is
 // looked at.

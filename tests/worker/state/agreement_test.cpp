@@ -165,7 +165,7 @@ class StartPointTest : public Agreement {
   StartPoint start(const DataRecord& data, bool accept = false) {
     RunOptions run;
     run.accept_new_data = accept;
-    return agree_on_start(communicator_, store(), run, data, false);
+    return agree_on_start(communicator_, store(), nullptr, run, data, false);
   }
 
   TemporaryFolder root_;  // each rank its own: only rank 0's counts

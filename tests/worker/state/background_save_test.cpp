@@ -43,14 +43,14 @@ TEST(BackgroundSave, StartWaitsForTheOneBefore) {
 TEST(BackgroundSave, TellsTheFirstErrorEachTime) {
   BackgroundSave saver;
   saver.start([] { throw OutputError("f", "is full", "free space"); });
-  saver.settle();
+  EXPECT_TRUE(saver.settled(60));
   EXPECT_TRUE(saver.failed());
   for (int i = 0; i < 2; ++i) EXPECT_THROW(saver.wait(), OutputError);
   bool began = false;
   EXPECT_THROW(saver.start([&] { began = true; }), OutputError);
   EXPECT_FALSE(began);
   EXPECT_TRUE(saver.failed());
-  EXPECT_NO_THROW(saver.settle());
+  EXPECT_TRUE(saver.settled(60));
 }
 
 TEST(BackgroundSave, AnErrorThatNobodyAskedForHurtsNobody) {
@@ -60,7 +60,7 @@ TEST(BackgroundSave, AnErrorThatNobodyAskedForHurtsNobody) {
 
 TEST(BackgroundSave, ATestRunsJobsItsOwnWay) {
   std::vector<std::function<void()>> jobs;
-  BackgroundSave saver([&](std::function<void()> job) { jobs.push_back(std::move(job)); });
+  BackgroundSave saver({[&](std::function<void()> job) { jobs.push_back(std::move(job)); }, [] {}});
   int runs = 0;
   saver.start([&] { ++runs; });
   EXPECT_TRUE(saver.running());
@@ -72,9 +72,10 @@ TEST(BackgroundSave, ATestRunsJobsItsOwnWay) {
 
 // A thread that cannot be made is an error now, and nothing to wait for.
 TEST(BackgroundSave, AJobThatCannotBeStartedIsNotWaitedFor) {
-  BackgroundSave saver([](const std::function<void()>&) {
-    throw std::system_error(EAGAIN, std::generic_category(), "thread");
-  });
+  BackgroundSave saver({[](const std::function<void()>&) {
+                          throw std::system_error(EAGAIN, std::generic_category(), "thread");
+                        },
+                        [] {}});
   EXPECT_THROW(saver.start([] {}), std::system_error);
   EXPECT_FALSE(saver.running());
   EXPECT_NO_THROW(saver.wait());
