@@ -18,8 +18,9 @@ using HostAllocator = std::function<std::shared_ptr<std::byte>(size_t bytes)>;
 struct Batch {
   const uint8_t* pixels = nullptr;
   const int64_t* labels = nullptr;
-  int64_t count = 0;  // 0 on a rank that has no image in the last global batch of a validation
-  int64_t size = 0;   // height and width
+  int64_t count = 0;   // 0 on a rank that has no image in the last global batch of a validation
+  int64_t size = 0;    // height and width
+  uint64_t tally = 0;  // of the images (sampler.h)
 };
 
 }  // namespace resnext

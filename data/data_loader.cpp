@@ -12,6 +12,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -269,11 +270,15 @@ Batch DataLoader::Impl::next() {
   ready.wait(lock, [&] { return consumed == planned ? exhausted : oldest.done == oldest.count(); });
   const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begin;
   wait_ms += waited.count();
-  if (consumed == planned) return {nullptr, nullptr, 0, recipe.options().size};
+  if (consumed == planned) return {nullptr, nullptr, 0, recipe.options().size, 0};
   if (oldest.error) std::rethrow_exception(oldest.error);
   ++consumed;
   holding = true;
-  return {oldest.pixels(), oldest.labels.data(), oldest.count(), recipe.options().size};
+  const auto indices =
+      std::span(*oldest.order)
+          .subspan(static_cast<size_t>(oldest.share.begin), static_cast<size_t>(oldest.count()));
+  return {oldest.pixels(), oldest.labels.data(), oldest.count(), recipe.options().size,
+          tally_of(indices)};
 }
 
 DataLoader::DataLoader(const Container& container, const Recipe& recipe,

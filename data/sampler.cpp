@@ -60,6 +60,17 @@ std::vector<int64_t> Sampler::order(int64_t epoch) const {
   return items;
 }
 
+uint64_t tally_of(std::span<const int64_t> indices) {
+  uint64_t tally = 0;
+  for (const int64_t index : indices) {
+    auto x = static_cast<uint64_t>(index) + 1;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    tally += x ^ (x >> 31);
+  }
+  return tally;
+}
+
 int64_t batches_left(int64_t count, int64_t global_batch, int64_t images) {
   return std::max<int64_t>(0, count - images) / global_batch;
 }

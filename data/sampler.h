@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "data/data_options.h"
@@ -48,6 +49,11 @@ class Sampler {
   bool shuffled_;
   Shuffle shuffle_;
 };
+
+// What shows that images were seen: the sum, modulo 2^64, of a hash of each one's index
+// (SplitMix64's finalizer of index + 1; Steele, Lea, Flood 2014). An epoch that takes every image
+// once has the same tally whatever its order, ranks and batches.
+uint64_t tally_of(std::span<const int64_t> indices);
 
 // Half-open range of positions in the epoch's order.
 struct Share {

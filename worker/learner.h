@@ -38,6 +38,8 @@ class Learner {
   // A copy of all that a save holds, to be written by another thread until the next copy. Writing
   // throws DivergedError when it is not finite.
   virtual std::vector<SavedFile> copy() = 0;
+  // Of the images that this rank has taken since start() (data/sampler.h).
+  virtual uint64_t tally() const = 0;
   // Checksum of weights, statistics and momentum: equal on all ranks.
   virtual uint64_t checksum() const = 0;
 

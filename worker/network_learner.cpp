@@ -104,7 +104,11 @@ void NetworkLearner::restore(const Progress& progress, const SavedState* state) 
 }
 
 void NetworkLearner::step(int64_t step, double lr, bool stop) {
-  step_->run(lr, stop, [this] { return train_input_->next(); });
+  step_->run(lr, stop, [this] {
+    Input input = train_input_->next();
+    tally_ += input.tally;
+    return input;
+  });
   reports_.push(step, step_->report());
 }
 

@@ -48,6 +48,7 @@ class NetworkLearner final : public Learner {
   void describe(Progress& progress) const override;
   std::function<void()> make_room_to_copy() override;
   std::vector<SavedFile> copy() override;
+  uint64_t tally() const override { return tally_; }
   uint64_t checksum() const override;
 
  private:
@@ -61,6 +62,7 @@ class NetworkLearner final : public Learner {
   StepReports reports_;
   std::unique_ptr<BatchInput> train_input_;
   std::unique_ptr<BatchInput> validation_input_;  // none without a validation split
+  uint64_t tally_ = 0;
   HostCopy model_copy_, optimizer_copy_;
 };
 

@@ -58,6 +58,7 @@ void Trainer::begin() {
   progress_.global_batch = parts_.global_batch;
   progress_.epochs = config_.run.epochs;
   progress_.effective_lr = schedule_.effective_lr();
+  tally_saved_ = progress_.tally;
   parts_.meters.restore(progress_.meter_steps, progress_.meter_loss_sum);
   parts_.learner.start(progress_.position);
   if (parts_.log) parts_.log->start(place(), changes(before, progress_));
@@ -119,15 +120,31 @@ void Trainer::log_and_save() {
   if (course_.log_due(progress_)) log();
   progress_.validation_due = course_.validation_due(progress_);
   if (course_.save_due(progress_)) save();
-  if (course_.snapshot_due(progress_)) snapshot();
+  if (course_.snapshot_due(progress_)) {
+    watch_ranks(/*warn=*/false);
+    snapshot();
+  }
   if (progress_.validation_due && !stop_agreed_) validate();
 }
 
 void Trainer::log() {
   watch::enter(watch::Phase::kLog);
-  watch_replicas(parts_.communicator, parts_.learner.checksum(), parts_.meters, progress_.step);
-  if (parts_.log) parts_.log->train(place(), lr_, progress_.skipped, parts_.meters);
+  watch_ranks(/*warn=*/true);
+  if (parts_.log) {
+    parts_.log->train(place(), lr_, {progress_.skipped, progress_.tally}, parts_.meters);
+  }
   parts_.meters.reset();
+  tally_before_ += progress_.tally - tally_saved_;
+  progress_.tally = tally_saved_ = 0;
+}
+
+// What is logged or saved is what all ranks have.
+void Trainer::watch_ranks(bool warn) {
+  const ReplicaReport mine =
+      report_of(parts_.learner.checksum(), parts_.learner.tally(), parts_.meters);
+  const uint64_t tally =
+      watch_replicas(parts_.communicator, mine, progress_.step, parts_.meters.mean_step_ms(), warn);
+  progress_.tally = tally_saved_ + tally - tally_before_;
 }
 
 // The best is a save like others: where none was due it is made now.
@@ -188,7 +205,7 @@ void Trainer::save() {
   if (saved_) return;
   const auto begin = Clock::now();
   settle();
-  check_replicas(parts_.communicator, parts_.learner.checksum(), progress_.step);
+  watch_ranks(/*warn=*/false);
   saved_ = true;
   if (!parts_.store) return;
   std::vector<SavedFile> files = parts_.learner.copy();

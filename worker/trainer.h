@@ -57,6 +57,7 @@ class Trainer {
   void observe(const StepReport& report);
   void log_and_save();
   void log();
+  void watch_ranks(bool warn);
   void validate();
   bool is_best(const Accuracy& accuracy) const;
   void settle();
@@ -76,9 +77,11 @@ class Trainer {
   const LrSchedule schedule_;
   Progress progress_;
   BackgroundSave saver_;
-  double lr_ = 0;             // of the last step
-  bool stop_agreed_ = false;  // by all ranks
-  bool saved_;                // the place is in the run folder
+  uint64_t tally_before_ = 0;  // of all ranks' images up to the last log line of this start
+  uint64_t tally_saved_ = 0;   // of those before this start, since the last log line
+  double lr_ = 0;              // of the last step
+  bool stop_agreed_ = false;   // by all ranks
+  bool saved_;                 // the place is in the run folder
 };
 
 }  // namespace resnext

@@ -251,7 +251,7 @@ TEST_F(DataLoaderTest, ADamagedSampleReachesNextAsDataError) {
       EXPECT_NE(std::string(error.what()).find("sample 17"), std::string::npos) << error.what();
     }
   }
-  loader.start({0, 4});
+  loader.start({0, 20});
   EXPECT_EQ(loader.next().labels[0], 20);
 }
 

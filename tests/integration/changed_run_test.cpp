@@ -153,7 +153,7 @@ TEST_F(ChangedRun, WhenNoCheckpointCanBeReadNothingIsWiped) {
     const Result refused = work_.train(ranks, "run");
     EXPECT_EQ(refused.exit_code, kConfig) << refused.err;
     ASSERT_EQ(error_lines(refused.err).size(), 1u) << refused.err;
-    expect_has(refused.err, {"holds checkpoints, and none can be read", "run.resume=PATH"});
+    expect_has(refused.err, {"holds checkpoints, and all of them are damaged", "run.resume=PATH"});
     EXPECT_EQ(read_text(run_ / "metrics.jsonl"), metrics);
     for (const int step : {4, 8, 12, 16}) EXPECT_TRUE(fs::exists(save(step)));
   }

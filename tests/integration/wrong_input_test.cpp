@@ -162,8 +162,9 @@ TEST_F(WrongInput, ResumeNoneOverAnEarlierRunLeavesItAsItIs) {
   const std::string metrics = read_text(work_ / "old/metrics.jsonl");
   for (const int ranks : {0, 3}) {
     const Result again = run(work_.train_command(ranks, "old", {"run.resume=none"}), kRunTimeout);
-    expect_refusal(again, kConfig,
-                   {"run.resume", "is none, but", "has checkpoints", "run.output to another folder"});
+    expect_refusal(
+        again, kConfig,
+        {"run.resume", "is none, but", "has checkpoints", "run.output to another folder"});
     EXPECT_EQ(read_text(work_ / "old/metrics.jsonl"), metrics);
   }
 }

@@ -101,6 +101,8 @@ void FakeLearner::step(int64_t step, double lr, bool stop) {
   for (int64_t i = share.begin; i < share.end; ++i) {
     sums[0] += brings(order()[static_cast<size_t>(i)]);
   }
+  tally_ += tally_of(std::span(order()).subspan(static_cast<size_t>(share.begin),
+                                                static_cast<size_t>(share.end - share.begin)));
   communicator_.all_reduce({sums, 3, DataType::kInt64}, ReduceOp::kSum);
   if (sums[1] != options_.global_batch) throw std::runtime_error("a batch is not full");
   const bool skipped = options_.not_finite && is_skipped(options_.seed, step);

@@ -64,6 +64,7 @@ class FakeLearner final : public Learner {
     return [] {};
   }
   std::vector<SavedFile> copy() override;
+  uint64_t tally() const override { return tally_; }
   uint64_t checksum() const override { return weights_.value; }
 
   const FakeWeights& weights() const { return weights_; }
@@ -75,6 +76,7 @@ class FakeLearner final : public Learner {
   Communicator& communicator_;
   FakeWeights weights_;
   Position position_;
+  uint64_t tally_ = 0;
   std::vector<int64_t> order_;  // of ordered_epoch_
   int64_t ordered_epoch_ = -1;
   std::deque<StepReport> pending_;

@@ -111,6 +111,7 @@ Input BatchInput::next() {
   const Batch batch = loader_->next();
   if (batch.count == 0) return {};
   make_room(batch.count, batch.size);
+  input_.tally = batch.tally;
   if (!transfer_) {
     normalise_(pixels_of(batch), input_.images);
     input_.labels.copy_(labels_of(batch));

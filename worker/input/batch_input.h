@@ -21,6 +21,7 @@ struct Input {
   at::Tensor images;  // [count, 3, size, size], as the network takes it
   at::Tensor labels;  // int64 [count]
   int64_t count = 0;
+  uint64_t tally = 0;  // of the images (data/sampler.h)
 };
 
 // Pinned memory for a loader whose batches go to a GPU; empty for the CPU.

@@ -94,7 +94,8 @@ void RunLog::start(const LoggedPlace& place, const std::string& changes) {
                   {"versions", {{"resnext", RESNEXT_VERSION}, {"libtorch", TORCH_VERSION}}}});
 }
 
-void RunLog::train(const LoggedPlace& place, double lr, int64_t skipped, const Meters& meters) {
+void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps,
+                   const Meters& meters) {
   const double step_ms = meters.mean_step_ms();
   const double images_per_second = static_cast<double>(shape_.batch.global) * 1000 / step_ms;
   const double wait = meters.mean_ms(Phase::kDataWait);
@@ -114,7 +115,8 @@ void RunLog::train(const LoggedPlace& place, double lr, int64_t skipped, const M
                   {"backward_ms", meters.mean_ms(Phase::kBackward)},
                   {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
                   {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)},
-                  {"skipped", skipped}});
+                  {"skipped", steps.skipped},
+                  {"tally", fmt::format("{:016x}", steps.tally)}});
   if (!events_) return;
   events_->write(place.step, {{"train/loss", meters.mean_loss()},
                               {"train/lr", lr},

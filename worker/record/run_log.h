@@ -26,6 +26,12 @@ struct LoggedPlace {
   int64_t total_steps = 0;  // updates of the whole run, as it looks from here
 };
 
+// What the meters do not know of steps.
+struct LoggedSteps {
+  int64_t skipped = 0;  // of the whole run
+  uint64_t tally = 0;   // of the images since the last line (data/sampler.h)
+};
+
 // What a run leaves behind.
 struct LoggedSaves {
   std::filesystem::path newest, best;  // folders; empty: none
@@ -39,8 +45,8 @@ class RunLog {
 
   // `changes`: what this start changes; empty: nothing.
   void start(const LoggedPlace& place, const std::string& changes);
-  // `lr` of the last step; `skipped` steps in all; the meters cover the steps since the last line.
-  void train(const LoggedPlace& place, double lr, int64_t skipped, const Meters& meters);
+  // `lr` of the last step; the meters cover the steps since the last line.
+  void train(const LoggedPlace& place, double lr, const LoggedSteps& steps, const Meters& meters);
   void validation(const LoggedPlace& place, const Accuracy& accuracy, bool best);
   // A save of `step` is whole. From any thread.
   static void saved(int64_t step, double written_s, double stood_still_s);

@@ -35,6 +35,7 @@ Json to_json(const Progress& p) {
           {"validation_due", p.validation_due},
           {"meter_steps", p.meter_steps},
           {"meter_loss_sum", p.meter_loss_sum},
+          {"tally", p.tally},
           {"skipped", p.skipped},
           {"skipped_in_a_row", p.skipped_in_a_row},
           {"loss_scale", p.loss_scale},
@@ -58,6 +59,7 @@ Progress to_progress(const Json& json) {
   const Json& sum = json.at("meter_loss_sum");
   p.meter_loss_sum = sum.is_null() ? 0 : sum.get<double>();
   p.meter_steps = sum.is_null() ? 0 : json.at("meter_steps").get<int64_t>();
+  p.tally = json.value("tally", p.tally);
   p.skipped = json.value("skipped", p.skipped);
   p.skipped_in_a_row = json.value("skipped_in_a_row", p.skipped_in_a_row);
   p.loss_scale = json.value("loss_scale", p.loss_scale);

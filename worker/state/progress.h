@@ -27,6 +27,7 @@ struct Progress {
   std::vector<int64_t> bucket_order;  // GradientReducer::order()
   int64_t meter_steps = 0;            // sums since the last log line
   double meter_loss_sum = 0;
+  uint64_t tally = 0;            // of the images since the last log line (data/sampler.h)
   int64_t skipped = 0;           // steps that were not finite, in all
   int64_t skipped_in_a_row = 0;  // at the end
   double loss_scale = 1;         // of float16

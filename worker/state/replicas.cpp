@@ -58,22 +58,21 @@ std::string slow_rank(std::span<const ReplicaReport> reports, double step_ms) {
       std::clamp(slowest->data_wait_ms - usual.data_wait_ms, 0.0, cost), cost);
 }
 
-void check_replicas(Communicator& communicator, uint64_t checksum, int64_t step) {
-  const ReplicaReport mine{checksum, 0, 0};
-  std::vector<ReplicaReport> all = gather(communicator, mine);
-  if (const auto damaged = damaged_replicas(all); !damaged.empty()) fail(damaged, step);
+ReplicaReport report_of(uint64_t checksum, uint64_t tally, const Meters& meters) {
+  const double wait = meters.mean_ms(Phase::kDataWait);
+  return {checksum, tally,
+          wait + meters.mean_ms(Phase::kForward) + meters.mean_ms(Phase::kBackward), wait};
 }
 
-void watch_replicas(Communicator& communicator, uint64_t checksum, const Meters& meters,
-                    int64_t step) {
-  const double wait = meters.mean_ms(Phase::kDataWait);
-  const ReplicaReport mine{
-      checksum, wait + meters.mean_ms(Phase::kForward) + meters.mean_ms(Phase::kBackward), wait};
+uint64_t watch_replicas(Communicator& communicator, const ReplicaReport& mine, int64_t step,
+                        double step_ms, bool warn) {
   const std::vector<ReplicaReport> all = gather(communicator, mine);
   if (const auto damaged = damaged_replicas(all); !damaged.empty()) fail(damaged, step);
-  if (communicator.rank() != 0) return;
-  const std::string slow = slow_rank(all, meters.mean_step_ms());
-  if (!slow.empty()) spdlog::warn("{}", slow);
+  const std::string slow = slow_rank(all, step_ms);
+  if (warn && !slow.empty() && communicator.rank() == 0) spdlog::warn("{}", slow);
+  uint64_t tally = 0;
+  for (const ReplicaReport& report : all) tally += report.tally;
+  return tally;
 }
 
 }  // namespace resnext

@@ -17,17 +17,19 @@ namespace resnext {
 // What a rank says of itself.
 struct ReplicaReport {
   uint64_t checksum = 0;    // of its weights, statistics and momentum
+  uint64_t tally = 0;       // of the images that it has taken
   double ready_ms = 0;      // from a step's begin until its gradients were ready; a mean
   double data_wait_ms = 0;  // of that, waiting for images
 };
 
-// COLLECTIVE. The first half alone, before a save: what is written is what all ranks have.
-void check_replicas(Communicator& communicator, uint64_t checksum, int64_t step);
-
 // Throws CommError (76: a restart from the last checkpoint heals it) naming the ranks that differ
 // from the majority; of two ranks nobody can say which is wrong. Warns on rank 0 of a slow rank.
-void watch_replicas(Communicator& communicator, uint64_t checksum, const Meters& meters,
-                    int64_t step);
+// `warn`: of a slow rank. Returns the tally of all ranks' images.
+uint64_t watch_replicas(Communicator& communicator, const ReplicaReport& mine, int64_t step,
+                        double step_ms, bool warn);
+
+// What a rank says of the steps that the meters cover.
+ReplicaReport report_of(uint64_t checksum, uint64_t tally, const Meters& meters);
 
 // Ranks without the majority's checksum; all of them where there is no majority. Pure.
 std::vector<int> damaged_replicas(std::span<const ReplicaReport> reports);

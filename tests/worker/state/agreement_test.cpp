@@ -130,7 +130,8 @@ TEST_F(Agreement, ATextThatOnlyGoesOnIsADifference) {
 
 TEST_F(Agreement, EqualReplicasAreNoEvent) {
   for (int64_t step = 0; step < 1000; ++step) {
-    ASSERT_NO_THROW(watch_replicas(communicator_, static_cast<uint64_t>(step), Meters(), step));
+    ASSERT_NO_THROW(
+        watch_replicas(communicator_, ReplicaReport{static_cast<uint64_t>(step)}, step, 1, false));
   }
 }
 
@@ -138,8 +139,9 @@ TEST_F(Agreement, ADamagedReplicaIsNamedOnAllRanks) {
   const int world = environment().size();
   if (world == 1) GTEST_SKIP() << "there is nothing to compare with";
   for (int bad = 0; bad < world; ++bad) {
-    const Error error =
-        error_of([&] { watch_replicas(communicator_, rank() == bad ? 8 : 7, Meters(), 120); });
+    const Error error = error_of([&] {
+      watch_replicas(communicator_, ReplicaReport{rank() == bad ? 8u : 7u}, 120, 1, false);
+    });
     EXPECT_EQ(error.exit_code(), ExitCode::kPeerLost);
     expect_has(error.what(), "step 120: ");
     expect_has(error.what(),
@@ -216,7 +218,7 @@ TEST_F(StartPointTest, WhatRankZeroCannotReadStopsAll) {
   }
   const Error error = error_of([&] { start(small_data()); });
   EXPECT_EQ(error.exit_code(), ExitCode::kConfig);
-  expect_has(error.what(), "none can be read");
+  expect_has(error.what(), "all of them are damaged");
 }
 
 }  // namespace

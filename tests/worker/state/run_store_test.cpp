@@ -318,7 +318,7 @@ TEST_F(RunStoreTest, WhenNoneCanBeReadNothingIsChanged) {
     RunStore(posix_files(), run_, 3).find("auto", false);
     FAIL() << "began anew";
   } catch (const CheckpointError& error) {
-    EXPECT_NE(std::string(error.what()).find("none can be read"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("all of them are damaged"), std::string::npos);
   }
   EXPECT_THROW(RunStore(posix_files(), run_, 3).find("none", false), ConfigError);
   EXPECT_EQ(names_in(checkpoints_), before);
