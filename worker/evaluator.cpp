@@ -9,15 +9,18 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <exception>
 
+#include "comm/common/error.h"
 #include "comm/tensor_collectives.h"
 #include "comm/watch/watch.h"
+#include "worker/state/agreement.h"
 
 namespace resnext {
 namespace {
 
-// Loss, top-1 hits, top-5 hits, images; and ranks that were asked to stop.
-constexpr int kSums = 5, kStopped = 4;
+// Loss, top-1 hits, top-5 hits, images; ranks that were asked to stop; ranks that have failed.
+constexpr int kSums = 6, kStopped = 4, kFailed = 5;
 
 // Adds the batch's first four, float64.
 void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& labels) {
@@ -30,6 +33,20 @@ void add_batch(at::Tensor& sums, const at::Tensor& logits, const at::Tensor& lab
   sums[3] += static_cast<double>(labels.size(0));
 }
 
+void add_split(at::Tensor& sums, const ResNeXt& model, const Precision& precision,
+               BatchInput& input, const std::function<bool()>& stop) {
+  input.start({});
+  for (Input batch = input.next(); batch.count > 0; batch = input.next()) {
+    if (stop()) {
+      sums[kStopped] += 1;
+      return;
+    }
+    const Precision::Scope scope(precision);
+    add_batch(sums, model.forward(batch.images, Mode::kEvaluate), batch.labels);
+    watch::beat();
+  }
+}
+
 }  // namespace
 
 std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precision,
@@ -38,19 +55,17 @@ std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precisio
   watch::enter(watch::Phase::kValidation);
   const at::NoGradGuard no_grad;
   at::Tensor sums = at::zeros({kSums}, at::TensorOptions().dtype(at::kDouble).device(device));
-  input.start({});
-  for (Input batch = input.next(); batch.count > 0; batch = input.next()) {
-    if (stop()) {
-      sums[kStopped] += 1;
-      break;
-    }
-    const Precision::Scope scope(precision);
-    add_batch(sums, model.forward(batch.images, Mode::kEvaluate), batch.labels);
-    watch::beat();
+  std::exception_ptr error;
+  try {
+    add_split(sums, model, precision, input, stop);
+  } catch (const Error&) {  // a damaged image: the others come to the sum below
+    error = std::current_exception();
+    sums[kFailed] += 1;
   }
   communicator.all_reduce(as_buffer(sums), ReduceOp::kSum);
   const at::Tensor total = sums.cpu();
   const double* s = total.const_data_ptr<double>();
+  if (s[kFailed] > 0) throw_together(communicator, error);
   if (s[kStopped] > 0) return std::nullopt;
   return Accuracy{s[0] / s[3], 100 * s[1] / s[3], 100 * s[2] / s[3], static_cast<int64_t>(s[3])};
 }

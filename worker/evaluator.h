@@ -15,7 +15,8 @@ namespace resnext {
 
 // COLLECTIVE. Runs the network in evaluation mode over `input`'s split (from its start); sums over
 // ranks are float64. The network's statistics must be equal on all ranks. None when `stop` said
-// true on any rank: that rank has left its part undone.
+// true on any rank: that rank has left its part undone. A damaged image
+// (DataError) of any rank is thrown by all.
 std::optional<Accuracy> evaluate(const ResNeXt& model, const Precision& precision,
                                  BatchInput& input, Communicator& communicator, at::Device device,
                                  const std::function<bool()>& stop);

@@ -26,10 +26,11 @@ StateDict read_file(const SavedState& state, const char* name) {
 
 // Weights that are not finite stay so: they must not take the place of checkpoints from which the
 // run could go on.
-SavedFile saved_file(const char* name, const StateDict& state) {
-  return {name, [name, &state](const auto& sink) {
+SavedFile saved_file(const char* name, const StateDict& state, int64_t step) {
+  return {name, [name, &state, step](const auto& sink) {
             if (!all_finite(state)) {
-              throw DivergedError(name, "is not finite, so no checkpoint is written",
+              throw DivergedError(fmt::format("step {}", step),
+                                  "weights or momentum are not finite, so no checkpoint is written",
                                   "lower optimizer.base_lr or lengthen schedule.warmup_epochs");
             }
             write_state_dict(state, name, sink);
@@ -109,6 +110,7 @@ void NetworkLearner::step(int64_t step, double lr, bool stop) {
     tally_ += input.tally;
     return input;
   });
+  last_step_ = step;
   reports_.push(step, step_->report());
 }
 
@@ -133,8 +135,9 @@ std::function<void()> NetworkLearner::make_room_to_copy() {
 
 // Statistics are equal on all ranks, so one rank's state is everybody's.
 std::vector<SavedFile> NetworkLearner::copy() {
-  return {saved_file(kModelFile, model_copy_.take(model_.state_dict())),
-          saved_file(kOptimizerFile, optimizer_copy_.take(step_->optimizer().state_dict()))};
+  return {saved_file(kModelFile, model_copy_.take(model_.state_dict()), last_step_),
+          saved_file(kOptimizerFile, optimizer_copy_.take(step_->optimizer().state_dict()),
+                     last_step_)};
 }
 
 uint64_t NetworkLearner::checksum() const {

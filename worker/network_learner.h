@@ -63,6 +63,7 @@ class NetworkLearner final : public Learner {
   std::unique_ptr<BatchInput> train_input_;
   std::unique_ptr<BatchInput> validation_input_;  // none without a validation split
   uint64_t tally_ = 0;
+  int64_t last_step_ = 0;
   HostCopy model_copy_, optimizer_copy_;
 };
 

@@ -82,7 +82,8 @@ void Trainer::train_step() {
   course_.advance(progress_);
   watch::enter_step(progress_.step);
   parts_.learner.step(progress_.step, lr_, parts_.stop_signalled() || saver_.failed());
-  saved_ = false;
+  saved_ = progress_.validated = false;
+  accuracy_.reset();
   for (const StepReport& report : parts_.learner.reports(anything_due())) observe(report);
   parts_.meters.end_step();
 }
@@ -149,12 +150,14 @@ void Trainer::watch_ranks(bool warn) {
 
 // The best is a save like others: where none was due it is made now.
 void Trainer::validate() {
-  const std::optional<Accuracy> accuracy = parts_.learner.validate(parts_.stop_signalled);
+  const std::optional<Accuracy> accuracy = validated_or_saved();
   if (!accuracy) {
     stop_agreed_ = true;
     return;
   }
   progress_.validation_due = false;
+  progress_.validated = true;
+  if (!saved_) accuracy_ = accuracy;
   if (decide(parts_.communicator, [&] { return is_best(*accuracy) ? "best" : ""; }) == "best")
     save();
   settle();
@@ -163,6 +166,16 @@ void Trainer::validate() {
     if (saved_) parts_.store->validated(*accuracy);
     return "";
   });
+}
+
+// A damaged image must not end the run before the place is saved.
+std::optional<Accuracy> Trainer::validated_or_saved() {
+  try {
+    return parts_.learner.validate(parts_.stop_signalled);
+  } catch (const Error& error) {  // the same on all ranks
+    if (error.exit_code() == ExitCode::kData) settle();
+    throw;
+  }
 }
 
 bool Trainer::is_best(const Accuracy& accuracy) const {
@@ -190,11 +203,10 @@ void Trainer::throw_stuck() const {
                     "look at the file system, then start the run again");
 }
 
-// The saver sees that bytes are written, and stops at a failure of any rank.
+// The saver sees that bytes are written.
 SavedFile Trainer::watched(const SavedFile& file) {
   return {file.name, [this, file](const auto& sink) {
             file.write([&](std::span<const std::byte> bytes) {
-              watch::throw_if_failed();
               sink(bytes);
               saver_.beat();
             });
@@ -249,6 +261,10 @@ ExitCode Trainer::finish() {
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
   save();
   settle();
+  decide(parts_.communicator, [&] {
+    if (accuracy_) parts_.store->validated(*accuracy_);  // of a place that was saved afterwards
+    return "";
+  });
   return code;
 }
 

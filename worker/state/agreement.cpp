@@ -20,11 +20,14 @@ constexpr char kError = 'e';
 std::string attempt(const std::function<std::string()>& f) {
   try {
     return kText + f();
-  } catch (const Error& error) {
+  } catch (const std::exception& exception) {
+    const Error error = to_error(exception);
     return fmt::format("{}{:03}{}", kError, static_cast<int>(error.exit_code()), error.what());
-  } catch (const std::exception& error) {
-    return fmt::format("{}{:03}{}", kError, static_cast<int>(ExitCode::kInternal), error.what());
   }
+}
+
+[[noreturn]] void throw_error(const std::string& outcome) {
+  throw Error(static_cast<ExitCode>(std::stoi(outcome.substr(1, 3))), "", outcome.substr(4), "");
 }
 
 // Length and checksum: two texts of equal digests are taken to be equal.
@@ -82,7 +85,17 @@ std::string decide(Communicator& communicator, const std::function<std::string()
   std::string outcome = communicator.rank() == 0 ? attempt(f) : "";
   outcome = broadcast_text(communicator, std::move(outcome));
   if (outcome.front() == kText) return outcome.substr(1);
-  throw Error(static_cast<ExitCode>(std::stoi(outcome.substr(1, 3))), "", outcome.substr(4), "");
+  throw_error(outcome);
+}
+
+void throw_together(Communicator& communicator, const std::exception_ptr& mine) {
+  int64_t first = mine ? communicator.rank() : communicator.size();
+  communicator.all_reduce({&first, 1, DataType::kInt64}, ReduceOp::kMin);
+  std::string outcome;
+  if (first == communicator.rank()) {
+    outcome = attempt([&]() -> std::string { std::rethrow_exception(mine); });
+  }
+  throw_error(broadcast_text(communicator, std::move(outcome), static_cast<int>(first)));
 }
 
 void wait_together(Communicator& communicator, const std::function<bool(double)>& done) {

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@ std::string broadcast_text(Communicator& communicator, std::string text, int roo
 
 // Runs `f` on rank 0 alone; its text, or its error (code and line), is everybody's.
 std::string decide(Communicator& communicator, const std::function<std::string()>& f);
+
+// The error of the lowest rank that has one, thrown by all. Some rank has one.
+[[noreturn]] void throw_together(Communicator& communicator, const std::exception_ptr& mine);
 
 // Returns once `done` has said true on rank 0, which may wait up to the given seconds in it:
 // however long that takes, no collective takes longer.

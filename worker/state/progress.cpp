@@ -33,6 +33,7 @@ Json to_json(const Progress& p) {
           {"epochs", p.epochs},
           {"effective_lr", p.effective_lr},
           {"validation_due", p.validation_due},
+          {"validated", p.validated},
           {"meter_steps", p.meter_steps},
           {"meter_loss_sum", p.meter_loss_sum},
           {"tally", p.tally},
@@ -56,6 +57,7 @@ Progress to_progress(const Json& json) {
   p.epochs = json.value("epochs", p.epochs);
   p.effective_lr = json.value("effective_lr", p.effective_lr);
   p.validation_due = json.value("validation_due", p.validation_due);
+  p.validated = json.value("validated", p.validated);
   const Json& sum = json.at("meter_loss_sum");
   p.meter_loss_sum = sum.is_null() ? 0 : sum.get<double>();
   p.meter_steps = sum.is_null() ? 0 : json.at("meter_steps").get<int64_t>();

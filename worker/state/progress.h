@@ -23,7 +23,7 @@ struct Progress {
   int64_t epochs = 0;        // run.epochs
   double effective_lr = 0;
   bool validation_due = false;        // the place is to be validated, after it was saved
-  bool validated = false;             // it has been; not part of what is saved
+  bool validated = false;             // it was, before it was saved
   std::vector<int64_t> bucket_order;  // GradientReducer::order()
   int64_t meter_steps = 0;            // sums since the last log line
   double meter_loss_sum = 0;

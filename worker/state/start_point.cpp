@@ -29,7 +29,7 @@ StartPoint to_start_point(const std::string& text) {
   const Json json = Json::parse(text);
   start.resumed = true;
   start.progress = to_progress(json.at("progress"));
-  start.progress.validated = json.at("validated");
+  start.progress.validated = start.progress.validated || json.at("validated").get<bool>();
   if (json.contains("data")) start.data = to_data_record(json.at("data"));
   return start;
 }
