@@ -86,8 +86,15 @@ class Lottery:
                 pass
         return events
 
-    def steps(self):
-        return max((e["step"] for e in self.logged() if e["event"] == "train"), default=0)
+    def goes_on(self, starts, step):
+        """One more start has logged more than one step."""
+        events = self.logged()
+        train = [e["step"] for e in events if e["event"] == "train"]
+        return self.starts(events) > starts and train and train[-1] > step + 1
+
+    @staticmethod
+    def starts(events):
+        return sum(e["event"] == "start" for e in events)
 
     def wait_for(self, job, holds):
         deadline = time.monotonic() + END_TIMEOUT_S
@@ -98,8 +105,9 @@ class Lottery:
 
     def kill_one(self):
         before = max(self.newest(), 0)
+        starts = self.starts([e for e in self.logged() if e["step"] <= before])
         job = self.start(self.random.randint(1, 4))
-        self.wait_for(job, lambda: self.steps() > before + 1)
+        self.wait_for(job, lambda: self.goes_on(starts, before))
         time.sleep(self.random.random() * 2)
         os.kill(self.random.choice(self.ranks_of(job)), signal.SIGKILL)
         begin = time.monotonic()
@@ -112,8 +120,9 @@ class Lottery:
 
     def stop(self):
         before = max(self.newest(), 0)
+        starts = self.starts([e for e in self.logged() if e["step"] <= before])
         job = self.start(2)
-        self.wait_for(job, lambda: self.steps() > before + 1)
+        self.wait_for(job, lambda: self.goes_on(starts, before))
         job.send_signal(signal.SIGUSR1)
         job.communicate(timeout=END_TIMEOUT_S)
         assert job.returncode == 75, job.returncode

@@ -11,7 +11,7 @@ namespace {
 
 std::vector<int> damaged(const std::vector<uint64_t>& checksums) {
   std::vector<ReplicaReport> reports;
-  for (const uint64_t checksum : checksums) reports.push_back({checksum, 0, 0});
+  for (const uint64_t checksum : checksums) reports.push_back({.checksum = checksum});
   return damaged_replicas(reports);
 }
 
@@ -40,7 +40,7 @@ TEST(DamagedReplicas, OneOfThreeOrMoreIsNamedWhereverItIs) {
 
 std::vector<ReplicaReport> times(const std::vector<double>& ready_ms) {
   std::vector<ReplicaReport> reports;
-  for (const double ms : ready_ms) reports.push_back({0, ms, 10});
+  for (const double ms : ready_ms) reports.push_back({0, 0, ms, 10});
   return reports;
 }
 
