@@ -141,9 +141,10 @@ std::vector<SavedFile> NetworkLearner::copy() {
 }
 
 uint64_t NetworkLearner::checksum() const {
-  std::vector<at::Tensor> all = model_.parameters();
+  std::vector<at::Tensor> learned = model_.parameters();
+  for (const auto& [name, momentum] : step_->optimizer().state_dict()) learned.push_back(momentum);
+  std::vector<at::Tensor> all = whole_storages(learned);
   for (const at::Tensor& statistic : model_.statistics()) all.push_back(statistic);
-  for (const auto& [name, momentum] : step_->optimizer().state_dict()) all.push_back(momentum);
   return checksum_of(all);
 }
 

@@ -84,7 +84,9 @@ void Trainer::train_step() {
   parts_.learner.step(progress_.step, lr_, parts_.stop_signalled() || saver_.failed());
   saved_ = progress_.validated = false;
   accuracy_.reset();
-  for (const StepReport& report : parts_.learner.reports(anything_due())) observe(report);
+  const std::vector<StepReport> reports = parts_.learner.reports(anything_due());
+  watch::throw_if_failed();  // a device whose collectives were aborted reports anything
+  for (const StepReport& report : reports) observe(report);
   parts_.meters.end_step();
 }
 
@@ -117,7 +119,6 @@ bool Trainer::anything_due() const {
 
 // What was trained is saved before it is validated, which may take long or fail.
 void Trainer::log_and_save() {
-  if (anything_due()) watch::throw_if_failed();  // what came after a failure is no result
   if (course_.log_due(progress_)) log();
   progress_.validation_due = course_.validation_due(progress_);
   if (course_.save_due(progress_)) save();
@@ -215,6 +216,7 @@ SavedFile Trainer::watched(const SavedFile& file) {
 
 void Trainer::save() {
   if (saved_) return;
+  watch::throw_if_failed();  // what was computed since is not to be kept
   const auto begin = Clock::now();
   settle();
   watch_ranks(/*warn=*/false);

@@ -3,11 +3,13 @@
 
 #include <ATen/ops/empty_strided.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
 
 #include <bit>
 #include <cstring>
 #include <span>
+#include <unordered_set>
 
 #include "data/checksum.h"
 
@@ -44,14 +46,14 @@ bool finite(const at::Tensor& tensor) {
   return at::isfinite(tensor).all().item<bool>();
 }
 
-// On a GPU the sum of the words, which every single flipped bit changes, needs no copy to the host.
-uint64_t checksum(const at::Tensor& tensor) {
-  if (tensor.is_cpu()) {
-    const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
-    return crc32c({bytes, tensor.nbytes()});
-  }
-  const at::Tensor words = tensor.view(tensor.element_size() == 8 ? at::kLong : at::kInt);
-  return static_cast<uint64_t>(at::sum(words, at::kLong).item<int64_t>());
+uint64_t on_host(const at::Tensor& tensor) {
+  const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
+  return crc32c({bytes, tensor.nbytes()});
+}
+
+// The sum of the words, which every single flipped bit changes; int64 [] on the GPU.
+at::Tensor on_gpu(const at::Tensor& tensor) {
+  return at::sum(tensor.view(tensor.element_size() == 8 ? at::kLong : at::kInt), at::kLong);
 }
 
 }  // namespace
@@ -83,10 +85,34 @@ bool all_finite(const StateDict& state) {
   return true;
 }
 
+std::vector<at::Tensor> whole_storages(const std::vector<at::Tensor>& views) {
+  std::vector<at::Tensor> whole;
+  std::unordered_set<const void*> seen;
+  for (const at::Tensor& view : views) {
+    if (!seen.insert(view.storage().data()).second) continue;
+    const auto elements = static_cast<int64_t>(view.storage().nbytes() / view.element_size());
+    whole.push_back(view.detach().as_strided({elements}, {1}, 0));
+  }
+  return whole;
+}
+
+// The host waits for a GPU once.
 uint64_t checksum_of(const std::vector<at::Tensor>& tensors) {
-  uint64_t sum = 0;
-  for (const at::Tensor& tensor : tensors) sum = std::rotl(sum, 7) ^ checksum(tensor);
-  return sum;
+  std::vector<at::Tensor> sums;
+  uint64_t total = 0;
+  for (const at::Tensor& tensor : tensors) {
+    if (tensor.is_cpu()) {
+      total = std::rotl(total, 7) ^ on_host(tensor);
+    } else {
+      sums.push_back(on_gpu(tensor));
+    }
+  }
+  if (sums.empty()) return total;
+  const at::Tensor all = at::stack(sums).cpu();
+  for (int64_t i = 0; i < all.numel(); ++i) {
+    total = std::rotl(total, 7) ^ static_cast<uint64_t>(all.const_data_ptr<int64_t>()[i]);
+  }
+  return total;
 }
 
 }  // namespace resnext

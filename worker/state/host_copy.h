@@ -5,6 +5,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <vector>
+
 #include "model/weights.h"
 
 namespace resnext {
@@ -25,6 +27,9 @@ class HostCopy {
 
 // Every floating-point value is a number.
 bool all_finite(const StateDict& state);
+
+// The memory that views lie in, each piece once, as one-dimensional tensors.
+std::vector<at::Tensor> whole_storages(const std::vector<at::Tensor>& views);
 
 // Checksum of all bytes, in order. Tensors may be on any device.
 uint64_t checksum_of(const std::vector<at::Tensor>& tensors);

@@ -21,9 +21,10 @@ class FlippedBits : public testing::Test {
       : communicator_(60), training_(small_config(Compute::kFp32), communicator_, at::kCPU) {}
 
   std::vector<at::Tensor> tensors() {
-    std::vector<at::Tensor> all = training_.model.parameters();
+    std::vector<at::Tensor> learned = training_.model.parameters();
+    for (const auto& [name, m] : training_.step->optimizer().state_dict()) learned.push_back(m);
+    std::vector<at::Tensor> all = whole_storages(learned);
     for (const at::Tensor& statistic : training_.model.statistics()) all.push_back(statistic);
-    for (const auto& [name, m] : training_.step->optimizer().state_dict()) all.push_back(m);
     return all;
   }
   // Empty when all ranks agree.
