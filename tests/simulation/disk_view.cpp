@@ -25,7 +25,9 @@ std::optional<SeenSave> save_at(SimulatedDisk& disk, const std::string& folder,
     const Json json = Json::parse(disk.read(path + "/manifest.json"));
     SeenSave save;
     save.name = name;
+    save.run = json.at("run");
     save.serial = json.at("serial");
+    save.images = json.at("data").at("train").at("count");
     save.line = json.at("lineage").back().at(0);
     save.step = json.at("progress").at("step");
     save.validation_due = json.at("progress").at("validation_due");
@@ -65,7 +67,12 @@ void look_at_names(SimulatedDisk& disk, const std::string& folder, const Damages
 void look_at_lineage(SimulatedDisk& disk, const std::string& folder, DiskView& view) {
   try {
     const Json json = Json::parse(disk.read(folder + "/lineage.json"));
-    for (const Json& line : json.at("lineage")) view.lineage[line.at(0)] = line.at(1);
+    view.run = json.at("run");
+    view.origin = json.at("origin");
+    for (const Json& each : json.at("lineage")) {
+      view.lineage[each.at(0)] = each.at(1);
+      view.line = each.at(0);
+    }
   } catch (const std::exception&) {
     view.lineage.clear();
   }
@@ -89,13 +96,24 @@ const SeenSave* DiskView::find(const std::string& name) const {
 
 bool DiskView::holds(const SeenSave& save) const {
   if (lineage.empty()) return true;
-  const auto line = lineage.find(save.line);
-  return line != lineage.end() && save.serial <= line->second;
+  const auto found = lineage.find(save.line);
+  return found != lineage.end() && save.serial <= found->second;
 }
 
 const SeenSave* DiskView::newest_of_line() const {
   const auto found = std::ranges::find_if(saves, [&](const SeenSave& s) { return holds(s); });
   return found == saves.end() ? nullptr : &*found;
+}
+
+std::vector<SeenSave> snapshots_on(SimulatedDisk& host, const std::string& local) {
+  std::vector<SeenSave> snapshots;
+  for (const std::string& run : host.list(local)) {
+    for (const std::string& name : host.list(local + "/" + run)) {
+      const auto save = save_at(host, local + "/" + run, name);
+      if (save && name.find(".partial-") == std::string::npos) snapshots.push_back(*save);
+    }
+  }
+  return snapshots;
 }
 
 DiskView look_at(SimulatedDisk& disk, const std::string& run_folder, const Damages& damages) {

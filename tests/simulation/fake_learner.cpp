@@ -42,7 +42,7 @@ uint32_t sum_of(const std::string& text) {
 std::string to_text(const FakeWeights& weights) {
   std::string text = fmt::format("{}\n", weights.value);
   for (const SeenBatch& b : weights.seen) {
-    text += fmt::format("{} {} {}\n", b.epoch, b.begin, b.end);
+    text += fmt::format("{} {} {} {}\n", b.epoch, b.begin, b.end, b.images);
   }
   return text + fmt::format("sum {}\n", sum_of(text));
 }
@@ -56,20 +56,20 @@ FakeWeights to_weights(const std::string& text) {
   std::istringstream stream(text.substr(0, end));
   FakeWeights weights;
   stream >> weights.value;
-  for (SeenBatch b; stream >> b.epoch >> b.begin >> b.end;) weights.seen.push_back(b);
+  for (SeenBatch b; stream >> b.epoch >> b.begin >> b.end >> b.images;) weights.seen.push_back(b);
   return weights;
 }
 
-uint64_t replay(const std::vector<SeenBatch>& seen, int64_t images, uint64_t seed,
-                bool not_finite) {
-  const Sampler sampler(images, seed, /*shuffled=*/true);
+uint64_t replay(const std::vector<SeenBatch>& seen, uint64_t seed, bool not_finite) {
   uint64_t value = 0;
-  int64_t step = 0, epoch = -1;
+  int64_t step = 0, epoch = -1, images = 0;
   std::vector<int64_t> order;
   for (const SeenBatch& b : seen) {
-    if (b.epoch != epoch) order = sampler.order(epoch = b.epoch);
+    if (b.epoch != epoch || b.images != images) {
+      order = Sampler(images = b.images, seed, /*shuffled=*/true).order(epoch = b.epoch);
+    }
     int64_t sum = 0;
-    for (int64_t i = b.begin; i < b.end; ++i) sum += brings(order[static_cast<size_t>(i)]);
+    for (int64_t i = b.begin; i < b.end; ++i) sum += brings(order.at(static_cast<size_t>(i)));
     if (!not_finite || !is_skipped(seed, ++step)) value = updated(value, sum);
   }
   return value;
@@ -107,8 +107,8 @@ void FakeLearner::step(int64_t step, double lr, bool stop) {
   if (sums[1] != options_.global_batch) throw std::runtime_error("a batch is not full");
   const bool skipped = options_.not_finite && is_skipped(options_.seed, step);
   if (!skipped) weights_.value = updated(weights_.value, sums[0]);
-  weights_.seen.push_back(
-      {position_.epoch, position_.images, position_.images + options_.global_batch});
+  weights_.seen.push_back({position_.epoch, position_.images,
+                           position_.images + options_.global_batch, options_.images});
   position_ = after_batch(position_, options_.images, options_.global_batch);
   pending_.push_back({step, skipped ? NAN : 1.0, sums[2] > 0, skipped, 1});
 }

@@ -16,11 +16,12 @@
 
 namespace resnext::test {
 
-// Images [begin, end) of an epoch's order.
+// Images [begin, end) of an epoch's order, of so many in the data.
 struct SeenBatch {
   int64_t epoch = 0;
   int64_t begin = 0;
   int64_t end = 0;
+  int64_t images = 0;
   bool operator==(const SeenBatch&) const = default;
 };
 
@@ -35,7 +36,7 @@ std::string to_text(const FakeWeights& weights);
 FakeWeights to_weights(const std::string& text);
 
 // The value that comes of these batches. `not_finite` and `seed` as in FakeOptions.
-uint64_t replay(const std::vector<SeenBatch>& seen, int64_t images, uint64_t seed, bool not_finite);
+uint64_t replay(const std::vector<SeenBatch>& seen, uint64_t seed, bool not_finite);
 
 // Percent, drawn from the value.
 double top1_of(const FakeWeights& weights);
@@ -68,6 +69,7 @@ class FakeLearner final : public Learner {
   uint64_t checksum() const override { return weights_.value; }
 
   const FakeWeights& weights() const { return weights_; }
+  const Position& position() const { return position_; }
 
  private:
   const std::vector<int64_t>& order();

@@ -32,35 +32,60 @@ RunConfig draw_config(Draw& draw) {
   config.run.output = "/simulated/run";
   config.run.name = "simulated";
   config.run.seed = draw.bits() % 1000;
-  config.run.epochs = draw.between(1, 4);
   config.log.every_steps = draw.between(1, 5);
   config.log.tensorboard = false;
   config.checkpoint.keep = draw.between(1, 3);
-  config.checkpoint.every_steps = draw.of<int64_t>({0, 1, 2, 3, 5, 8});
-  config.checkpoint.every_epochs = draw.of<double>({0, 0.5, 1, 1, 1, 2});
+  config.checkpoint.local = draw.one_in(2) ? kLocalFolder : "";
+  config.checkpoint.local_every_steps = draw.between(1, 4);
   config.batch.per_rank = 1;
   config.model.classes = 2;
   return config;
 }
 
-Start draw_start(Draw& draw, int64_t images) {
+// What the user of the run has set, and may set otherwise at a later start.
+Start draw_settings(Draw& draw) {
   Start start;
+  start.images = draw.between(16, 80);
+  start.epochs = draw.between(1, 4);
+  start.save_steps = draw.of<int64_t>({0, 0, 1, 2, 3, 5, 8, 20});
+  start.save_epochs = draw.of<double>({0, 0.5, 1, 1, 1, 2});
+  return start;
+}
+
+void change_settings(Draw& draw, Start& start) {
+  const Start other = draw_settings(draw);
+  start.accept_new_data = draw.one_in(2);
+  start.steps = draw.one_in(6) ? draw.between(1, 40) : 0;
+  if (draw.one_in(8)) start.images = other.images;
+  if (draw.one_in(5)) start.epochs = other.epochs;
+  if (draw.one_in(5)) start.save_steps = other.save_steps;
+  if (draw.one_in(5)) start.save_epochs = other.save_epochs;
+}
+
+void draw_shape(Draw& draw, Start& start) {
   start.ranks = static_cast<int>(draw.between(1, 4));
   start.accumulation = draw.between(1, 2);
-  const int64_t most = images / (start.ranks * start.accumulation);
+  const int64_t most = start.images / (start.ranks * start.accumulation);
   start.per_rank = draw.between(1, std::min<int64_t>(8, most));
-  start.meddling = draw.one_in(2) ? Meddling::kNone : static_cast<Meddling>(draw.between(0, 7));
-  if (start.meddling == Meddling::kDamageAll && !draw.one_in(4)) start.meddling = Meddling::kNone;
-  start.mishap = static_cast<Mishap>(draw.between(0, 8));
+  start.host_ranks = static_cast<int>(draw.between(1, 4));
+  start.first_host = static_cast<int>(draw.between(0, kHosts - 1));
+}
+
+void draw_troubles(Draw& draw, Start& start) {
+  start.meddling = draw.one_in(2) ? Meddling::kNone : static_cast<Meddling>(draw.between(0, 8));
+  if (draw.one_in(6)) start.meddling = Meddling::kGoBack;
+  const bool grave = start.meddling == Meddling::kDamageAll || start.meddling == Meddling::kLoseAll;
+  if (grave && !draw.one_in(4)) start.meddling = Meddling::kNone;
+  start.mishap = static_cast<Mishap>(draw.between(0, 9));
   start.rank = static_cast<int>(draw.between(0, start.ranks - 1));
-  start.at = start.mishap == Mishap::kKillFiles || start.mishap == Mishap::kFailCall
-                 ? draw.between(1, 150)
-                 : draw.between(1, 40);
+  const bool by_calls = start.mishap == Mishap::kKillFiles || start.mishap == Mishap::kFailCall;
+  start.at = draw.between(1, by_calls ? 150 : 40);
   start.error = draw.of({EIO, ENOSPC, EDQUOT});
   start.power = draw.one_in(2);
+  start.asked = draw.one_in(2);
+  start.early = draw.one_in(2);
   start.save_lag = draw.between(0, 4);
   start.draw = draw.bits();
-  return start;
 }
 
 }  // namespace
@@ -69,36 +94,47 @@ History draw_history(uint64_t seed) {
   Draw draw(seed);
   History history;
   history.seed = seed;
-  history.images = draw.between(16, 80);
   history.config = draw_config(draw);
   history.not_finite = draw.one_in(4);
   history.steps_ahead = draw.one_in(3) ? 2 : 0;
-  for (int64_t n = draw.between(1, 6); n > 0; --n) {
-    history.starts.push_back(draw_start(draw, history.images));
+  history.max_restarts = static_cast<int>(draw.of({0, 1, 3, 100}));
+  Start start = draw_settings(draw);
+  for (int64_t n = draw.between(1, 10); n > 0; --n) {
+    if (!history.starts.empty()) change_settings(draw, start);
+    draw_shape(draw, start);
+    draw_troubles(draw, start);
+    history.starts.push_back(start);
   }
   return history;
 }
 
-std::string describe(const History& history) {
-  const RunConfig& c = history.config;
-  std::string text = fmt::format(
-      "seed {}: {} images, {} epochs, log every {}, keep {}, save every {} steps and {} "
-      "epochs{}{}\n",
-      history.seed, history.images, c.run.epochs, c.log.every_steps, c.checkpoint.keep,
-      c.checkpoint.every_steps, c.checkpoint.every_epochs, history.not_finite ? ", not finite" : "",
-      history.steps_ahead > 0 ? ", reports come later" : "");
+std::string describe(const Start& s) {
   static constexpr const char* kMishaps[] = {
       "none",      "kill rank", "kill in file call", "kill in validation", "failing file call",
-      "full disk", "stop",      "flipped weights",   "damaged validation"};
+      "full disk", "stop",      "flipped weights",   "damaged validation", "flaky files"};
   static constexpr const char* kMeddlings[] = {"none",        "flip bit",    "truncate",
                                                "rename best", "remove best", "point best",
-                                               "go back",     "damage all"};
-  for (const Start& s : history.starts) {
-    text += fmt::format(
-        "  {} ranks x {} x {}: before: {}; mishap: {} (rank {}, at {}, error {}){}\n", s.ranks,
-        s.per_rank, s.accumulation, kMeddlings[static_cast<int>(s.meddling)],
-        kMishaps[static_cast<int>(s.mishap)], s.rank, s.at, s.error, s.power ? ", power" : "");
-  }
+                                               "go back",     "damage all",  "lose all"};
+  return fmt::format(
+      "{} ranks x {} x {} ({} a host from {}), {} images{}, {} epochs, {} steps, save every {} "
+      "steps and {} epochs; before: {}; mishap: {} (rank {}, at {}, error {}){}; save lag {}",
+      s.ranks, s.per_rank, s.accumulation, s.host_ranks, s.first_host, s.images,
+      s.accept_new_data ? " accepted" : "", s.epochs, s.steps, s.save_steps, s.save_epochs,
+      kMeddlings[static_cast<int>(s.meddling)], kMishaps[static_cast<int>(s.mishap)], s.rank, s.at,
+      s.error, s.power ? ", power" : "", s.save_lag);
+}
+
+std::string describe(const History& history) {
+  const RunConfig& c = history.config;
+  std::string text =
+      fmt::format("seed {}: log every {}, keep {}, {} restarts{}{}{}\n", history.seed,
+                  c.log.every_steps, c.checkpoint.keep, history.max_restarts,
+                  c.checkpoint.local.empty()
+                      ? ""
+                      : fmt::format(", snapshots every {}", c.checkpoint.local_every_steps),
+                  history.not_finite ? ", not finite" : "",
+                  history.steps_ahead > 0 ? ", reports come later" : "");
+  for (const Start& start : history.starts) text += "  " + describe(start) + "\n";
   return text;
 }
 

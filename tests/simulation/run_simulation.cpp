@@ -5,408 +5,224 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
-#include "comm/common/error.h"
 #include "tests/simulation/disk_view.h"
-#include "tests/simulation/fake_learner.h"
-#include "tests/simulation/simulated_disk.h"
-#include "tests/simulation/simulated_files.h"
-#include "tests/support/thread_communicator.h"
-#include "worker/state/agreement.h"
-#include "worker/training_run.h"
+#include "tests/simulation/run_rules.h"
+#include "tests/simulation/simulated_start.h"
 
 namespace resnext::test {
 namespace {
 
-constexpr int kKilled = 137;
 constexpr int kLastStarts = 4;  // without mishaps, until the run must have ended
 
-// All files but locks.
-std::map<std::string, std::string> content_of(const SimulatedDisk& disk) {
-  auto content = disk.snapshot();
-  std::erase_if(content,
-                [](const auto& file) { return file.first.find(".lock") != std::string::npos; });
-  return content;
+RunConfig config_of(const History& history, const Start& start, const std::string& resume) {
+  RunConfig config = history.config;
+  config.run.resume = resume;
+  config.run.accept_new_data = start.accept_new_data;
+  config.run.epochs = start.epochs;
+  config.run.steps = start.steps;
+  config.checkpoint.every_steps = start.save_steps;
+  config.checkpoint.every_epochs = start.save_epochs;
+  return config;
 }
 
-struct Violation {
-  std::string what;
-};
-
-void require(bool holds, const std::string& what) {
-  if (!holds) throw Violation{what};
+// A restart repeats the command of the start before.
+Start restarted(Start start, const Start& before) {
+  start.images = before.images;
+  start.accept_new_data = before.accept_new_data;
+  start.epochs = before.epochs;
+  start.steps = before.steps;
+  start.save_steps = before.save_steps;
+  start.save_epochs = before.save_epochs;
+  if (start.meddling == Meddling::kGoBack) start.meddling = Meddling::kNone;
+  if (start.global_batch() > start.images) start.per_rank = 1;
+  return start;
 }
-
-// What one start did, as it looks from outside.
-struct Outcome {
-  int code = 0;
-  std::string error;
-  bool began = false;  // the learner was made: where the run goes on was decided
-  int64_t from_step = 0;
-  FakeWeights from, to;  // of rank 0
-  bool flipped = false;  // a rank's weights
-};
 
 class Simulation {
  public:
   explicit Simulation(const History& history)
-      : history_(history), disk_(history.seed), random_(history.seed + 77) {}
+      : history_(history), world_(history.seed), random_(history.seed + 77) {}
 
   void run();
 
  private:
-  Outcome play(const Start& start);
-  void meddle(const Start& start);
+  // Before a start.
+  void meddle(const Start& start, bool again);
   void damage(const SeenSave& save, bool truncate);
-  Outcome carry_out(const Start& start);
-  void run_rank(const Start& start, const RunConfig& config, Communicator& communicator,
-                SimulatedFiles& files, Outcome& outcome);
-  OwnerOptions owner_of(int process);
-  void start_second_job();
+  void begin_anew();
+  std::vector<SeenSave> expected(const Start& start, const DiskView& view, bool again);
+  std::vector<SeenSave> newest_snapshots(const Start& start, const DiskView& view,
+                                         const SeenSave* saved);
+  // The start.
+  Outcome play(const Start& start, bool again);
+  bool launch(const Start& start, bool again);
+  Start last_start();
+  // Behind it.
   void check(const Start& start, const DiskView& before, const Outcome& outcome);
-  void check_walk(const FakeWeights& weights) const;
-  void check_metrics(const DiskView& view, const Outcome& outcome, bool ended) const;
-  void check_best(const DiskView& view) const;
-  DiskView look() { return look_at(disk_, history_.config.run.output, damages_); }
+  void check_begin(const DiskView& before, const Outcome& outcome);
+  void check_saves(const DiskView& before, const DiskView& after);
+  void check_end(const DiskView& after, const Outcome& outcome) const;
+  void check_untouched(const Start& start, const Outcome& outcome,
+                       const std::map<std::string, std::string>& content);
+
+  DiskView look() { return look_at(world_.shared, history_.config.run.output, damages_); }
   std::string folder() const { return history_.config.run.output + "/checkpoints"; }
+  int64_t newest_serial();
 
   const History& history_;
-  SimulatedDisk disk_;
+  World world_;
   std::mt19937_64 random_;
   Damages damages_;
   std::string resume_ = "auto";
-  std::optional<SeenSave> expected_;  // that the next start must go on from
-  bool all_damaged_ = false;
-  bool left_alone_ = true;                // nothing was damaged, and the run never went back
-  int64_t committed_ = 0;                 // serial of the newest save that was said to be written
-  std::map<int64_t, FakeWeights> saved_;  // by serial, all that was ever seen
-  int attempt_ = 0;
+  std::vector<SeenSave> expected_;  // one of which this start must go on from
+  bool refused_ = false;            // this start has other data, which it does not accept
+  bool left_alone_ = true;          // nothing was damaged, and the run never went back
+  bool metrics_whole_ = true;       // they were not lost with the folder, nor behind a snapshot
+  bool path_may_be_taken_ = false;  // a start of this launcher was about to go back
+  bool path_was_taken_ = false;     // it has
+  Footings footings_;
+  std::optional<RestartPolicy> policy_;
+  std::optional<LauncherRules> launcher_;
+  Start command_;  // of the launcher
 };
 
-// ---- what goes wrong ------------------------------------------------------------------------
+// ---- before a start -------------------------------------------------------------------------
 
 void Simulation::damage(const SeenSave& save, bool truncate) {
   static constexpr const char* kFiles[] = {"manifest.json", "model.pt", "optimizer.pt",
                                            "validation.json"};
   const std::string file = kFiles[random_() % 4];
   const std::string path = folder() + "/" + save.name + "/" + file;
-  if (!disk_.exists(path) || disk_.size(path) == 0) return;
-  const uint64_t size = disk_.size(path);
+  if (!world_.shared.exists(path) || world_.shared.size(path) == 0) return;
+  const uint64_t size = world_.shared.size(path);
   if (truncate) {
-    disk_.truncate(path, random_() % size);
+    world_.shared.truncate(path, random_() % size);
   } else {
-    disk_.flip_bit(path, random_() % (8 * size));
+    world_.shared.flip_bit(path, random_() % (8 * size));
   }
-  damages_[save.name + "/" + file] = disk_.read(path);
+  damages_[save.name + "/" + file] = world_.shared.read(path);
   left_alone_ = false;
 }
 
-void Simulation::meddle(const Start& start) {
+void Simulation::begin_anew() {
+  world_.shared.remove_all(history_.config.run.output);
+  world_.committed = 0;
+  world_.saved.clear();
+  damages_.clear();
+  metrics_whole_ = false;
+}
+
+void Simulation::meddle(const Start& start, bool again) {
   const DiskView view = look();
-  resume_ = "auto";
-  all_damaged_ = false;
+  if (!again) resume_ = "auto";
+  if (start.meddling == Meddling::kLoseAll) return begin_anew();
   if (view.saves.empty()) return;
   const SeenSave& some = view.saves[start.draw % view.saves.size()];
   const std::string best = folder() + "/best";
+  SimulatedDisk& disk = world_.shared;
   switch (start.meddling) {
     case Meddling::kFlipBit:
     case Meddling::kTruncate:
       return damage(some, start.meddling == Meddling::kTruncate);
     case Meddling::kDamageAll:
       for (const SeenSave& save : view.saves) {
-        disk_.truncate(folder() + "/" + save.name + "/model.pt", 3);
-        damages_[save.name + "/model.pt"] = disk_.read(folder() + "/" + save.name + "/model.pt");
+        const std::string path = folder() + "/" + save.name + "/model.pt";
+        disk.truncate(path, 3);
+        damages_[save.name + "/model.pt"] = disk.read(path);
       }
       left_alone_ = false;
       return;
     case Meddling::kRenameBest:
-      if (disk_.exists(best)) disk_.rename(best, folder() + "/my-best");
+      if (disk.exists(best)) disk.rename(best, folder() + "/my-best");
       return;
     case Meddling::kRemoveBest:
-      return disk_.remove_all(best);
+      return disk.remove_all(best);
     case Meddling::kPointBest:
-      disk_.remove_all(best);
-      return disk_.make_link(some.name, best);
+      disk.remove_all(best);
+      return disk.make_link(some.name, best);
     case Meddling::kGoBack:
       resume_ = folder() + "/" + some.name;
       left_alone_ = false;
       return;
+    case Meddling::kLoseAll:
     case Meddling::kNone:
       return;
   }
 }
 
-// ---- one start ------------------------------------------------------------------------------
-
-int code_of(const std::exception_ptr& thrown, Outcome& outcome) {
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const Killed&) {
-    return kKilled;
-  } catch (const LostRank&) {
-    return static_cast<int>(ExitCode::kPeerLost);
-  } catch (const Error& error) {
-    outcome.error = error.what();
-    return static_cast<int>(error.exit_code());
-  } catch (const std::exception& error) {
-    outcome.error = error.what();
-    return static_cast<int>(ExitCode::kInternal);
+// Of the present line; of any where the folder knows of none.
+std::vector<SeenSave> Simulation::newest_snapshots(const Start& start, const DiskView& view,
+                                                   const SeenSave* saved) {
+  std::set<int> hosts;
+  for (int rank = 0; rank < start.ranks; ++rank) hosts.insert(host_of(start, rank));
+  int64_t step = saved ? saved->step : -1;
+  std::vector<SeenSave> newest;
+  if (history_.config.checkpoint.local.empty()) return newest;
+  for (const int host : hosts) {
+    for (const SeenSave& each :
+         snapshots_on(*world_.hosts[static_cast<size_t>(host)], kLocalFolder)) {
+      if (!view.run.empty() && (each.run != view.run || each.line != view.line)) continue;
+      if (each.step > step) newest.clear();
+      if (each.step > step || (each.step == step && !newest.empty())) newest.push_back(each);
+      step = std::max(step, each.step);
+    }
   }
+  return newest;
 }
 
-// The first cause, as the ranks would publish it: what is no consequence of another's.
-int first_cause(const std::vector<std::exception_ptr>& thrown, Outcome& outcome) {
-  int code = 0;
-  for (const std::exception_ptr& each : thrown) {
-    if (!each) continue;
-    const int mine = code_of(each, outcome);
-    if (mine == kKilled) return mine;
-    if (code == 0 || code == static_cast<int>(ExitCode::kPeerLost)) code = mine;
+// A restart goes back no second time. Whether the first time stands is not told when it was killed
+// early, or when the line began with the same path before.
+std::vector<SeenSave> Simulation::expected(const Start& start, const DiskView& view, bool again) {
+  const SeenSave* saved = view.newest_of_line();
+  std::vector<SeenSave> found;
+  if (resume_ == "auto") {
+    if (saved || view.broken.empty()) found = newest_snapshots(start, view, saved);
+    if (found.empty() && saved) found.push_back(*saved);
+    return found;
   }
-  return code;
-}
-
-DataRecord data_of(int64_t images) {
-  DataRecord data;
-  data.train = {images, 1, "raw"};
-  data.validation = {10, 2, "raw"};
-  data.classes = 2;
-  data.mean = data.std = {0.5, 0.5, 0.5};
-  return data;
-}
-
-RunShape shape_of(const RunConfig& config, const Start& start) {
-  RunShape shape;
-  shape.world_size = start.ranks;
-  shape.batch.per_rank = start.per_rank;
-  shape.batch.accumulation = start.accumulation;
-  shape.batch.global = start.per_rank * start.accumulation * start.ranks;
-  shape.cost.parameters = 1;
-  return shape;
-}
-
-// Processes are numbered as attempts; those of attempts that have ended are dead.
-OwnerOptions Simulation::owner_of(int process) {
-  OwnerOptions options;
-  options.heart = false;
-  options.lock.self = [process] {
-    LockOwner owner = this_process("a rank");
-    owner.pid = process;
-    return owner;
-  };
-  options.lock.liveness = [this](const LockOwner& owner) {
-    return owner.pid == attempt_ ? Liveness::kAlive : Liveness::kDead;
-  };
-  options.lock.now = [this] { return disk_.now_s(); };
-  options.lock.sleep = [this](double seconds) { disk_.advance(seconds); };
-  options.lock.guard = [](const std::filesystem::path&) { return std::shared_ptr<void>(); };
-  return options;
-}
-
-// It is refused, and changes nothing.
-void Simulation::start_second_job() {
-  SimulatedFiles files(disk_, history_.seed);
-  const auto before = content_of(disk_);
-  try {
-    const RunOwner second(files, history_.config.run.output, owner_of(1000 + attempt_));
-  } catch (const ConfigError&) {
-    if (content_of(disk_) != before) throw std::runtime_error("a second start has changed files");
-    return;
-  }
-  throw std::runtime_error("a second start was not refused");
-}
-
-void Simulation::run_rank(const Start& start, const RunConfig& config, Communicator& communicator,
-                          SimulatedFiles& files, Outcome& outcome) {
-  const int rank = communicator.rank();
-  const bool mine = rank == start.rank;
-  int64_t steps = 0;
-  const auto killed = [&](Mishap mishap) { return start.mishap == mishap && mine; };
-  std::function<void()> job;  // that is being written, for so many steps
-  int64_t lag = 0;
-  const auto finish_job = [&] {
-    if (!job) return;
-    const auto now = std::exchange(job, {});
-    now();
-    if (files.killed()) throw Killed();
-    const DiskView view = look();
-    for (const SeenSave& save : view.saves) saved_.emplace(save.serial, save.weights);
-    if (const SeenSave* newest = view.find(view.latest)) {
-      committed_ = std::max(committed_, newest->serial);
-    }
-  };
-  FakeOptions fake;
-  fake.images = history_.images;
-  fake.global_batch = start.per_rank * start.accumulation * start.ranks;
-  fake.seed = config.run.seed;
-  fake.steps_ahead = history_.steps_ahead;
-  fake.not_finite = history_.not_finite;
-  fake.on_step = [&](int64_t, FakeWeights& weights) {
-    ++steps;
-    if (killed(Mishap::kKillRank) && steps == start.at) {
-      files.kill();
-      throw Killed();
-    }
-    if (killed(Mishap::kFlipWeights) && steps == start.at && start.ranks > 1) {
-      weights.value ^= uint64_t{1} << (start.draw % 64);
-      outcome.flipped = true;
-    }
-    if (rank == 0 && --lag <= 0) finish_job();
-    if (rank == 0 && steps == 2) start_second_job();
-  };
-  fake.on_validation = [&] {
-    if (start.mishap == Mishap::kKillValidation && rank == 0) {
-      files.kill();
-      throw Killed();
-    }
-    if (killed(Mishap::kBadValidation)) {
-      throw DataError("validation", "an image is damaged", "repair it");
-    }
-  };
-  const auto stop = [&] { return killed(Mishap::kStop) && steps >= start.at; };
-  const BackgroundSave::Runner runner{[&](std::function<void()> each) {
-                                        job = std::move(each);
-                                        lag = start.save_lag;
-                                      },
-                                      finish_job};
-  const FakeLearner* learner = nullptr;
-  const auto make = [&](Meters&, const Progress* progress, const SavedState* state) {
-    FakeWeights weights;
-    if (rank == 0 && state) weights = to_weights(state->files.at("model.pt"));
-    std::string text = broadcast_text(communicator, to_text(weights));
-    weights = to_weights(text);
-    if (rank == 0) {
-      outcome.began = true;
-      outcome.from_step = progress ? progress->step : 0;
-      outcome.from = weights;
-    }
-    auto made = std::make_unique<FakeLearner>(fake, communicator, weights);
-    learner = made.get();
-    return std::unique_ptr<Learner>(std::move(made));
-  };
-  const RunShape shape = shape_of(config, start);
-  const DataRecord data = data_of(history_.images);
-  TrainingRun run(config, shape, data, communicator,
-                  Surroundings{files, rank == 0, false, stop, owner_of(attempt_), runner}, make,
-                  false);
-  const ExitCode code = run.run();
-  if (rank != 0) return;
-  outcome.code = static_cast<int>(code);
-  outcome.to = learner->weights();
-}
-
-Outcome Simulation::carry_out(const Start& start) {
-  RunConfig config = history_.config;
-  config.run.resume = resume_;
-  Outcome outcome;
-  std::vector<std::unique_ptr<SimulatedFiles>> files;
-  for (int rank = 0; rank < start.ranks; ++rank) {
-    const auto seed = history_.seed * 1000 + static_cast<uint64_t>(attempt_ * 10 + rank);
-    files.push_back(std::make_unique<SimulatedFiles>(disk_, seed));
-  }
-  const auto at = static_cast<uint64_t>(start.at);
-  if (start.mishap == Mishap::kKillFiles) files[0]->kill_at(at);
-  if (start.mishap == Mishap::kFailCall) files[0]->fail_at(at, start.error);
-  if (start.mishap == Mishap::kFullDisk) disk_.limit(disk_.used() + 40 * at);
-  const auto thrown = outcomes_of_ranks(start.ranks, [&](Communicator& communicator) {
-    run_rank(start, config, communicator, *files[static_cast<size_t>(communicator.rank())],
-             outcome);
-  });
-  disk_.limit(UINT64_MAX);
-  if (const int code = first_cause(thrown, outcome); code != 0) outcome.code = code;
-  if (outcome.code == kKilled && start.power) disk_.lose_power();
-  return outcome;
+  const SeenSave* named = view.find(resume_.substr(resume_.rfind('/') + 1));
+  const bool may_go_on = again && (path_may_be_taken_ || view.origin == resume_);
+  if (may_go_on && saved) found.push_back(*saved);
+  if (named && !(again && path_was_taken_ && saved)) found.push_back(*named);
+  return found;
 }
 
 // ---- what must hold -------------------------------------------------------------------------
 
-// In order, each once; fewer than one batch is left over at the end of an epoch: one of the batch
-// before, or of the start that went on there.
-void Simulation::check_walk(const FakeWeights& weights) const {
-  SeenBatch last{0, 0, 0};
-  for (const SeenBatch& b : weights.seen) {
-    const int64_t size = std::max(last.end - last.begin, b.end - b.begin);
-    if (b.epoch == last.epoch) {
-      require(b.begin == last.end,
-              fmt::format("epoch {}: {} follows {}", b.epoch, b.begin, last.end));
-    } else {
-      require(b.epoch == last.epoch + 1 && b.begin == 0, "an epoch does not begin at its begin");
-      require(history_.images - last.end < size,
-              fmt::format("epoch {} ended at image {}", last.epoch, last.end));
-    }
-    last = b;
+void Simulation::check_begin(const DiskView& before, const Outcome& outcome) {
+  if (!outcome.began) return;
+  require(!refused_, "other data were not refused");
+  check_walk(outcome.from, footings_, history_);
+  require(static_cast<int64_t>(outcome.from.seen.size()) == outcome.from_step,
+          "steps and batches differ");
+  if (expected_.empty()) {
+    require(before.saves.empty() && before.broken.empty(), "it began though nothing could be read");
+    return require(outcome.from_step == 0, "it went on though there was nothing");
   }
-  require(weights.value ==
-              replay(weights.seen, history_.images, history_.config.run.seed, history_.not_finite),
-          "the weights are not those of the images that were seen");
+  const auto is_right = [&](const SeenSave& save) { return save.step == outcome.from_step; };
+  require(std::ranges::any_of(expected_, is_right),
+          fmt::format("went on from step {}, not {}", outcome.from_step, expected_[0].step));
+  require(std::ranges::find(expected_, outcome.from, &SeenSave::weights) != expected_.end(),
+          "went on with other weights than were saved");
+  if (expected_[0].serial == 0) metrics_whole_ = false;  // of a snapshot
 }
 
-void Simulation::check_metrics(const DiskView& view, const Outcome& outcome, bool ended) const {
-  for (const char* event : {"train", "validation"}) {
-    const auto found = view.logged.find(event);
-    if (found == view.logged.end()) continue;
-    const std::vector<int64_t>& steps = found->second;
-    require(std::ranges::adjacent_find(steps, std::greater_equal<>()) == steps.end(),
-            fmt::format("{} lines are not in order, each once", event));
-  }
-  if (!ended) return;
-  const auto train = view.logged.find("train");
-  const int64_t last = static_cast<int64_t>(outcome.to.seen.size());
-  for (int64_t step = history_.config.log.every_steps; step <= last;
-       step += history_.config.log.every_steps) {
-    require(train != view.logged.end() && std::ranges::binary_search(train->second, step),
-            fmt::format("the train line of step {} is lost", step));
-  }
-}
-
-void Simulation::check_best(const DiskView& view) const {
-  double best = -1;
-  for (const SeenSave& save : view.saves) {
-    if (save.top1) best = std::max(best, *save.top1);
-  }
-  const SeenSave* pointed = view.find(view.best);
-  if (best < 0 || view.broken.contains(view.best)) return;  // it was damaged meanwhile
-  require(pointed != nullptr, "best leads nowhere");
-  require(pointed->top1 == best,
-          fmt::format("best has {}, another has {}", pointed->top1.value_or(-1), best));
-  require(*pointed->top1 == top1_of(pointed->weights), "best is not what was validated");
-}
-
-void Simulation::check(const Start& start, const DiskView& before, const Outcome& outcome) {
-  const DiskView after = look();
-  static constexpr int kCodes[] = {0, 64, 65, 73, 75, 76, kKilled};
-  require(std::ranges::find(kCodes, outcome.code) != std::end(kCodes),
-          fmt::format("exit code {}: {}", outcome.code, outcome.error));
-  if (outcome.began && !(before.saves.empty() && before.broken.empty())) {
-    require(expected_.has_value(), "it began though nothing could be read");
-    require(outcome.from_step == expected_->step,
-            fmt::format("went on from step {}, not {}", outcome.from_step, expected_->step));
-    require(outcome.from == expected_->weights, "went on with other weights than were saved");
-  }
-  if (outcome.began) {
-    check_walk(outcome.from);
-    require(static_cast<int64_t>(outcome.from.seen.size()) == outcome.from_step,
-            "steps and batches differ");
-  }
+void Simulation::check_saves(const DiskView& before, const DiskView& after) {
   for (const SeenSave& save : after.saves) {
-    check_walk(save.weights);
+    check_walk(save.weights, footings_, history_);
     require(static_cast<int64_t>(save.weights.seen.size()) == save.step,
             "steps and batches differ");
-    const auto [known, is_new] = saved_.emplace(save.serial, save.weights);
+    const auto [known, is_new] = world_.saved.emplace(save.serial, save.weights);
     require(known->second == save.weights, fmt::format("serial {} was used twice", save.serial));
     require(!is_new || save.serial > before.last_serial,
             fmt::format("serial {} of {} is not new", save.serial, save.name));
   }
-  const bool ended = outcome.code == 0 || outcome.code == 75;
-  check_metrics(after, outcome, ended);
-  if (outcome.flipped) {
-    require(outcome.code == 76, "a flipped bit was not found");
-    require(start.ranks < 3 || outcome.error.find(fmt::format("rank {} has other", start.rank)) !=
-                                   std::string::npos,
-            "the wrong rank is named");
-  }
-  if (!ended) return;
-  check_walk(outcome.to);
+}
+
+void Simulation::check_end(const DiskView& after, const Outcome& outcome) const {
+  check_walk(outcome.to, footings_, history_);
   const SeenSave* newest = after.newest_of_line();
   require(newest != nullptr && newest->weights == outcome.to,
           "the newest save is not where the run ended");
@@ -414,50 +230,118 @@ void Simulation::check(const Start& start, const DiskView& before, const Outcome
   check_best(after);
 }
 
-Outcome Simulation::play(const Start& start) {
-  ++attempt_;
-  meddle(start);
+void Simulation::check(const Start& start, const DiskView& before, const Outcome& outcome) {
+  const DiskView after = look();
+  static constexpr int kCodes[] = {0, 64, 65, 73, 75, 76, kKilledCode};
+  require(std::ranges::find(kCodes, outcome.code) != std::end(kCodes),
+          fmt::format("exit code {}: {}", outcome.code, outcome.error));
+  if (outcome.began) footings_.insert({outcome.from_step, {start.images, start.global_batch()}});
+  check_begin(before, outcome);
+  check_saves(before, after);
+  const bool ended = outcome.code == 0 || outcome.code == 75;
+  check_metrics(after, history_.config.log.every_steps, ended && metrics_whole_,
+                static_cast<int64_t>(outcome.to.seen.size()));
+  check_replicas(start, outcome);
+  check_saved_before_validated(start, after, outcome);
+  if (ended) check_end(after, outcome);
+}
+
+// A start that had to be refused.
+void Simulation::check_untouched(const Start& start, const Outcome& outcome,
+                                 const std::map<std::string, std::string>& content) {
+  require(outcome.code != 0 && outcome.code != 75, "it began anew over what is there");
+  const bool lost_power = outcome.code == kKilledCode && start.power;
+  require(lost_power || content_of(world_.shared) == content, "a refused start changed files");
+  const bool refused_for_data = refused_ && outcome.code == 65;
+  const bool met_trouble = outcome.code == kKilledCode || outcome.code == 73 || outcome.code == 64;
+  require(!refused_ || refused_for_data || met_trouble, "other data were refused by another code");
+}
+
+// ---- the start ------------------------------------------------------------------------------
+
+Outcome Simulation::play(const Start& start, bool again) {
+  ++world_.attempt;
+  meddle(start, again);
   const DiskView before = look();
+  expected_ = expected(start, before, again);
+  const auto of_other_data = [&](const SeenSave& save) { return save.images != start.images; };
+  refused_ =
+      !start.accept_new_data && !expected_.empty() && std::ranges::all_of(expected_, of_other_data);
   const SeenSave* newest = before.newest_of_line();
-  if (resume_ != "auto") newest = before.find(resume_.substr(resume_.rfind('/') + 1));
-  expected_ = newest ? std::optional(*newest) : std::nullopt;
   if (resume_ == "auto" && left_alone_) {
-    require((newest ? newest->serial : 0) >= committed_,
-            fmt::format("the save with serial {} is lost", committed_));
+    require((newest ? newest->serial : 0) >= world_.committed,
+            fmt::format("the save with serial {} is lost", world_.committed));
   }
-  const auto content =
-      newest || before.broken.empty() ? std::map<std::string, std::string>() : content_of(disk_);
-  const Outcome outcome = carry_out(start);
+  const bool all_damaged = expected_.empty() && !before.broken.empty();
+  const auto content = content_of(world_.shared);
+  const Outcome outcome =
+      carry_out(world_, history_, start, config_of(history_, start, resume_), again);
   try {
     check(start, before, outcome);
-    if (!content.empty()) {
-      require(outcome.code != 0 && outcome.code != 75, "it began anew over damaged saves");
-      const bool lost_power = outcome.code == kKilled && start.power;
-      require(lost_power || content_of(disk_) == content, "damaged saves were touched");
-      disk_.remove_all(history_.config.run.output);  // the user begins anew
-      committed_ = 0;
-      saved_.clear();
-      damages_.clear();
-    }
+    if (all_damaged || refused_) check_untouched(start, outcome, content);
   } catch (Violation& violation) {
-    throw Violation{fmt::format("start {} ({} ranks), which ended with {} {}: {}", attempt_,
-                                start.ranks, outcome.code, outcome.error, violation.what)};
+    throw Violation{fmt::format("start {}, {}{}, run.resume={}, which ended with {} {}: {}",
+                                world_.attempt, again ? "a restart, " : "", describe(start),
+                                resume_, outcome.code, outcome.error, violation.what)};
+  }
+  path_may_be_taken_ = path_may_be_taken_ || outcome.began;
+  path_was_taken_ = path_was_taken_ || outcome.steps > 0;
+  if (all_damaged) {
+    begin_anew();  // as the user would
+    for (auto& host : world_.hosts) host = std::make_unique<SimulatedDisk>();
   }
   return outcome;
 }
 
+int64_t Simulation::newest_serial() {
+  const DiskView view = look();
+  return view.saves.empty() ? -1 : view.saves.front().serial;
+}
+
+// True: the launcher starts it again.
+bool Simulation::launch(const Start& drawn, bool again) {
+  if (!again) {
+    RestartOptions options;
+    options.max_restarts = history_.max_restarts;
+    policy_.emplace(options);
+    launcher_.emplace(history_.max_restarts);
+    command_ = drawn;
+    path_may_be_taken_ = path_was_taken_ = false;
+  }
+  const Start start = again ? restarted(drawn, command_) : drawn;
+  Attempt attempt;
+  attempt.serial_before = newest_serial();
+  attempt.exit_code = play(start, again).code;
+  attempt.serial_after = newest_serial();
+  attempt.stop_signal = start.mishap == Mishap::kStop && start.asked ? 15 : 0;
+  attempt.seconds = start.early ? 1 : 100;
+  const Decision decision = policy_->decide(attempt);
+  launcher_->check(attempt, decision);
+  return decision.restart;
+}
+
+Start Simulation::last_start() {
+  Start start = history_.starts.back();
+  start.meddling = Meddling::kNone;
+  start.mishap = Mishap::kNone;
+  start.accept_new_data = true;
+  start.steps = 0;
+  start.ranks = 1 + static_cast<int>(random_() % 4);
+  start.per_rank = 1 + static_cast<int64_t>(random_() % 4);
+  start.accumulation = 1;
+  if (start.global_batch() > start.images) start.per_rank = 1;
+  start.save_lag = static_cast<int64_t>(random_() % 4);
+  return start;
+}
+
 void Simulation::run() {
-  for (const Start& start : history_.starts) play(start);
+  bool again = false;
+  for (const Start& start : history_.starts) again = launch(start, again);
   for (int last = 0; last < kLastStarts; ++last) {
-    Start start;
-    start.ranks = 1 + static_cast<int>(random_() % 4);
-    start.per_rank = 1 + static_cast<int64_t>(random_() % 4);
-    if (start.ranks * start.per_rank > history_.images) start.per_rank = 1;
-    start.save_lag = static_cast<int64_t>(random_() % 4);
-    const Outcome outcome = play(start);
+    const Start start = last_start();
+    const Outcome outcome = play(start, /*again=*/false);
     if (outcome.code != 0) continue;
-    require(outcome.to.seen.back().epoch == history_.config.run.epochs - 1,
-            "it ended before its last epoch");
+    require(outcome.to.seen.back().epoch >= start.epochs - 1, "it ended before its last epoch");
     return;
   }
   throw Violation{"the run does not come to its end"};

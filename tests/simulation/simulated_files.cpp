@@ -23,6 +23,14 @@ uint64_t mixed(uint64_t bits, std::string_view text) {
   return mixed(bits);
 }
 
+// Without what differs between two executions: process ids behind ".partial-", random tokens.
+std::string_view lasting_part(std::string_view path) {
+  for (const std::string_view end : {".partial-", ".lock.", ".dead-"}) {
+    path = path.substr(0, path.find(end));
+  }
+  return path;
+}
+
 bool stores(std::string_view call) {
   constexpr std::string_view kReading[] = {"readdir", "lstat", "stat", "read", "readlink", "age"};
   return std::ranges::find(kReading, call) == std::end(kReading);
@@ -59,7 +67,7 @@ SimulatedFiles::Verdict SimulatedFiles::judge(const char* name, const fs::path& 
 SimulatedFiles::Verdict SimulatedFiles::draw(std::string_view name, const std::string& path) {
   const uint64_t number = calls_.size();
   if (killed_) return {Outcome::kKilled};
-  const uint64_t key = mixed(mixed(seed_, name), path);
+  const uint64_t key = mixed(mixed(seed_, name), lasting_part(path));
   const uint64_t bits = mixed(key + ++repeats_[key]);
   const auto chance = [&](uint64_t which) {
     return static_cast<double>(mixed(bits + which) >> 11) * 0x1p-53;

@@ -137,6 +137,7 @@ std::optional<SavedState> RunStore::find_readable(const std::string& resume, boo
   if (before_) record_ = *before_;
   if (resume == "auto") {
     auto newest = newest_whole();
+    if (newest) record_.origin.clear();
     if (!newest && before_ && !before_->origin.empty()) newest = named(before_->origin);
     return newest;
   }
@@ -152,8 +153,13 @@ std::optional<SavedState> RunStore::find_readable(const std::string& resume, boo
   const std::vector<Entry> entries = of_present_line();
   const bool ours = is_here(state);
   continues_ = ours && !entries.empty() && entries.front().name == state.folder.filename().string();
-  if (!continues_) record_.origin = canonical(files_, resume);
+  record_.origin = canonical(files_, resume);
   return state;
+}
+
+RunIdentity RunStore::present(const std::optional<SavedState>& from) const {
+  if (before_) return {record_.run, before_->lineage};
+  return from ? RunIdentity{from->manifest.run, from->manifest.lineage} : RunIdentity{};
 }
 
 // ---- begin ----------------------------------------------------------------------------------

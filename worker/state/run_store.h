@@ -31,6 +31,10 @@ class RunStore {
   // would mix two runs.
   std::optional<SavedState> find(const std::string& resume, bool again);
 
+  // The run and the line that `from`, what find("auto") gave, is gone on with; its run is empty
+  // when the folder knows of none. After find().
+  RunIdentity present(const std::optional<SavedState>& from) const;
+
   // The start stands: its line is the present one from here on, what does not belong to it is set
   // aside, links are put right. After find(). Throws OutputError.
   // `lost`: of a snapshot that goes on with a run of which nothing else is left; else empty.
@@ -58,7 +62,7 @@ class RunStore {
     std::string run;
     Lineage lineage;
     int64_t next_serial = 1;
-    std::string origin;  // what run.resume named when the line began
+    std::string origin;  // what run.resume named, until a start with auto goes on in the line
   };
 
   std::optional<Record> read_record() const;

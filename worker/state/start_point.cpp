@@ -93,7 +93,6 @@ void look_for_snapshots(Communicator& communicator, const LocalSnapshots* local,
 StartPoint agree_on_start(Communicator& communicator, RunStore* store, const LocalSnapshots* local,
                           const RunOptions& run, const DataRecord& data, bool again) {
   std::optional<SavedState> state;
-  RunIdentity identity;
   StartPoint start = to_start_point(decide(communicator, [&] {
     state = store->find(run.resume, again);
     if (state) check_data(*state, data, run.accept_new_data);
@@ -104,12 +103,8 @@ StartPoint agree_on_start(Communicator& communicator, RunStore* store, const Loc
     start.state = std::move(state);
   }
   if (run.resume != "auto") return start;
-  const std::string of_save = decide(
-      communicator, [&] { return start.saved ? to_text(start.saved->manifest) : std::string(); });
-  if (!of_save.empty()) {
-    const Manifest manifest = to_manifest(of_save, "manifest");
-    identity = {manifest.run, manifest.lineage};
-  }
+  const RunIdentity identity =
+      to_identity(decide(communicator, [&] { return to_text(store->present(start.saved)); }));
   look_for_snapshots(communicator, local, identity, start);
   decide(communicator, [&] {
     if (start.from_snapshot) check_data(*start.state, data, run.accept_new_data);

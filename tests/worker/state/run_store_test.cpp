@@ -232,6 +232,42 @@ TEST_F(RunStoreTest, ARestartWithTheSamePathGoesOn) {
   EXPECT_EQ(Start(run_, 9, path(40), /*again=*/false).step(), 40);  // by hand: back once more
 }
 
+TEST_F(RunStoreTest, ARestartWithThePathOfWhatWasTheNewestGoesOn) {
+  run_to({40, 60});
+  {
+    Start here(run_, 9, path(60), /*again=*/false);
+    here.save(70);
+  }
+  EXPECT_EQ(Start(run_, 9, path(60), /*again=*/true).step(), 70);
+  EXPECT_EQ(Start(run_, 9, path(60), /*again=*/false).step(), 60);  // by hand: back
+}
+
+TEST_F(RunStoreTest, AWayBackOfLongAgoIsNotTakenForThisOne) {
+  run_to({40, 60});
+  {
+    Start back(run_, 9, path(40), /*again=*/false);
+    back.save(50);
+  }
+  { const Start next_day(run_, 9); }
+  // Another way back died before it stood; this is its restart.
+  EXPECT_EQ(Start(run_, 9, path(40), /*again=*/true).step(), 40);
+}
+
+// Also before the new line has a save of its own.
+TEST_F(RunStoreTest, KnowsThePresentLineFromItsFirstMomentOn) {
+  run_to({40, 60});
+  int64_t line = 0;
+  {
+    const Start back(run_, 9, path(40));
+    line = back.store.identity().lineage.line();
+  }
+  RunStore store(posix_files(), run_, 9);
+  const auto from = store.find("auto", false);
+  ASSERT_EQ(from->manifest.progress.step, 40);
+  EXPECT_NE(from->manifest.lineage.line(), line);
+  EXPECT_EQ(store.present(from).lineage.line(), line);
+}
+
 TEST_F(RunStoreTest, ARestartFromAnotherRunsPathGoesOn) {
   const fs::path other = root_.path() / "other";
   {
