@@ -232,10 +232,8 @@ void Trainer::save() {
   });
 }
 
-// One that cannot be had is no loss; one that would make training wait is left out. A start that
-// heals a rank must not find that rank's error in it.
+// One that cannot be had is no loss; one that would make training wait is left out.
 void Trainer::snapshot() {
-  if (!saved_) check_replicas(parts_.communicator, parts_.learner.checksum(), progress_.step);
   if (parts_.snapshots == nullptr || saver_.running() || saver_.failed()) return;
   saver_.start([this, progress = to_save(), files = parts_.learner.copy()] {
     try {

@@ -4,12 +4,15 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cmath>
+#include <exception>
 #include <span>
 #include <sstream>
 #include <stdexcept>
 
+#include "comm/common/error.h"
 #include "data/checksum.h"
 #include "data/sampler.h"
+#include "worker/state/agreement.h"
 
 namespace resnext::test {
 namespace {
@@ -122,11 +125,18 @@ std::vector<StepReport> FakeLearner::reports(bool all) {
   return due;
 }
 
+// As the network's: a damaged image is everybody's error (worker/evaluator.cpp).
 std::optional<Accuracy> FakeLearner::validate(const std::function<bool()>& stop) {
-  options_.on_validation();
-  int64_t stopped = stop() ? 1 : 0;
-  communicator_.all_reduce({&stopped, 1, DataType::kInt64}, ReduceOp::kSum);
-  if (stopped > 0) return std::nullopt;
+  std::exception_ptr error;
+  try {
+    options_.on_validation();
+  } catch (const Error&) {
+    error = std::current_exception();
+  }
+  int64_t sums[2] = {stop() ? 1 : 0, error ? 1 : 0};
+  communicator_.all_reduce({sums, 2, DataType::kInt64}, ReduceOp::kSum);
+  if (sums[1] > 0) throw_together(communicator_, error);
+  if (sums[0] > 0) return std::nullopt;
   return Accuracy{1.0, top1_of(weights_), 100, 10};
 }
 
