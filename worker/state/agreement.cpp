@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "data/checksum.h"
 
@@ -48,10 +49,15 @@ std::string trimmed(const std::string& line) {
   return begin == std::string::npos ? line : line.substr(begin);
 }
 
-// "'lr: 0.1' on rank 0, 'lr: 0.2' on rank 3".
-std::string first_difference(const std::string& ours, const std::string& theirs, int rank,
-                             const std::string& host) {
-  std::istringstream a(ours), b(theirs);
+// A rank and what it claims.
+struct Claimant {
+  int rank = 0;
+  std::string text, host;
+};
+
+// "'lr: 0.1' on rank 0, 'lr: 0.2' on rank 3 (host)".
+std::string first_difference(const Claimant& usual, const Claimant& odd) {
+  std::istringstream a(usual.text), b(odd.text);
   std::string x, y;
   while (true) {
     const bool more_a = static_cast<bool>(std::getline(a, x));
@@ -60,15 +66,32 @@ std::string first_difference(const std::string& ours, const std::string& theirs,
     if (!more_b) y = "nothing";
     if (x != y || (!more_a && !more_b)) break;
   }
-  return fmt::format("'{}' on rank 0, '{}' on rank {} ({})", trimmed(x), trimmed(y), rank, host);
+  return fmt::format("'{}' on rank {}, '{}' on rank {} ({})", trimmed(x), usual.rank, trimmed(y),
+                     odd.rank, odd.host);
 }
 
-// The lowest rank with another digest of claim `c` than rank 0.
-std::optional<int> other_rank(const std::vector<int64_t>& all, size_t claims, size_t c) {
-  for (size_t rank = 1; rank * claims < all.size(); ++rank) {
-    if (all[rank * claims + c] != all[c]) return static_cast<int>(rank);
+// The lowest rank that claims what most do, else rank 0; and the lowest that claims another thing.
+std::optional<std::pair<int, int>> usual_and_odd(const std::vector<int64_t>& all, size_t claims,
+                                                 size_t c) {
+  const size_t ranks = all.size() / claims;
+  const auto digest_of = [&](size_t rank) { return all[rank * claims + c]; };
+  const auto most = [&](size_t rank) {
+    size_t same = 0;
+    for (size_t other = 0; other < ranks; ++other) same += digest_of(other) == digest_of(rank);
+    return 2 * same > ranks;
+  };
+  size_t usual = 0;
+  for (size_t rank = ranks; rank-- > 0;) usual = most(rank) ? rank : usual;
+  for (size_t rank = 0; rank < ranks; ++rank) {
+    if (digest_of(rank) != digest_of(usual))
+      return std::pair(static_cast<int>(usual), static_cast<int>(rank));
   }
   return std::nullopt;
+}
+
+Claimant claimant(Communicator& communicator, const std::string& text, int rank) {
+  return {rank, broadcast_text(communicator, text, rank),
+          broadcast_text(communicator, host_name(), rank)};
 }
 
 }  // namespace
@@ -113,13 +136,12 @@ void check_agreement(Communicator& communicator, const std::vector<Claim>& claim
   communicator.all_gather({mine.data(), mine.size(), DataType::kInt64},
                           {all.data(), all.size(), DataType::kInt64});
   for (size_t c = 0; c < claims.size(); ++c) {
-    const std::optional<int> rank = other_rank(all, claims.size(), c);
-    if (!rank) continue;
-    const std::string ours = broadcast_text(communicator, claims[c].text);
-    const std::string theirs = broadcast_text(communicator, claims[c].text, *rank);
-    const std::string host = broadcast_text(communicator, host_name(), *rank);
+    const auto ranks = usual_and_odd(all, claims.size(), c);
+    if (!ranks) continue;
+    const Claimant usual = claimant(communicator, claims[c].text, ranks->first);
+    const Claimant odd = claimant(communicator, claims[c].text, ranks->second);
     throw Error(claims[c].code, claims[c].name,
-                "it is not the same on all ranks: " + first_difference(ours, theirs, *rank, host),
+                "it is not the same on all ranks: " + first_difference(usual, odd),
                 claims[c].remedy);
   }
 }

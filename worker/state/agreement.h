@@ -35,8 +35,9 @@ struct Claim {
   std::string remedy;
 };
 
-// Throws the first claim's error that differs from rank 0's, naming the lowest such rank, its host
-// and both lines. Costs one all_gather of eight bytes a claim when all agree.
+// Throws the error of the first claim on which ranks differ, naming the odd rank (the lowest that
+// differs from most), its host, and both lines. Costs one all_gather of eight bytes a claim when
+// all agree.
 void check_agreement(Communicator& communicator, const std::vector<Claim>& claims);
 
 }  // namespace resnext

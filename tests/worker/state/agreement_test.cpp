@@ -119,6 +119,13 @@ TEST_F(Agreement, EachClaimHasItsCodeAndTheFirstIsTold) {
   EXPECT_EQ(program.exit_code(), ExitCode::kConfig);
 }
 
+TEST_F(Agreement, TheOddOneIsNamedThoughItIsRankZero) {
+  if (environment().size() < 3) GTEST_SKIP() << "of two nobody is the odd one";
+  const Error error =
+      error_of([&] { check_agreement(communicator_, claims("1", rank() == 0 ? "x" : "c", "d")); });
+  expect_has(error.what(), "'c' on rank 1, 'x' on rank 0 (");
+}
+
 TEST_F(Agreement, ATextThatOnlyGoesOnIsADifference) {
   if (environment().size() == 1) GTEST_SKIP() << "nobody differs from a single rank";
   const Error error = error_of(
