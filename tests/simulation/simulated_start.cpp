@@ -84,6 +84,16 @@ OwnerOptions owner_of(World& world, int process) {
   return options;
 }
 
+// An execution's own name of a file, "config.yaml.partial-HOST-PID", is left out: the text repeats.
+std::string without_process(std::string text) {
+  static constexpr std::string_view kEnd = ".partial-";
+  for (size_t at = text.find(kEnd); at != text.npos; at = text.find(kEnd, at + 1)) {
+    const size_t begin = at + kEnd.size();
+    text.erase(begin, text.find_first_of(":/ ", begin) - begin);
+  }
+  return text;
+}
+
 // ---- one rank -------------------------------------------------------------------------------
 
 class Rank {
@@ -289,6 +299,7 @@ Outcome carry_out(World& world, const History& history, const Start& start, cons
   });
   world.shared.limit(UINT64_MAX);
   if (const int code = first_cause(thrown, outcome); code != 0) outcome.code = code;
+  outcome.error = without_process(outcome.error);
   if (outcome.code == kKilledCode && start.power) {
     world.shared.lose_power();
     for (auto& host : world.hosts) host = std::make_unique<SimulatedDisk>();
