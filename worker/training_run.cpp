@@ -29,6 +29,7 @@ TrainingRun::TrainingRun(const RunConfig& config, const RunShape& shape, const D
   check_agreement(communicator,
                   {{"progress", to_json(start_.progress).dump(1), ExitCode::kInternal, ""}});
   const RunIdentity identity = create_folder(shape);
+  watch::set_flight_folder((std::filesystem::path(config.run.output) / "flight").string());
   start_.state.reset();  // its memory
   trainer_.emplace(config,
                    TrainerParts{communicator, *learner_, meters_, shape.batch.global, data,
@@ -53,7 +54,6 @@ void TrainingRun::take_folder() {
     owner_ = taking.get();
     return "";
   });
-  watch::set_flight_folder((std::filesystem::path(config_.run.output) / "flight").string());
 }
 
 // Last, once nothing else can be refused.

@@ -110,7 +110,7 @@ SavedState CheckpointFolder::read(const fs::path& checkpoint) const {
     state.validation = validation_of(checkpoint);
   } catch (const FileError& error) {
     if (!is_missing(error)) throw;
-    not_whole(checkpoint, error.what());
+    not_whole(checkpoint, std::string("cannot be read: ") + error.what());
   }
   return state;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/state/run_owner.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -20,7 +22,13 @@ FolderLock taken(FileSystem& files, const std::filesystem::path& output,
   LockOptions launcher = options.lock;
   launcher.name = kLauncherLock;
   FolderLock::refuse_if_held(files, output, launcher, options.launcher_token);
-  return FolderLock::take(files, output, options.lock);
+  try {
+    return FolderLock::take(files, output, options.lock);
+  } catch (const OutputError& error) {
+    throw OutputError(output.string(),
+                      std::string("the run folder cannot be written: ") + error.what(),
+                      "set run.output to a folder that can be, or free space");
+  }
 }
 
 }  // namespace
@@ -53,13 +61,17 @@ struct RunOwner::Shared {
 
 RunOwner::RunOwner(FileSystem& files, const std::filesystem::path& output,
                    const OwnerOptions& options)
-    : shared_(std::make_unique<Shared>(taken(files, output, options))) {
+    : made_(files.exists(output) ? std::filesystem::path() : output),
+      shared_(std::make_unique<Shared>(taken(files, output, options))) {
   if (!options.heart) return;
   shared_->heart =
       std::jthread([shared = shared_.get()](const std::stop_token& stop) { shared->beat(stop); });
 }
 
-RunOwner::~RunOwner() = default;
+RunOwner::~RunOwner() {
+  shared_.reset();
+  if (!made_.empty()) ::rmdir(made_.c_str());  // refuses what is not empty
+}
 
 void RunOwner::check() const {
   if (!shared_->lost) return;

@@ -27,7 +27,7 @@ class RunOwner {
   // Takes the folder, which it makes when it is missing; may wait for a lease. Throws ConfigError
   // when another process has it, which is told.
   RunOwner(FileSystem& files, const std::filesystem::path& output, const OwnerOptions& options);
-  // Releases it.
+  // Releases it; a folder that was made for the lock alone goes too.
   ~RunOwner();
   RunOwner(const RunOwner&) = delete;
   RunOwner& operator=(const RunOwner&) = delete;
@@ -38,6 +38,7 @@ class RunOwner {
 
  private:
   struct Shared;
+  std::filesystem::path made_;  // empty: the folder was there before
   std::unique_ptr<Shared> shared_;
 };
 
