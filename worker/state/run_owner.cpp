@@ -17,6 +17,13 @@ namespace {
 
 constexpr std::chrono::seconds kBeat{1};  // the lock itself touches its file more seldom
 
+// Whoever takes the lock will say what is wrong with it.
+bool is_there(FileSystem& files, const std::filesystem::path& output) try {
+  return files.exists(output);
+} catch (const FileError&) {
+  return true;
+}
+
 FolderLock taken(FileSystem& files, const std::filesystem::path& output,
                  const OwnerOptions& options) {
   LockOptions launcher = options.lock;
@@ -61,7 +68,7 @@ struct RunOwner::Shared {
 
 RunOwner::RunOwner(FileSystem& files, const std::filesystem::path& output,
                    const OwnerOptions& options)
-    : made_(files.exists(output) ? std::filesystem::path() : output),
+    : made_(is_there(files, output) ? std::filesystem::path() : output),
       shared_(std::make_unique<Shared>(taken(files, output, options))) {
   if (!options.heart) return;
   shared_->heart =
