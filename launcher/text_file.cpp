@@ -7,21 +7,11 @@
 #include <iterator>
 
 #include "comm/common/error.h"
+#include "comm/common/host.h"
 
 namespace resnext {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-// Processes on several hosts may write the same file.
-std::string unique_suffix() {
-  char host[256] = {};
-  ::gethostname(host, sizeof host - 1);
-  return std::string(host) + "-" + std::to_string(::getpid());
-}
-
-}  // namespace
 
 std::string read_file(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -31,7 +21,7 @@ std::string read_file(const fs::path& path) {
 void write_file(const fs::path& path, const std::string& text) {
   std::error_code error;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-  const fs::path partial = path.string() + ".partial-" + unique_suffix();
+  const fs::path partial = path.string() + ".partial-" + process_name();
   std::ofstream stream(partial, std::ios::binary | std::ios::trunc);
   stream << text << std::flush;
   const bool written = static_cast<bool>(stream);

@@ -37,12 +37,12 @@ bool names_weights(const CommandLine& line) {
   });
 }
 
-void check_class_names(const DataSets& sets, const DataRecord& trained, const RunOptions& run) {
-  DataRecord now = trained;
-  now.class_names = sets.reference().class_names();
-  const std::string changed = difference(trained, now);
-  if (changed.empty() || run.accept_new_data) return;
-  throw DataError(sets.reference().path(),
+void check_class_names(const RunConfig& config, const DataRecord& trained, const DataRecord& now) {
+  DataRecord renamed = trained;
+  renamed.class_names = now.class_names;
+  const std::string changed = difference(trained, renamed);
+  if (changed.empty() || config.run.accept_new_data) return;
+  throw DataError(config.data.validation,
                   "its classes are not those that the checkpoint was trained with: " + changed,
                   "pack it with the same classes, or set run.accept_new_data=true");
 }
@@ -78,7 +78,7 @@ std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config
   config.model.classes = sets.classes(config.model.classes);
   DataRecord data = describe(sets, config.data, config.model.classes);
   if (start.data) {
-    check_class_names(sets, *start.data, config.run);
+    check_class_names(config, *start.data, data);
     data.mean = start.data->mean;
     data.std = start.data->std;
   }

@@ -42,13 +42,12 @@ SavedFile saved_file(const char* name, const StateDict& state, int64_t step) {
 ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator) {
   ResNeXt model(config.model, config.run.seed);
   const std::string& file = config.model.pretrained;
-  decide(communicator, [&] {
+  on_rank_0(communicator, [&] {
     if (state != nullptr) {
       model.load(read_file(*state, kModelFile), (state->folder / kModelFile).string());
     } else if (!file.empty()) {
       model.load(load_state_dict(file), file, config.model.reset_classifier);
     }
-    return std::string();
   });
   return model;
 }
@@ -90,10 +89,9 @@ NetworkLearner::~NetworkLearner() = default;
 
 // Weights and statistics come with the step's construction, momentum and counts here.
 void NetworkLearner::restore(const Progress& progress, const SavedState* state) {
-  decide(communicator_, [&] {
+  on_rank_0(communicator_, [&] {
     step_->optimizer().load(read_file(*state, kOptimizerFile),
                             (state->folder / kOptimizerFile).string());
-    return std::string();
   });
   std::vector<at::Tensor> others;
   for (const auto& [name, momentum] : step_->optimizer().state_dict()) others.push_back(momentum);

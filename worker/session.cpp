@@ -3,16 +3,13 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <sched.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <optional>
 
 #include "comm/common/file_system.h"
@@ -22,6 +19,7 @@
 #include "configs/yaml_reader.h"
 #include "model/layout_timing.h"
 #include "worker/bandwidth.h"
+#include "worker/device/cores.h"
 #include "worker/device/device.h"
 #include "worker/evaluation.h"
 #include "worker/input/data_sets.h"
@@ -36,38 +34,6 @@ void print(const MpiEnvironment& environment, const std::string& text) {
   if (environment.rank() != 0) return;
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
-}
-
-// The cores that a rank may use, and on which host.
-struct RankCores {
-  uint64_t host = 0;
-  cpu_set_t cores;
-};
-
-RankCores my_cores() {
-  RankCores mine;
-  char host[256] = {};
-  ::gethostname(host, sizeof host - 1);
-  mine.host = std::hash<std::string>()(host);
-  CPU_ZERO(&mine.cores);
-  ::sched_getaffinity(0, sizeof mine.cores, &mine.cores);
-  return mine;
-}
-
-// Collective. OMP_NUM_THREADS, else the cores that this process may use, divided among those that
-// may use them too.
-int compute_threads(Communicator& communicator) {
-  RankCores mine = my_cores();
-  std::vector<RankCores> all(static_cast<size_t>(communicator.size()));
-  communicator.all_gather({&mine, sizeof mine, DataType::kUint8},
-                          {all.data(), all.size() * sizeof mine, DataType::kUint8});
-  if (const char* set = std::getenv("OMP_NUM_THREADS")) return std::max(1, std::atoi(set));
-  const auto sharing = std::ranges::count_if(all, [&](const RankCores& other) {
-    cpu_set_t both;
-    CPU_AND(&both, &mine.cores, &other.cores);
-    return other.host == mine.host && CPU_COUNT(&both) > 0;
-  });
-  return std::max(1, CPU_COUNT(&mine.cores) / std::max(1, static_cast<int>(sharing)));
 }
 
 RunConfig load_config(const CommandLine& line) {
@@ -176,7 +142,8 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   const int threads = compute_threads(*communicator);
   set_up_torch(config, threads);
   if (line.action == Action::kEvaluate) {
-    const auto accuracy = evaluate_saved(line, config, sets, *communicator, device.torch());
+    const auto accuracy = watch::guard(
+        [&] { return evaluate_saved(line, config, sets, *communicator, device.torch()); });
     if (!accuracy) return ExitCode::kStopped;
     print(environment, to_line(*accuracy));
     return ExitCode::kOk;

@@ -162,10 +162,9 @@ void Trainer::validate() {
   if (decide(parts_.communicator, [&] { return is_best(*accuracy) ? "best" : ""; }) == "best")
     save();
   settle();
-  decide(parts_.communicator, [&] {
+  on_rank_0(parts_.communicator, [&] {
     parts_.log->validation(place(), *accuracy, is_best(*accuracy));
     if (saved_) parts_.store->validated(*accuracy);
-    return "";
   });
 }
 
@@ -191,10 +190,9 @@ void Trainer::settle() {
     watch::beat();
     return saver_.settled(seconds) || saver_.idle_s() > config_.comm.timeout_s;
   });
-  decide(parts_.communicator, [&] {
+  on_rank_0(parts_.communicator, [&] {
     if (!saver_.settled(0)) throw_stuck();
     saver_.wait();
-    return "";
   });
 }
 
@@ -263,9 +261,8 @@ ExitCode Trainer::finish() {
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
   save();
   settle();
-  decide(parts_.communicator, [&] {
+  on_rank_0(parts_.communicator, [&] {
     if (accuracy_) parts_.store->validated(*accuracy_);  // of a place that was saved afterwards
-    return "";
   });
   return code;
 }

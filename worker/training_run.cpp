@@ -50,10 +50,7 @@ void TrainingRun::take_folder() {
   wait_together(communicator_, [&](double seconds) {
     return taking.wait_for(std::chrono::duration<double>(seconds)) != std::future_status::timeout;
   });
-  decide(communicator_, [&] {
-    owner_ = taking.get();
-    return "";
-  });
+  on_rank_0(communicator_, [&] { owner_ = taking.get(); });
 }
 
 // Last, once nothing else can be refused.

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "comm/common/host.h"
+
 namespace resnext {
 namespace {
 
@@ -61,13 +63,6 @@ class PosixFile final : public WritableFile {
   const fs::path path_;
   Descriptor file_;
 };
-
-// A name that no other process on any host uses.
-std::string unique_suffix() {
-  char host[256] = {};
-  ::gethostname(host, sizeof host - 1);
-  return std::string(host) + "-" + std::to_string(::getpid());
-}
 
 struct stat status_of(const fs::path& path) {
   struct stat status {};
@@ -163,7 +158,7 @@ class PosixFiles final : public FileSystem {
       if (errno == ENOENT) return -1;
       throw FileError(errno, path, "stat");
     }
-    const fs::path probe = path.string() + ".now-" + unique_suffix();
+    const fs::path probe = path.string() + ".now-" + process_name();
     create(probe)->close();
     const double now = seconds(status_of(probe).st_mtim);
     remove_all(probe);
@@ -196,7 +191,7 @@ void FileSystem::make_folders_to_stay(const fs::path& folder) {
 }
 
 void FileSystem::replace(const fs::path& path, std::string_view text) {
-  const fs::path partial = path.string() + ".partial-" + unique_suffix();
+  const fs::path partial = path.string() + ".partial-" + process_name();
   try {
     const auto file = create(partial);
     file->write(text);

@@ -13,6 +13,8 @@
 #include <random>
 #include <sstream>
 
+#include "comm/common/host.h"
+
 namespace resnext {
 namespace {
 
@@ -23,12 +25,6 @@ std::string first_line(const std::string& path) {
   std::string line;
   std::getline(stream, line);
   return line;
-}
-
-std::string this_host() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
 }
 
 std::string this_system() {
@@ -77,7 +73,7 @@ std::string random_token() {
 LockOwner this_process(const std::string& program) {
   LockOwner owner;
   owner.program = program;
-  owner.host = this_host();
+  owner.host = host_name();
   owner.system = this_system();
   owner.pid = ::getpid();
   owner.process_start = start_of(owner.pid);

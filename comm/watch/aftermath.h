@@ -13,7 +13,6 @@ namespace resnext::watch {
 constexpr double kGraceS = 2;
 
 // ---- on the thread that has failed
-// ---------------------------------------------------------------
 
 // Publishes this rank's failure; of several the first counts. A lost peer after another rank's
 // failure is a consequence of it.
@@ -25,7 +24,6 @@ void claim_own(Watched& watched, int code, std::string_view text);
 int wait_for_the_others(Watched& watched);
 
 // ---- on the watchdog's thread, when the first cause has settled
-// ----------------------------------
 
 // Prints the cause if it is this rank's, or nobody else has come to it. Writes this rank's record,
 // and those of ranks that cannot if this is the first that runs. Neither a full disk nor a full

@@ -8,6 +8,8 @@
 #include <initializer_list>
 #include <optional>
 
+#include "comm/common/host.h"
+
 namespace resnext::watch {
 namespace {
 
@@ -31,12 +33,6 @@ std::optional<int> number_of(Names names) {
     if (*end == '\0' && number >= 0) return static_cast<int>(number);
   }
   return std::nullopt;
-}
-
-std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
 }
 
 // The daemon's address tells apart jobs that were given the same number.

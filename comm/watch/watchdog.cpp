@@ -100,7 +100,6 @@ struct Watchdog::Impl : Watched {
   }
 
   // ---- who is to blame
-  // ---------------------------------------------------------------------------
 
   void accuse() {
     if (!job.key.empty() && ::getppid() != parent) {
@@ -188,7 +187,6 @@ struct Watchdog::Impl : Watched {
   }
 
   // ---- between hosts
-  // -----------------------------------------------------------------------------
 
   void exchange() {
     const std::lock_guard lock(link_mutex);
@@ -253,7 +251,6 @@ struct Watchdog::Impl : Watched {
   }
 
   // ---- the first cause
-  // ---------------------------------------------------------------------------
 
   void settle() {
     const std::optional<Cause> first = failures.first();

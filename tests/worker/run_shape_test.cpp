@@ -49,5 +49,27 @@ TEST(RunShape, RefusesWhatTheDeviceCannotHold) {
   }
 }
 
+// The last stage of the ImageNet family halves its sides five times in all: 32 pixels become one.
+TEST(RunShape, RefusesToNormaliseOverOneValue) {
+  RunConfig config;
+  config.model.classes = 10;
+  config.data.size = 32;
+  RunShape shape;
+  shape.batch.per_rank = 1;
+  try {
+    check_statistics(config, shape);
+    FAIL() << "was accepted";
+  } catch (const ConfigError& error) {
+    for (const char* part : {"batch.per_rank", "32 px", "layer4.0.bn2", "2 images or more"}) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  }
+  config.data.size = 33;
+  EXPECT_NO_THROW(check_statistics(config, shape));
+  config.data.size = 32;
+  shape.batch.per_rank = 2;
+  EXPECT_NO_THROW(check_statistics(config, shape));
+}
+
 }  // namespace
 }  // namespace resnext

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "comm/common/host.h"
 #include "data/checksum.h"
 
 namespace resnext {
@@ -36,12 +37,6 @@ int64_t digest(const std::string& text) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
   return static_cast<int64_t>(crc32c({bytes, text.size()})) ^
          static_cast<int64_t>(text.size() << 32U);
-}
-
-std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
 }
 
 std::string trimmed(const std::string& line) {
@@ -75,6 +70,9 @@ std::optional<std::pair<int, int>> usual_and_odd(const std::vector<int64_t>& all
                                                  size_t c) {
   const size_t ranks = all.size() / claims;
   const auto digest_of = [&](size_t rank) { return all[rank * claims + c]; };
+  size_t odd = 0;
+  while (odd < ranks && digest_of(odd) == digest_of(0)) ++odd;
+  if (odd == ranks) return std::nullopt;
   const auto most = [&](size_t rank) {
     size_t same = 0;
     for (size_t other = 0; other < ranks; ++other) same += digest_of(other) == digest_of(rank);
@@ -82,11 +80,8 @@ std::optional<std::pair<int, int>> usual_and_odd(const std::vector<int64_t>& all
   };
   size_t usual = 0;
   for (size_t rank = ranks; rank-- > 0;) usual = most(rank) ? rank : usual;
-  for (size_t rank = 0; rank < ranks; ++rank) {
-    if (digest_of(rank) != digest_of(usual))
-      return std::pair(static_cast<int>(usual), static_cast<int>(rank));
-  }
-  return std::nullopt;
+  if (digest_of(0) != digest_of(usual)) odd = 0;
+  return std::pair(static_cast<int>(usual), static_cast<int>(odd));
 }
 
 Claimant claimant(Communicator& communicator, const std::string& text, int rank) {
@@ -109,6 +104,13 @@ std::string decide(Communicator& communicator, const std::function<std::string()
   outcome = broadcast_text(communicator, std::move(outcome));
   if (outcome.front() == kText) return outcome.substr(1);
   throw_error(outcome);
+}
+
+void on_rank_0(Communicator& communicator, const std::function<void()>& f) {
+  decide(communicator, [&] {
+    f();
+    return std::string();
+  });
 }
 
 void throw_together(Communicator& communicator, const std::exception_ptr& mine) {

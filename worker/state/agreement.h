@@ -20,6 +20,9 @@ std::string broadcast_text(Communicator& communicator, std::string text, int roo
 // Runs `f` on rank 0 alone; its text, or its error (code and line), is everybody's.
 std::string decide(Communicator& communicator, const std::function<std::string()>& f);
 
+// The same without a text.
+void on_rank_0(Communicator& communicator, const std::function<void()>& f);
+
 // The error of the lowest rank that has one, thrown by all. Some rank has one.
 [[noreturn]] void throw_together(Communicator& communicator, const std::exception_ptr& mine);
 

@@ -21,6 +21,7 @@ constexpr const char* kPartial = ".partial-";
 constexpr const char* kAside = "aside-";
 constexpr const char* kManifest = "manifest.json";
 constexpr const char* kValidation = "validation.json";
+constexpr uint64_t kSyncBytes = uint64_t{64} << 20;
 
 bool is_partial(const std::string& name) {
   return name.find(kPartial) != std::string::npos;
@@ -130,10 +131,14 @@ bool CheckpointFolder::has_all_files(const Entry& entry) const {
 FileRecord CheckpointFolder::write_file(const fs::path& path, const SavedFile& content) {
   const auto file = files_.create(path);
   FileRecord record;
+  uint64_t synced = 0;
   content.write([&](std::span<const std::byte> bytes) {
     file->write(bytes);
     record.bytes += bytes.size();
     record.crc32c = crc32c(bytes_of(bytes), record.crc32c);
+    if (record.bytes - synced < kSyncBytes) return;
+    file->sync();  // no long silence at the end
+    synced = record.bytes;
   });
   file->sync();
   file->close();

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
@@ -88,39 +89,41 @@ void look_for_snapshots(Communicator& communicator, const LocalSnapshots* local,
   start.state = std::move(state);
 }
 
+// What rank 0 finds; `check` may refuse it there.
+StartPoint find_save(Communicator& communicator, RunStore* store, const std::string& resume,
+                     bool again, const std::function<void(const SavedState&)>& check) {
+  std::optional<SavedState> state;
+  StartPoint start = to_start_point(decide(communicator, [&] {
+    state = store->find(resume, again);
+    if (state) check(*state);
+    return to_text(state);
+  }));
+  start.state = std::move(state);
+  return start;
+}
+
 }  // namespace
 
 StartPoint agree_on_start(Communicator& communicator, RunStore* store, const LocalSnapshots* local,
                           const RunOptions& run, const DataRecord& data, bool again) {
-  std::optional<SavedState> state;
-  StartPoint start = to_start_point(decide(communicator, [&] {
-    state = store->find(run.resume, again);
-    if (state) check_data(*state, data, run.accept_new_data);
-    return to_text(state);
-  }));
-  if (state) {
-    start.saved = SavedState{state->folder, state->manifest, state->validation, {}};
-    start.state = std::move(state);
+  const auto check = [&](const SavedState& state) { check_data(state, data, run.accept_new_data); };
+  StartPoint start = find_save(communicator, store, run.resume, again, check);
+  if (start.state) {
+    start.saved =
+        SavedState{start.state->folder, start.state->manifest, start.state->validation, {}};
   }
   if (run.resume != "auto") return start;
   const RunIdentity identity =
       to_identity(decide(communicator, [&] { return to_text(store->present(start.saved)); }));
   look_for_snapshots(communicator, local, identity, start);
-  decide(communicator, [&] {
-    if (start.from_snapshot) check_data(*start.state, data, run.accept_new_data);
-    return std::string();
+  on_rank_0(communicator, [&] {
+    if (start.from_snapshot) check(*start.state);
   });
   return start;
 }
 
 StartPoint agree_on_weights(Communicator& communicator, RunStore* store, const RunOptions& run) {
-  std::optional<SavedState> state;
-  StartPoint start = to_start_point(decide(communicator, [&] {
-    state = store->find(run.resume, /*again=*/false);
-    return to_text(state);
-  }));
-  start.state = std::move(state);
-  return start;
+  return find_save(communicator, store, run.resume, /*again=*/false, [](const SavedState&) {});
 }
 
 }  // namespace resnext
