@@ -50,19 +50,8 @@ Words worker_command(int ranks, const Words& arguments) {
   const Words worker = Words{kWorker} + arguments;
   const Words environment = {"env", "OMP_NUM_THREADS=1"};
   if (ranks == 0) return environment + worker;
-  return environment +
-         Words{"OMPI_ALLOW_RUN_AS_ROOT=1",
-               "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-               RESNEXT_MPIEXEC,
-               "--oversubscribe",
-               "--bind-to",
-               "none",
-               "--mca",
-               "mpi_yield_when_idle",
-               "1",
-               "-np",
-               std::to_string(ranks)} +
-         worker;
+  return environment + Words{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"} +
+         mpirun(RESNEXT_MPIEXEC, ranks) + worker;
 }
 
 Workspace::Workspace() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "comm/common/file_system.h"
+#include "tests/simulation/error_of.h"
 #include "tests/simulation/simulated_files.h"
 #include "tests/support/process.h"
 
@@ -74,16 +75,6 @@ class Files : public ::testing::Test {
 
 using Kinds = ::testing::Types<OfTheMachine, OnADisk, OfAProcess>;
 TYPED_TEST_SUITE(Files, Kinds);
-
-// The errno of what f() throws; 0: it threw nothing.
-int error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const FileError& error) {
-    return error.code().value();
-  }
-  return 0;
-}
 
 TYPED_TEST(Files, AreListedByNameInOrder) {
   for (const char* name : {"b", "a", "c", ".hidden"}) this->put(name, "");

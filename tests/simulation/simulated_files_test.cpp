@@ -10,17 +10,10 @@
 #include <thread>
 #include <vector>
 
+#include "tests/simulation/error_of.h"
+
 namespace resnext::test {
 namespace {
-
-int error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const FileError& error) {
-    return error.code().value();
-  }
-  return 0;
-}
 
 // A few calls of most kinds.
 void write_some(FileSystem& files) {

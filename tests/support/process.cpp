@@ -144,6 +144,11 @@ void Process::kill_all() const {
   for (const pid_t member : members()) ::kill(member, SIGKILL);
 }
 
+Words mpirun(const std::string& mpiexec, int ranks) {
+  return {mpiexec, "--oversubscribe",    "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1",
+          "-np",   std::to_string(ranks)};
+}
+
 Result run(const Words& command, double timeout_s, const Words& environment) {
   return Process(command, environment).wait(timeout_s);
 }

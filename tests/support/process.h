@@ -57,6 +57,9 @@ class Process {
   double started_ = 0;
 };
 
+// mpirun and its options for `ranks` ranks, which may be more than there are cores.
+Words mpirun(const std::string& mpiexec, int ranks);
+
 Result run(const Words& command, double timeout_s, const Words& environment = {});
 
 // Asks until `condition` holds. False when it still does not after `timeout_s`.

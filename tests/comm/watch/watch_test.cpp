@@ -21,17 +21,8 @@ constexpr double kLong = 100;    // of others: nobody would wait for it
 constexpr double kStarting = 6;  // what mpirun and a busy machine add to a run
 
 Words job(int ranks, double limit_s, const Words& faults) {
-  Words command = {RESNEXT_MPIEXEC,
-                   "--oversubscribe",
-                   "--bind-to",
-                   "none",
-                   "--mca",
-                   "mpi_yield_when_idle",
-                   "1",
-                   "-np",
-                   std::to_string(ranks),
-                   RESNEXT_WATCH_PROGRAM,
-                   std::to_string(limit_s)};
+  Words command = mpirun(RESNEXT_MPIEXEC, ranks);
+  command.insert(command.end(), {RESNEXT_WATCH_PROGRAM, std::to_string(limit_s)});
   command.insert(command.end(), faults.begin(), faults.end());
   return command;
 }
