@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/state/background_save.h"
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -14,12 +10,6 @@ namespace resnext {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// The cores are for training: a nice value is a thread's own on Linux (setpriority(2)).
-void give_way() {
-  constexpr int kNice = 10;
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
-}
 
 }  // namespace
 
@@ -48,12 +38,7 @@ BackgroundSave::BackgroundSave(Runner runner)
     : runner_(std::move(runner)), shared_(std::make_shared<Shared>()) {
   if (runner_.start) return;
   runner_.hurry = [] {};
-  runner_.start = [this](std::function<void()> job) {
-    thread_ = std::jthread([job = std::move(job)] {
-      give_way();
-      job();
-    });
-  };
+  runner_.start = [this](std::function<void()> job) { thread_ = std::jthread(std::move(job)); };
 }
 
 BackgroundSave::~BackgroundSave() = default;

@@ -1,5 +1,8 @@
 // A thread that writes a save while training goes on; at most one at a time.
 //
+// It runs at the priority of training: with a lower one a save takes long on a CPU whose cores are
+// all at work, and the next save waits for it.
+//
 // start(), outcome() and wait() belong to the training thread; what `job` uses must stay alone with
 // it until wait() or outcome() says that it has ended. Local.
 // SPDX-License-Identifier: BSD-3-Clause
