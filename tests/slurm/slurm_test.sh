@@ -109,16 +109,18 @@ case $case in
     expect_same_weights requeue
     ;;
   signals) # any request to stop, at any moment of the launcher's life: saved, and queued again once
-    moments=${SLURM_SIGNAL_MOMENTS:-3} signals=(TERM INT USR1 USR2 HUP)
+    moments=${SLURM_SIGNAL_MOMENTS:-4} span=${SLURM_SIGNAL_SPAN_MS:-3000}
+    signals=(TERM INT USR1 USR2 HUP) launchers=(mpirun srun) receivers=(--batch --batch --full --full)
     launcher_runs() { pgrep -f "^[^ ]*resnext_launcher run .*run.output=$work/$output " >/dev/null; }
     for ((i = 0; i < moments; ++i)); do
-      output=signals-$i ms=$((3000 * i / moments)) signal=${signals[i % 5]}
-      LAUNCHER=mpirun submit "$output"
+      output=signals-$i ms=$((span * i / moments)) signal=${signals[i % 5]}
+      launcher=${launchers[i % 2]} receiver=${receivers[i % 4]}
+      LAUNCHER=$launcher submit "$output"
       until_true 60 launcher_runs || fail "job $job does not run"
       sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
-      scancel --batch "--signal=$signal" "$job"
+      scancel "$receiver" "--signal=$signal" "$job"
       expect_completed
-      is Restarts 1 || fail "$(field Restarts) restarts, not 1, after SIG$signal at $ms ms"
+      is Restarts 1 || fail "$(field Restarts) restarts, not 1: $launcher, $receiver SIG$signal at $ms ms"
       expect_same_weights "$output"
       rm -rf "${work:?}/$output"
     done
