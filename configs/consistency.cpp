@@ -55,12 +55,18 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
 }
 
 void check_data(const DataOptions& data, const KeyLocation& where) {
-  if (data.recipe == RecipeName::kCifar || data.resize >= data.size) return;
-  throw ConfigError(where("data.resize"),
-                    fmt::format("data.resize {} is less than data.size {}, so the centre crop does "
-                                "not fit",
-                                data.resize, data.size),
-                    fmt::format("use a data.resize of at least {}", data.size));
+  if (data.crops != 1 && data.crops != 10) {
+    throw ConfigError(where("data.crops"), fmt::format("data.crops is {}", data.crops),
+                      "use 1 (the centre) or 10 (centre and corners, mirrored too)");
+  }
+  const int64_t size = evaluation_size(data);
+  if (data.recipe == RecipeName::kCifar || data.resize >= size) return;
+  const char* key = data.evaluation_size > 0 ? "data.evaluation_size" : "data.size";
+  throw ConfigError(
+      where("data.resize"),
+      fmt::format("data.resize {} is less than {} {}, so the centre crop does not fit", data.resize,
+                  key, size),
+      fmt::format("use a data.resize of at least {}", size));
 }
 
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {

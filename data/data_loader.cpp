@@ -127,10 +127,10 @@ DataLoader::Impl::Impl(const Container& set, const Recipe& how, const LoaderOpti
                           " images of " + container.path(),
                       "lower batch.per_rank, batch.accumulation or the number of ranks");
   }
-  const int64_t size = recipe.options().size;
   slots.resize(static_cast<size_t>(options.prefetch) + 1);
   for (Slot& each : slots) {
-    const auto bytes = static_cast<size_t>(options.per_rank * size * size * 3);
+    const auto bytes =
+        static_cast<size_t>(options.per_rank * recipe.options().crops * recipe.square_bytes());
     each.memory = options.allocate ? options.allocate(bytes) : allocate_aligned(bytes);
     each.labels.resize(static_cast<size_t>(options.per_rank));
   }
@@ -234,10 +234,10 @@ void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_
   const int64_t index = (*target.order)[static_cast<size_t>(target.share.begin + i)];
   container.read_sample(index, bytes);
   const StoredSample sample{container.storage(), bytes, container.height(), container.width()};
-  const int64_t size = recipe.options().size;
   try {
     recipe.apply(sample, {options.seed, target.epoch, index}, scratch,
-                 target.pixels() + i * size * size * 3);
+                 target.pixels() + i * recipe.square_bytes(),
+                 target.count() * recipe.square_bytes());
   } catch (const DamagedImage& error) {
     throw DataError(container.path() + ", sample " + std::to_string(index), error.what(),
                     "`resnext_data verify` lists all damaged samples");
@@ -270,15 +270,16 @@ Batch DataLoader::Impl::next() {
   ready.wait(lock, [&] { return consumed == planned ? exhausted : oldest.done == oldest.count(); });
   const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begin;
   wait_ms += waited.count();
-  if (consumed == planned) return {nullptr, nullptr, 0, recipe.options().size, 0};
+  const RecipeOptions& how = recipe.options();
+  if (consumed == planned) return {nullptr, nullptr, 0, how.crops, how.size, 0};
   if (oldest.error) std::rethrow_exception(oldest.error);
   ++consumed;
   holding = true;
   const auto indices =
       std::span(*oldest.order)
           .subspan(static_cast<size_t>(oldest.share.begin), static_cast<size_t>(oldest.count()));
-  return {oldest.pixels(), oldest.labels.data(), oldest.count(), recipe.options().size,
-          tally_of(indices)};
+  return {oldest.pixels(), oldest.labels.data(), oldest.count(), how.crops,
+          how.size,        tally_of(indices)};
 }
 
 DataLoader::DataLoader(const Container& container, const Recipe& recipe,

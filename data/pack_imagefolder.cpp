@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "data/crop.h"
 #include "data/file.h"
 #include "data/image_decoder.h"
+#include "data/image_name.h"
 #include "data/jpeg_encoder.h"
 #include "data/ordered_parallel.h"
 #include "data/packer.h"
@@ -26,13 +26,6 @@ struct Listing {
   std::vector<std::pair<std::string, int64_t>> files;  // path, label
   int64_t ignored = 0;
 };
-
-bool has_image_name(const fs::path& path) {
-  std::string extension = path.extension();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
 
 void add_class(const fs::path& folder, Listing& listing) {
   std::vector<std::string> paths;

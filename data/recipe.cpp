@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/common/error.h"
@@ -36,6 +38,7 @@ RecipeScratch::RecipeScratch(RecipeScratch&&) noexcept = default;
 namespace {
 
 constexpr int64_t kCifarPadding = 4;
+constexpr int64_t kTenCrops = 10;
 constexpr double kSeedJitter = 0.4;
 constexpr double kSeedLighting = 0.1;
 constexpr double kErasing = 0.1;
@@ -76,9 +79,9 @@ Crop choose_crop(const RecipeOptions& options, int64_t height, int64_t width, Ke
   return centre_crop(height, width, resize, size, centre);
 }
 
-// Decodes what the crop needs and resizes it to the square `out`.
+// Decodes what the crop needs and resizes it to `height` x `width` pixels.
 void render(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
-            RecipeBuffers& buffers, uint8_t* out) {
+            RecipeBuffers& buffers, int64_t height, int64_t width, uint8_t* out) {
   ResizePlan plan;
   plan.height = crop.resized_height;
   plan.width = crop.resized_width;
@@ -98,14 +101,48 @@ void render(const RecipeOptions& options, const StoredSample& sample, const Crop
     plan.box = decode_region(sample.bytes, wanted, buffers.decoded);
     region = whole_pixels(buffers.decoded.view(), plan.box);
   }
-  buffers.resampler.resize(region, plan, options.size, options.size, out);
+  buffers.resampler.resize(region, plan, height, width, out);
+}
+
+void render_square(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
+                   RecipeBuffers& buffers, uint8_t* out) {
+  render(options, sample, crop, buffers, options.size, options.size, out);
+}
+
+void copy_square(const ImageView& image, int64_t top, int64_t left, int64_t size, uint8_t* out) {
+  for (int64_t y = 0; y < size; ++y) {
+    std::memcpy(out + y * size * 3, image.row(top + y) + left * 3, static_cast<size_t>(size * 3));
+  }
+}
+
+// Of the whole resized image: the centre and the four corners, then those of its mirror image.
+void ten_crops(const RecipeOptions& options, const StoredSample& sample, Crop crop,
+               RecipeBuffers& buffers, uint8_t* out, int64_t stride) {
+  const int64_t size = options.size;
+  const int64_t top = crop.out_top, bottom = crop.resized_height - size;
+  const int64_t left = crop.out_left, right = crop.resized_width - size;
+  crop.out_top = crop.out_left = 0;
+  Image& whole = buffers.square;
+  whole.resize(crop.resized_height, crop.resized_width);
+  render(options, sample, crop, buffers, whole.height, whole.width, whole.pixels.data());
+  for (int mirrored = 0; mirrored < 2; ++mirrored) {
+    if (mirrored == 1) flip_horizontal(whole.pixels.data(), whole.height, whole.width);
+    for (const auto& [y, x] : {std::pair{top, left},
+                               {int64_t{0}, int64_t{0}},
+                               {int64_t{0}, right},
+                               {bottom, int64_t{0}},
+                               {bottom, right}}) {
+      copy_square(whole.view(), y, x, size, out);
+      out += stride;
+    }
+  }
 }
 
 void train_cifar(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
                  KeyedRandom& random, RecipeBuffers& buffers, uint8_t* out) {
   const int64_t size = options.size;
   buffers.square.resize(size, size);
-  render(options, sample, crop, buffers, buffers.square.pixels.data());
+  render_square(options, sample, crop, buffers, buffers.square.pixels.data());
   const auto top = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
   const auto left = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
   pad_and_crop(buffers.square.view(), kCifarPadding, to_colour(options.fill), top, left, size, size,
@@ -137,22 +174,27 @@ void train_imagenet(const RecipeOptions& options, KeyedRandom& random, RecipeBuf
 Recipe::Recipe(const RecipeOptions& options) : options_(options) {
   if (options.size <= 0) throw ConfigError("data.size", "must be positive", "give 224, or 32");
   if (options.resize <= 0) throw ConfigError("data.resize", "must be positive", "give 256");
+  if (options.crops != 1 && (options.crops != kTenCrops || options.training)) {
+    throw ConfigError("data.crops", "must be 1, or 10 in validation", "give 1 or 10");
+  }
 }
 
 void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch,
-                   uint8_t* out) const {
+                   uint8_t* out, int64_t stride) const {
   KeyedRandom random(RandomUse::kAugment, key.seed, static_cast<uint64_t>(key.epoch),
                      static_cast<uint64_t>(key.index));
   RecipeBuffers& buffers = *scratch.buffers_;
   ImageSize stored{sample.height, sample.width};
   if (sample.storage == Storage::kJpeg) stored = read_image_size(sample.bytes);
   const Crop crop = choose_crop(options_, stored.height, stored.width, random);
-  if (!options_.training || options_.name == RecipeName::kNone) {
-    render(options_, sample, crop, buffers, out);
+  if (options_.crops == kTenCrops) {
+    ten_crops(options_, sample, crop, buffers, out, stride);
+  } else if (!options_.training || options_.name == RecipeName::kNone) {
+    render_square(options_, sample, crop, buffers, out);
   } else if (options_.name == RecipeName::kCifar) {
     train_cifar(options_, sample, crop, random, buffers, out);
   } else {
-    render(options_, sample, crop, buffers, out);
+    render_square(options_, sample, crop, buffers, out);
     train_imagenet(options_, random, buffers, out);
   }
 }

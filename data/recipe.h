@@ -37,6 +37,8 @@ struct RecipeOptions {
   RecipeName name = RecipeName::kTorchvision;
   int64_t size = 224;
   int64_t resize = 256;
+  int64_t crops = 1;  // 10 in validation: centre and corners of the resized image and of its mirror
+                      // image (Krizhevsky et al. 2012, as the seed's TenCrop)
   bool training = true;
   double fill[3] = {0, 0, 0};  // colour of padding and erasing, 0..255 (give the mean, which is 0
                                // once normalised)
@@ -66,15 +68,19 @@ class RecipeScratch {
 
 class Recipe {
  public:
-  // Throws ConfigError when size or resize is not positive.
+  // Throws ConfigError when size or resize is not positive, or several crops are for training.
   explicit Recipe(const RecipeOptions& options);
 
   const RecipeOptions& options() const { return options_; }
 
-  // Writes size x size RGB pixels (uint8, NHWC order) to `out`. Throws DamagedImage
-  // (image_decoder.h) when the stored bytes cannot be decoded.
-  void apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch,
-             uint8_t* out) const;
+  // Bytes of one square.
+  int64_t square_bytes() const { return options_.size * options_.size * 3; }
+
+  // Writes size x size RGB pixels (uint8, NHWC order) to `out`; of several crops each `stride`
+  // bytes behind the one before. Throws DamagedImage (image_decoder.h) when the stored bytes cannot
+  // be decoded.
+  void apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch, uint8_t* out,
+             int64_t stride = 0) const;
 
  private:
   RecipeOptions options_;

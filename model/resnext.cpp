@@ -41,7 +41,7 @@ std::vector<std::vector<Bottleneck>> make_stages(const ModelOptions& options,
   return stages;
 }
 
-int64_t features(const ModelOptions& options) {
+int64_t feature_count(const ModelOptions& options) {
   return kExpansion * stage_planes(options, static_cast<int64_t>(stage_blocks(options).size()) - 1);
 }
 
@@ -62,15 +62,19 @@ ResNeXt::ResNeXt(const ModelOptions& options, const at::Generator& generator)
       conv1_(3, options.stem.width, options.stem.kernel, options.stem.stride, 1, generator),
       bn1_(options.stem.width, options.fused),
       stages_(make_stages(options, generator)),
-      fc_(features(options), options.classes, generator) {
+      fc_(feature_count(options), options.classes, generator) {
   for (at::Tensor& p : parameters()) p.set_requires_grad(true);
 }
 
 at::Tensor ResNeXt::forward(const at::Tensor& images, Mode mode) const {
+  return fc_(features(images, mode));
+}
+
+at::Tensor ResNeXt::features(const at::Tensor& images, Mode mode) const {
   at::Tensor x = bn1_.relu(conv1_(images), mode);
   if (options_.stem.pool == StemPool::kOn) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
   for (size_t stage = 0; stage < stages_.size(); ++stage) x = run_stage(stage, x, mode);
-  return fc_(x.mean({2, 3}));
+  return x.mean({2, 3});
 }
 
 at::Tensor ResNeXt::run_stage(size_t stage, const at::Tensor& x, Mode mode) const {

@@ -29,6 +29,8 @@ class ResNeXt {
   // Images [N, 3, H, W], normalised, of the parameters' dtype -> logits [N, classes].
   // With options.recompute_stages the network must outlive backward, which runs stages again.
   at::Tensor forward(const at::Tensor& images, Mode mode) const;
+  // What the classifier sees of it: means over pixels, [N, features].
+  at::Tensor features(const at::Tensor& images, Mode mode) const;
 
   // Adds to the counters num_batches_tracked, which forward leaves alone; a training step calls it
   // with its number of forward passes.

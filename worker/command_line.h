@@ -7,13 +7,26 @@
 
 namespace resnext {
 
-enum class Action { kTrain, kEvaluate, kPrintConfig, kPlan, kAllReduce, kHelp };
+enum class Action {
+  kTrain,
+  kEvaluate,
+  kClassify,
+  kFeatures,
+  kPrintConfig,
+  kPlan,
+  kAllReduce,
+  kHelp
+};
 
 struct CommandLine {
   Action action = Action::kTrain;
   std::string config;
   std::vector<std::string> overrides;
-  std::string help;  // what to print for kHelp
+  std::vector<std::string> images;   // kClassify: files and folders
+  std::string features;              // kFeatures: file to write
+  std::string per_class, confusion;  // kEvaluate: tables to write; empty: none
+  bool json = false;                 // results as JSON, one object a line
+  std::string help;                  // what to print for kHelp
 };
 
 // Throws ConfigError on a usage error.

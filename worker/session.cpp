@@ -21,7 +21,9 @@
 #include "worker/bandwidth.h"
 #include "worker/device/cores.h"
 #include "worker/device/device.h"
-#include "worker/evaluation.h"
+#include "worker/inference/classification.h"
+#include "worker/inference/evaluation.h"
+#include "worker/inference/features.h"
 #include "worker/input/data_sets.h"
 #include "worker/network_learner.h"
 #include "worker/stop_signal.h"
@@ -95,11 +97,6 @@ std::string plan(const RunConfig& config, const RunShape& shape) {
   return text + "\n";
 }
 
-std::string to_line(const Accuracy& a) {
-  return fmt::format("top-1 {:.3f} %  top-5 {:.3f} %  loss {:.5f}  images {}\n", a.top1, a.top5,
-                     a.loss, a.images);
-}
-
 // On a GPU, once, on rank 0: grouped convolutions may be slower in channels-last.
 void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
                          const Communicator& communicator, const ComputeDevice& device) {
@@ -109,6 +106,40 @@ void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
       Precision(config.precision, device.torch()).compute_type());
   const std::string warning = slower_layout_warning(timings);
   if (!warning.empty()) spdlog::warn("{}", warning);
+}
+
+// What is done with a network that was saved.
+bool uses_saved(Action action) {
+  return action == Action::kEvaluate || action == Action::kClassify || action == Action::kFeatures;
+}
+
+ExitCode print_classes(const CommandLine& line, const SavedNetwork& network,
+                       const std::vector<std::string>& files, Communicator& communicator,
+                       const MpiEnvironment& environment) {
+  const std::vector<Classified> found = classify(network, files, communicator);
+  for (size_t i = 0; i < files.size(); ++i) {
+    print(environment, to_line(files[i], found[i], network.data.class_names, line.json));
+  }
+  return std::ranges::any_of(found, &Classified::damaged) ? ExitCode::kData : ExitCode::kOk;
+}
+
+// `sets`: null where files are classified.
+ExitCode use_saved(const CommandLine& line, const RunConfig& config, const DataSets* sets,
+                   Communicator& communicator, const MpiEnvironment& environment,
+                   at::Device device) {
+  const std::vector<std::string> files = image_files(line.images);
+  SavedNetwork network = load_network(line, config, sets, communicator, device);
+  if (line.action == Action::kClassify) {
+    return print_classes(line, network, files, communicator, environment);
+  }
+  if (line.action == Action::kFeatures) {
+    const bool whole = write_features(network, *sets, line.features, communicator);
+    return whole ? ExitCode::kOk : ExitCode::kStopped;
+  }
+  const auto text = evaluate_saved(line, network, *sets, communicator);
+  if (!text) return ExitCode::kStopped;
+  print(environment, *text);
+  return ExitCode::kOk;
 }
 
 // A restart of the launcher, or a job that Slurm has queued again.
@@ -135,19 +166,20 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     print(environment, to_yaml(config));
     return ExitCode::kOk;
   }
-  const DataSets sets(config.data, line.action != Action::kEvaluate);
+  std::optional<DataSets> opened;
+  if (line.action != Action::kClassify) opened.emplace(config.data, !uses_saved(line.action));
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
   const int threads = compute_threads(*communicator);
   set_up_torch(config, threads);
-  if (line.action == Action::kEvaluate) {
-    const auto accuracy = watch::guard(
-        [&] { return evaluate_saved(line, config, sets, *communicator, device.torch()); });
-    if (!accuracy) return ExitCode::kStopped;
-    print(environment, to_line(*accuracy));
-    return ExitCode::kOk;
+  if (uses_saved(line.action)) {
+    return watch::guard([&] {
+      return use_saved(line, config, opened ? &*opened : nullptr, *communicator, environment,
+                       device.torch());
+    });
   }
+  const DataSets& sets = *opened;
   config.model.classes = sets.classes(config.model.classes);
   const RunShape shape =
       shape_of(config, sets, environment, std::string(communicator->name()), device, threads);

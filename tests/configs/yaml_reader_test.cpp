@@ -238,7 +238,8 @@ void make_consistent(RunConfig& config) {
   config.model.stem.kernel |= 1;
   config.model.stem.width = 64;
   config.model.reset_classifier = config.model.reset_classifier && !config.model.pretrained.empty();
-  config.data.resize = std::max(config.data.resize, config.data.size);
+  config.data.resize = std::max(config.data.resize, evaluation_size(config.data));
+  config.data.crops = config.data.crops > 5 ? 10 : 1;
   (config.run.seed % 2 == 0 ? config.batch.global : config.batch.per_rank) = 0;
   if (config.batch.global == 0 && config.batch.per_rank == 0) config.batch.per_rank = 1;
   config.optimizer.nesterov = config.optimizer.nesterov && config.optimizer.momentum > 0;

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 
 #include "comm/common/error.h"
 #include "data/image_decoder.h"
 #include "data/jpeg_encoder.h"
+#include "data/transforms.h"
 #include "tests/data/support.h"
 
 namespace resnext {
@@ -64,6 +66,46 @@ TEST(Recipe, SeedValidationIsBicubic) {
   const Image out =
       apply(options_of(RecipeName::kSeed, false, 28, 32), raw(golden_image("source")));
   EXPECT_LE(difference(out.view(), golden_image("validation_seed").view()).largest, 1);
+}
+
+// Nothing is resized here, so each crop is a part of the image or of its mirror image.
+TEST(Recipe, TenCropsAreCentreAndCornersAndTheSameOfTheMirrorImage) {
+  Image image = make_image(32, 47, 3);
+  RecipeOptions options = options_of(RecipeName::kTorchvision, false, 28, 32);
+  options.crops = 10;
+  const Recipe recipe(options);
+  const int64_t stride = recipe.square_bytes() + 7;  // others' images lie between
+  Bytes out(static_cast<size_t>(10 * stride));
+  RecipeScratch scratch;
+  recipe.apply(raw(image), {1, 0, 0}, scratch, out.data(), stride);
+  for (int64_t crop = 0; crop < 10; ++crop) {
+    if (crop == 5) flip_horizontal(image.pixels.data(), image.height, image.width);
+    const int64_t top[] = {2, 0, 0, 4, 4}, left[] = {10, 0, 19, 0, 19};  // 19 / 2 to even
+    const ImageView expected = image.view().crop(top[crop % 5], left[crop % 5], 28, 28);
+    const ImageView found{out.data() + crop * stride, 28, 28, 28 * 3};
+    EXPECT_EQ(difference(found, expected).largest, 0) << "crop " << crop;
+  }
+}
+
+TEST(Recipe, TheFirstOfTenCropsIsTheOneOfOthers) {
+  const Image source = golden_image("source");
+  RecipeOptions options = options_of(RecipeName::kTorchvision, false, 28, 32);
+  const Image one = apply(options, raw(source));
+  options.crops = 10;
+  const Recipe recipe(options);
+  Bytes out(static_cast<size_t>(10 * recipe.square_bytes()));
+  RecipeScratch scratch;
+  recipe.apply(raw(source), {1, 0, 0}, scratch, out.data(), recipe.square_bytes());
+  EXPECT_TRUE(std::equal(one.pixels.begin(), one.pixels.end(), out.begin()));
+}
+
+TEST(Recipe, SeveralCropsAreForValidation) {
+  RecipeOptions options = options_of(RecipeName::kTorchvision, true, 28, 32);
+  options.crops = 10;
+  EXPECT_THROW(Recipe{options}, ConfigError);
+  options.training = false;
+  options.crops = 5;
+  EXPECT_THROW(Recipe{options}, ConfigError);
 }
 
 TEST(Recipe, ImagesOfTheRightSizePassUnchangedInValidation) {

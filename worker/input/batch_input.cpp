@@ -14,8 +14,8 @@ namespace {
 
 // A tensor over the loader's memory, which is only read: from_blob takes no const.
 at::Tensor pixels_of(const Batch& batch) {
-  return at::from_blob(const_cast<uint8_t*>(batch.pixels), {batch.count, batch.size, batch.size, 3},
-                       at::kByte);
+  return at::from_blob(const_cast<uint8_t*>(batch.pixels),
+                       {batch.crops * batch.count, batch.size, batch.size, 3}, at::kByte);
 }
 
 at::Tensor labels_of(const Batch& batch) {
@@ -60,9 +60,10 @@ struct BatchInput::Transfer {
   }
 
   void make_room(Slot& slot, const Batch& batch) const {
-    if (slot.pixels.defined() && slot.pixels.size(0) == batch.count) return;
+    if (slot.pixels.defined() && slot.labels.size(0) == batch.count) return;
     const auto on_device = at::TensorOptions().device(device);
-    slot.pixels = at::empty({batch.count, batch.size, batch.size, 3}, on_device.dtype(at::kByte));
+    slot.pixels = at::empty({batch.crops * batch.count, batch.size, batch.size, 3},
+                            on_device.dtype(at::kByte));
     slot.labels = at::empty({batch.count}, on_device.dtype(at::kLong));
     slot.host_labels = at::empty({batch.count}, pinned(at::kLong));
   }
@@ -99,18 +100,19 @@ void BatchInput::start(Position position) {
   loader_->start(position);
 }
 
-void BatchInput::make_room(int64_t count, int64_t size) {
-  if (input_.images.defined() && input_.count == count) return;
-  input_.count = count;
-  input_.images = normalise_.make_images(count, size);
-  input_.labels = at::empty({count}, input_.images.options().dtype(at::kLong).memory_format({}));
+void BatchInput::make_room(const Batch& batch) {
+  if (input_.images.defined() && input_.count == batch.count) return;
+  input_.count = batch.count;
+  input_.images = normalise_.make_images(batch.crops * batch.count, batch.size);
+  input_.labels =
+      at::empty({batch.count}, input_.images.options().dtype(at::kLong).memory_format({}));
 }
 
 Input BatchInput::next() {
   if (transfer_) transfer_->finish();
   const Batch batch = loader_->next();
   if (batch.count == 0) return {};
-  make_room(batch.count, batch.size);
+  make_room(batch);
   input_.tally = batch.tally;
   if (!transfer_) {
     normalise_(pixels_of(batch), input_.images);

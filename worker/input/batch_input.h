@@ -18,7 +18,7 @@ namespace resnext {
 
 // One micro-batch on the device; valid until the next one is asked for.
 struct Input {
-  at::Tensor images;  // [count, 3, size, size], as the network takes it
+  at::Tensor images;  // [crops * count, 3, size, size], as the network takes it; crop by crop
   at::Tensor labels;  // int64 [count]
   int64_t count = 0;
   uint64_t tally = 0;  // of the images (data/sampler.h)
@@ -43,7 +43,7 @@ class BatchInput {
  private:
   struct Transfer;
 
-  void make_room(int64_t count, int64_t size);
+  void make_room(const Batch& batch);
 
   std::unique_ptr<DataLoader> loader_;
   PixelNormaliser normalise_;

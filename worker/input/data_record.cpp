@@ -66,6 +66,7 @@ Json to_json(const DataRecord& record) {
           {"std", record.std},
           {"recipe", static_cast<int>(record.recipe)},
           {"size", record.size},
+          {"evaluation_size", record.evaluation_size},
           {"resize", record.resize}};
 }
 
@@ -79,6 +80,7 @@ DataRecord to_data_record(const Json& json) {
   record.std = json.at("std").get<std::array<double, 3>>();
   record.recipe = static_cast<RecipeName>(json.at("recipe").get<int>());
   record.size = json.at("size");
+  record.evaluation_size = json.value("evaluation_size", record.size);
   record.resize = json.at("resize");
   return record;
 }

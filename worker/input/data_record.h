@@ -28,7 +28,7 @@ struct DataRecord {
   std::array<double, 3> mean{}, std{};  // RGB, of pixels in 0..1
   int64_t classes = 0;                  // outputs of the network
   RecipeName recipe = RecipeName::kTorchvision;
-  int64_t size = 0, resize = 0;  // pixels
+  int64_t size = 0, evaluation_size = 0, resize = 0;  // pixels
 };
 
 // What differs in a way that changes what labels mean or where an epoch stands, in words ("1000

@@ -7,7 +7,6 @@
 
 #include "comm/common/error.h"
 #include "data/checksum.h"
-#include "data/recipe.h"
 
 namespace resnext {
 namespace {
@@ -70,19 +69,25 @@ DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t cl
   record.std = sets.reference().std();
   record.recipe = options.recipe;
   record.size = options.size;
+  record.evaluation_size = evaluation_size(options);
   record.resize = options.resize;
   return record;
+}
+
+Recipe make_recipe(const DataOptions& data, bool training, const std::array<double, 3>& mean) {
+  RecipeOptions recipe;
+  recipe.name = data.recipe;
+  recipe.size = training ? data.size : evaluation_size(data);
+  recipe.resize = data.resize;
+  recipe.crops = training ? 1 : data.crops;
+  recipe.training = training;
+  for (size_t c = 0; c < mean.size(); ++c) recipe.fill[c] = 255 * mean[c];
+  return Recipe(recipe);
 }
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
                                         bool training, HostAllocator allocate) {
-  RecipeOptions recipe;
-  recipe.name = config.data.recipe;
-  recipe.size = config.data.size;
-  recipe.resize = config.data.resize;
-  recipe.training = training;
-  for (int c = 0; c < 3; ++c) recipe.fill[c] = 255 * container.mean()[c];
   LoaderOptions options;
   options.rank = rank;
   options.world_size = world_size;
@@ -94,7 +99,8 @@ std::unique_ptr<DataLoader> make_loader(const Container& container, const RunCon
   options.training = training;
   options.shuffle = config.data.shuffle;
   options.allocate = std::move(allocate);
-  return std::make_unique<DataLoader>(container, Recipe(recipe), options);
+  const Recipe recipe = make_recipe(config.data, training, container.mean());
+  return std::make_unique<DataLoader>(container, recipe, options);
 }
 
 }  // namespace resnext

@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 
 #include "configs/run_config.h"
 #include "data/container.h"
 #include "data/data_loader.h"
+#include "data/recipe.h"
 #include "worker/input/data_record.h"
 
 namespace resnext {
@@ -28,6 +30,10 @@ struct DataSets {
 
 // What `sets` hold, for a network of `classes`. Local; costs a pass over the labels.
 DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t classes);
+
+// What happens to each image; in training what is cut out of it or lies around it becomes `mean`.
+Recipe make_recipe(const DataOptions& data, bool training,
+                   const std::array<double, 3>& mean = {0, 0, 0});
 
 // A loader over one split for this rank. `batch` is resolved for the world size; `allocate` as in
 // LoaderOptions.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/evaluation.h"
+#include "worker/inference/saved_network.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <torch/headeronly/version.h>
@@ -11,11 +11,10 @@
 #include "comm/common/file_system.h"
 #include "comm/tensor_collectives.h"
 #include "configs/yaml_reader.h"
-#include "worker/evaluator.h"
+#include "data/container_writer.h"
 #include "worker/network_learner.h"
 #include "worker/state/agreement.h"
 #include "worker/state/start_point.h"
-#include "worker/stop_signal.h"
 
 namespace resnext {
 namespace {
@@ -26,6 +25,9 @@ void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfi
   const auto is_named = [&](const char* key) { return std::ranges::binary_search(named, key); };
   if (!is_named("data.recipe")) config.data.recipe = data.recipe;
   if (!is_named("data.size")) config.data.size = data.size;
+  if (!is_named("data.evaluation_size") && !is_named("data.size")) {
+    config.data.evaluation_size = data.evaluation_size;
+  }
   if (!is_named("data.resize")) config.data.resize = data.resize;
   if (config.model.classes == 0) config.model.classes = data.classes;
 }
@@ -47,6 +49,31 @@ void check_class_names(const RunConfig& config, const DataRecord& trained, const
                   "pack it with the same classes, or set run.accept_new_data=true");
 }
 
+// Normalised as ImageNet is; classes without names.
+DataRecord unknown_data() {
+  const ContainerDescription usual;
+  DataRecord data;
+  data.mean = usual.mean;
+  data.std = usual.std;
+  return data;
+}
+
+// Looked for by rank 0.
+StartPoint find_weights(const CommandLine& line, const RunConfig& config,
+                        Communicator& communicator) {
+  if (names_weights(line)) return {};
+  std::optional<RunStore> store;
+  if (communicator.rank() == 0) {
+    store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
+  }
+  StartPoint start = agree_on_weights(communicator, store ? &*store : nullptr, config.run);
+  if (!start.resumed && config.model.pretrained.empty()) {
+    throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
+                      "train first, or set model.pretrained or run.resume to a file");
+  }
+  return start;
+}
+
 }  // namespace
 
 void check_ranks_agree(const RunConfig& config, const DataRecord& data,
@@ -59,40 +86,32 @@ void check_ranks_agree(const RunConfig& config, const DataRecord& data,
                                   "give every host the same files"}});
 }
 
-std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config,
-                                       const DataSets& sets, Communicator& communicator,
-                                       c10::Device device) {
-  std::optional<RunStore> store;
-  if (communicator.rank() == 0) {
-    store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
-  }
-  StartPoint start;
-  if (!names_weights(line)) {
-    start = agree_on_weights(communicator, store ? &*store : nullptr, config.run);
-    if (!start.resumed && config.model.pretrained.empty()) {
-      throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
-                        "train first, or set model.pretrained or run.resume to a file");
-    }
-  }
+SavedNetwork load_network(const CommandLine& line, RunConfig config, const DataSets* sets,
+                          Communicator& communicator, at::Device device) {
+  const StartPoint start = find_weights(line, config, communicator);
   if (start.data) follow_checkpoint(line, *start.data, config);
-  config.model.classes = sets.classes(config.model.classes);
-  DataRecord data = describe(sets, config.data, config.model.classes);
+  if (sets != nullptr) config.model.classes = sets->classes(config.model.classes);
+  DataRecord data = sets != nullptr ? describe(*sets, config.data, config.model.classes)
+                                    : start.data.value_or(unknown_data());
   if (start.data) {
-    check_class_names(config, *start.data, data);
+    if (sets != nullptr) check_class_names(config, *start.data, data);
     data.mean = start.data->mean;
     data.std = start.data->std;
   }
   check_ranks_agree(config, data, communicator);
-  const Precision precision(config.precision, device);
+  Precision precision(config.precision, device);
   ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator);
   model.to(device, precision.parameter_type(), precision.channels_last());
   broadcast_tensors(communicator, model.parameters());
   broadcast_tensors(communicator, model.statistics());
-  const auto input =
-      make_input(*sets.validation, data, config, precision,
-                 resolve_batch(config.batch, communicator.size()), communicator, device,
-                 /*training=*/false);
-  return evaluate(model, precision, *input, communicator, device, stop_signalled);
+  return {std::move(config), std::move(data), device, precision, std::move(model)};
+}
+
+std::unique_ptr<BatchInput> validation_input(const SavedNetwork& network, const DataSets& sets,
+                                             const Communicator& communicator) {
+  return make_input(*sets.validation, network.data, network.config, network.precision,
+                    resolve_batch(network.config.batch, communicator.size()), communicator,
+                    network.device, /*training=*/false);
 }
 
 }  // namespace resnext

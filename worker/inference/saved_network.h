@@ -1,0 +1,41 @@
+// A trained network as it was saved, ready to be used without training.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "comm/communicator.h"
+#include "configs/run_config.h"
+#include "model/resnext.h"
+#include "worker/command_line.h"
+#include "worker/input/batch_input.h"
+#include "worker/input/data_sets.h"
+#include "worker/step/precision.h"
+
+namespace resnext {
+
+struct SavedNetwork {
+  RunConfig config;  // as the checkpoint was trained, but for what the user names
+  DataRecord data;   // its mean, standard deviation and classes; else those of the data or defaults
+  at::Device device;
+  Precision precision;
+  ResNeXt model;  // on the device, equal on all ranks
+};
+
+// COLLECTIVE. Of model.pretrained where the command line names it, else of the run folder's
+// checkpoint, else of model.pretrained. `sets`: what it will be used on, or null. Throws
+// ConfigError, CheckpointError, DataError (other classes than it was trained with), on all ranks.
+SavedNetwork load_network(const CommandLine& line, RunConfig config, const DataSets* sets,
+                          Communicator& communicator, at::Device device);
+
+// The validation split's batches for this rank, as the network wants them. Local.
+std::unique_ptr<BatchInput> validation_input(const SavedNetwork& network, const DataSets& sets,
+                                             const Communicator& communicator);
+
+// COLLECTIVE. Ranks with different programs, configurations or data would train different networks:
+// throws ConfigError or DataError naming what differs, and where.
+void check_ranks_agree(const RunConfig& config, const DataRecord& data, Communicator& communicator);
+
+}  // namespace resnext
