@@ -13,8 +13,6 @@
 namespace resnext {
 namespace {
 
-constexpr int kStrengths = 31;
-
 using Table = std::array<uint8_t, 256>;
 
 // Source position of output pixel (x, y), both of pixel centres.
@@ -137,7 +135,8 @@ Table solarize_table(double threshold) {
   return table;
 }
 
-// The magnitude of strength 0..30.
+}  // namespace
+
 double magnitude_of(Augmentation kind, int strength) {
   const double part = static_cast<double>(strength) / (kStrengths - 1);
   switch (kind) {
@@ -158,8 +157,6 @@ double magnitude_of(Augmentation kind, int strength) {
 bool has_sign(Augmentation kind) {
   return kind >= Augmentation::kShearX && kind <= Augmentation::kSharpness;
 }
-
-}  // namespace
 
 void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
              std::vector<uint8_t>& scratch) {

@@ -31,6 +31,13 @@ enum class Augmentation {
 };
 inline constexpr int kAugmentations = 14;
 
+inline constexpr int kStrengths = 31;
+
+// The magnitude of strength 0..30, without the sign that has_sign() kinds are given half of the
+// time.
+double magnitude_of(Augmentation kind, int strength);
+bool has_sign(Augmentation kind);
+
 // In place. `magnitude`, as torchvision counts it: slope, pixels, degrees anticlockwise, change of
 // the blend factor, bits kept, or threshold. `scratch` is memory to work in, resized.
 void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""mutants.py BUILD: changes each constant of recipes, crops and augmentation, one at a time, and shows
+that data_image_test falls; restores the source after each. Prints those that survive; exit code 1.
+
+SPDX-License-Identifier: BSD-3-Clause
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MUTANTS = [  # file, what stands there, what shall stand there
+    ("data/crop.cpp", "kTries = 10", "kTries = 8"),
+    ("data/crop.cpp", "kMinArea = 0.08", "kMinArea = 0.35"),
+    ("data/crop.cpp", "kMinArea = 0.08", "kMinArea = 0.09"),
+    ("data/crop.cpp", "kMinAspect = 3.0 / 4", "kMinAspect = 0.8"),
+    ("data/crop.cpp", "kMaxAspect = 4.0 / 3", "kMaxAspect = 1.4"),
+    ("data/crop.cpp", "std::exp(random.uniform(std::log(kMinAspect), std::log(kMaxAspect)))",
+     "random.uniform(kMinAspect, kMaxAspect)"),
+    ("data/crop.cpp", "random.chance(0.5)", "random.chance(0.4)"),
+    ("data/crop.cpp", "std::ceil(margin)", "std::floor(margin)"),
+    ("data/transforms.cpp", "0.02, 0.33", "0.02, 0.4"),
+    ("data/transforms.cpp", "0.02, 0.33", "0.05, 0.33"),
+    ("data/transforms.cpp", "std::log(0.3), std::log(3.3)", "std::log(0.5), std::log(3.3)"),
+    ("data/transforms.cpp", "std::log(0.3), std::log(3.3)", "std::log(0.3), std::log(2.0)"),
+    ("data/trivial_augment.cpp", "135 * part", "13.5 * part"),
+    ("data/trivial_augment.cpp", "255 * (1 - part)", "255 * part"),
+    ("data/trivial_augment.cpp", "std::trunc(32 * part)", "std::trunc(30 * part)"),
+    ("data/trivial_augment.cpp", "std::nearbyint(6 * part)", "std::nearbyint(4 * part)"),
+    ("data/trivial_augment.cpp", "0.99 * part", "0.9 * part"),
+    ("data/trivial_augment.cpp", "random.chance(0.5)", "random.chance(0.45)"),
+    ("data/trivial_augment.cpp", "kind <= Augmentation::kSharpness", "kind < Augmentation::kSharpness"),
+    ("data/trivial_augment.h", "kStrengths = 31", "kStrengths = 30"),
+    ("data/trivial_augment.h", "kAugmentations = 14", "kAugmentations = 13"),
+    ("data/trivial_augment.cpp", "4 * p[0]", "5 * p[0]"),
+    ("data/recipe.cpp", "kCifarPadding = 4", "kCifarPadding = 3"),
+    ("data/recipe.cpp", "kSeedJitter = 0.4", "kSeedJitter = 0.38"),
+    ("data/recipe.cpp", "kSeedJitter = 0.4", "kSeedJitter = 0.04"),
+    ("data/recipe.cpp", "kSeedLighting = 0.1", "kSeedLighting = 0"),
+    ("data/recipe.cpp", "kSeedLighting = 0.1", "kSeedLighting = 0.11"),
+    ("data/recipe.cpp", "kErasing = 0.1", "kErasing = 0.9"),
+    ("data/recipe.cpp", "kErasing = 0.1", "kErasing = 0.12"),
+    ("data/recipe.cpp", "  if (random.chance(0.5)) flip_horizontal(out, size, size);\n}",
+     "  if (random.chance(0.45)) flip_horizontal(out, size, size);\n}"),
+    ("data/recipe.cpp", "  if (random.chance(0.5)) flip_horizontal(out, size, size);\n  if",
+     "  if (random.chance(0.55)) flip_horizontal(out, size, size);\n  if"),
+    ("data/colour.cpp", "0.299, 0.587, 0.114", "0.3, 0.6, 0.1"),
+    ("data/colour.cpp", "0.2175, 0.0188, 0.0045", "0.2275, 0.0188, 0.0045"),
+    ("data/colour.cpp", "0.2175, 0.0188, 0.0045", "0.2175, 0.0288, 0.0045"),
+    ("data/colour.cpp", "0.2175, 0.0188, 0.0045", "0.2175, 0.0188, 0.0245"),
+    ("data/colour.cpp", "{-0.5808, -0.0045, -0.8140}", "{-0.5808, -0.0045, 0.8140}"),
+    ("data/colour.cpp", "random.uniform(-strength, strength)", "random.uniform(0, strength)"),
+]
+
+
+def build_and_test(build):
+    """Whether the tests pass; a mutant that does not compile counts as found."""
+    made = subprocess.run(["ninja", "-C", build, "data_image_test"], capture_output=True, check=False)
+    if made.returncode != 0:
+        return False
+    test = Path(build) / "tests/bin/data_image_test"
+    return subprocess.run([test], capture_output=True, check=False, timeout=300).returncode == 0
+
+
+def main():
+    build = sys.argv[1]
+    if not build_and_test(build):
+        sys.exit("data_image_test does not pass as it is")
+    survivors = []
+    for file, old, new in MUTANTS:
+        path = ROOT / file
+        source = path.read_text(encoding="utf-8")
+        if source.count(old) == 0:
+            sys.exit(f"{file} has no {old!r}: mend the list")
+        path.write_text(source.replace(old, new, 1), encoding="utf-8")
+        try:
+            found = not build_and_test(build)
+        finally:
+            path.write_text(source, encoding="utf-8")
+        print(f"{'found   ' if found else 'SURVIVES'} {file}: {old!r} -> {new!r}", flush=True)
+        if not found:
+            survivors.append(old)
+    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} found")
+    sys.exit(1 if survivors else 0)
+
+
+main()
