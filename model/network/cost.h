@@ -1,36 +1,24 @@
 // What a network costs before it is built: layers, parameters, multiply-adds, memory.
 //
-// Works from the options alone (no Torch), so that the launcher can plan with it. Forms B and C are
-// the same function with the same counts; both are described as form C, one grouped convolution.
-// Local; pure functions. Layer names are torchvision's (models/resnet.py). Throws ConfigError for
-// options that no network has.
+// Sums over the network's plan (no Torch), so that the launcher can plan with it. Forms B and C are
+// the same function with the same counts; both are counted as form C, one grouped convolution.
+// Local; pure functions. Throws ConfigError for options that no network has.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "model/model_options.h"
+#include "model/network/plan.h"
 
 namespace resnext {
 
-// Layers that own weights or change the shape. ReLU and the addition do neither. kZeroPad is
-// shortcut A: subsampling, then channels of zeros.
-enum class LayerKind { kConvolution, kBatchNorm, kMaxPool, kZeroPad, kAveragePool, kLinear };
-
-// One layer. Convolutions have no bias and are padded by kernel / 2; the linear layer has a bias.
-// The average pool's kernel is its whole input.
-struct LayerShape {
-  std::string name;  // "layer1.0.conv2"
-  LayerKind kind = LayerKind::kConvolution;
-  int64_t in_channels = 0;
-  int64_t out_channels = 0;
-  int64_t kernel = 1;
-  int64_t stride = 1;
-  int64_t groups = 1;
-  int64_t output_side = 1;  // pixels
-  int64_t stage = 0;        // 1, 2, ... as in the name; 0: stem or classifier
+// A layer of the plan at the size that an image has there. The average pool's kernel is its whole
+// input.
+struct LayerShape : PlannedLayer {
+  int64_t output_side = 1;      // pixels
+  bool kept_for_later = false;  // backward needs its output
 
   int64_t parameters() const;
   int64_t parameter_tensors() const;
@@ -52,8 +40,8 @@ struct Cost {
   int64_t activation_bytes = 0;
 };
 
-// All layers in forward order (a block's downsample after its last BN). `options.classes` must be
-// known; stem defaults are filled in. `image_size` is the side of the square input, pixels.
+// The plan's layers that own weights or change the shape, in its order, for square images with a
+// side of `image_size` pixels. `options.classes` must be known.
 std::vector<LayerShape> layer_shapes(const ModelOptions& options, int64_t image_size);
 
 // The sums over layer_shapes().

@@ -1,6 +1,8 @@
 // The layers that the network is made of: convolution, batch normalisation, linear classifier.
 //
-// Each owns its tensors (handles: copies share memory). Float tensors of one dtype and device.
+// Each is built from the layer of the plan that describes it and owns its tensors (handles: copies
+// share memory), float tensors of one dtype and device; tensors() are those of
+// PlannedLayer::tensors(), in that order.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -8,10 +10,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "model/network/convolution.h"
+#include "model/network/plan.h"
+#include "model/norm/fused_norm.h"
 
 namespace resnext {
 
@@ -24,16 +28,18 @@ using TensorVisitor =
 // (model/network/recompute.h).
 enum class Mode { kTrain, kEvaluate, kRecompute };
 
+// One handle of an output for each layer that reads it.
+using Handles = std::vector<at::Tensor>;
+
 // Weights from N(0, sqrt(2 / (k * k * out))), `out` counting all groups: the seed's
 // (fb.resnet.torch models/resnext.lua), equal to kaiming_normal with fan_out.
 struct Convolution {
   at::Tensor weight;  // [out, in / groups, k, k]
   ConvolutionShape shape;
 
-  Convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups,
-              const at::Generator& generator);
+  Convolution(const PlannedLayer& layer, const at::Generator& generator);
   at::Tensor operator()(const at::Tensor& x) const { return convolve(x, weight, shape); }
-  void visit(const std::string& name, const TensorVisitor& visitor);
+  std::vector<at::Tensor*> tensors() { return {&weight}; }
 };
 
 // eps 1e-5, momentum 0.1: Torch's defaults, which the seed leaves as they are. With what follows it
@@ -49,29 +55,25 @@ struct BatchNorm {
 
   bool fused;
 
-  explicit BatchNorm(int64_t channels, bool fuse = true);
-  at::Tensor operator()(const at::Tensor& x, Mode mode) const;
-  at::Tensor relu(const at::Tensor& x, Mode mode) const;
-  at::Tensor add_relu(const at::Tensor& x, const at::Tensor& residual, Mode mode) const;
-  void visit(const std::string& name, const TensorVisitor& visitor);
+  BatchNorm(const PlannedLayer& layer, bool fuse);
+  // relu(norm(x) + residual), for so many readers; residual may be undefined.
+  Handles run(const at::Tensor& x, const at::Tensor& residual, bool relu, Mode mode,
+              int readers) const;
+  std::vector<at::Tensor*> tensors() {
+    return {&weight, &bias, &running_mean, &running_var, &num_batches_tracked};
+  }
 
  private:
-  struct Running {
-    at::Tensor mean, var;
-  };
-  Running running(Mode mode) const;
-  std::optional<at::Tensor> try_fused(const at::Tensor& x, const at::Tensor& residual, Mode mode,
-                                      bool relu) const;
-  at::Tensor separate(const at::Tensor& x, Mode mode) const;
+  NormParameters parameters(Mode mode) const;
 };
 
 // Weights from U(-1/sqrt(in), 1/sqrt(in)), bias 0: Torch7's nn.Linear with the seed's zero bias.
 struct Linear {
   at::Tensor weight, bias;  // [out, in], [out]
 
-  Linear(int64_t in, int64_t out, const at::Generator& generator);
+  Linear(const PlannedLayer& layer, const at::Generator& generator);
   at::Tensor operator()(const at::Tensor& x) const;
-  void visit(const std::string& name, const TensorVisitor& visitor);
+  std::vector<at::Tensor*> tensors() { return {&weight, &bias}; }
 };
 
 }  // namespace resnext

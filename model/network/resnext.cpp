@@ -2,48 +2,19 @@
 #include "model/network/resnext.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/ops/max_pool2d.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <map>
 #include <string_view>
+#include <utility>
 
 #include "comm/common/error.h"
-#include "model/network/model_defaults.h"
 #include "model/network/recompute.h"
 
 namespace resnext {
 namespace {
 
 constexpr std::string_view kBatchCounter = ".num_batches_tracked";
-
-ModelOptions checked(const ModelOptions& options) {
-  if (options.classes < 1) {
-    throw ConfigError("model.classes", "the number of classes is not known",
-                      "set it, or name a data set that says it");
-  }
-  check_recompute_stages(options);
-  return resolve_defaults(options);
-}
-
-std::vector<std::vector<Bottleneck>> make_stages(const ModelOptions& options,
-                                                 const at::Generator& generator) {
-  std::vector<std::vector<Bottleneck>> stages;
-  BottleneckShape shape{options.stem.width, options.stem.width, 1};
-  for (int64_t blocks : stage_blocks(options)) {
-    stages.emplace_back();
-    for (int64_t i = 0; i < blocks; ++i) {
-      stages.back().emplace_back(options, shape, generator);
-      shape = {shape.out(), shape.planes, 1};
-    }
-    shape = {shape.in, 2 * shape.planes, 2};
-  }
-  return stages;
-}
-
-int64_t features(const ModelOptions& options) {
-  return kExpansion * stage_planes(options, static_cast<int64_t>(stage_blocks(options).size()) - 1);
-}
 
 std::string shape_text(const at::Tensor& t) {
   std::string text;
@@ -53,44 +24,38 @@ std::string shape_text(const at::Tensor& t) {
 
 }  // namespace
 
-// Tensors draw from one generator in the order in which they are constructed.
 ResNeXt::ResNeXt(const ModelOptions& options, uint64_t seed)
-    : ResNeXt(checked(options), at::detail::createCPUGenerator(seed)) {}
+    : ResNeXt(plan_network(options), options, at::detail::createCPUGenerator(seed)) {}
 
-ResNeXt::ResNeXt(const ModelOptions& options, const at::Generator& generator)
-    : options_(options),
-      conv1_(3, options.stem.width, options.stem.kernel, options.stem.stride, 1, generator),
-      bn1_(options.stem.width, options.fused),
-      stages_(make_stages(options, generator)),
-      fc_(features(options), options.classes, generator) {
+ResNeXt::ResNeXt(NetworkPlan plan, const ModelOptions& options, const at::Generator& generator)
+    : layers_(plan.layers.size()),
+      recomputed_(plan.stages.begin(), plan.stages.begin() + options.recompute_stages),
+      graph_(std::move(plan.layers), options.fused, generator) {
   for (at::Tensor& p : parameters()) p.set_requires_grad(true);
 }
 
 at::Tensor ResNeXt::forward(const at::Tensor& images, Mode mode) const {
-  at::Tensor x = bn1_.relu(conv1_(images), mode);
-  if (options_.stem.pool == StemPool::kOn) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
-  for (size_t stage = 0; stage < stages_.size(); ++stage) x = run_stage(stage, x, mode);
-  return fc_(x.mean({2, 3}));
-}
-
-at::Tensor ResNeXt::run_stage(size_t stage, const at::Tensor& x, Mode mode) const {
-  const auto run = [&blocks = stages_[stage]](at::Tensor y, Mode run_mode) {
-    for (const Bottleneck& block : blocks) y = block(y, run_mode);
-    return y;
-  };
-  const bool again =
-      mode == Mode::kTrain && static_cast<int64_t>(stage) < options_.recompute_stages;
-  return again ? recompute(run, x) : run(x, mode);
+  at::Tensor x = images;
+  size_t done = 0;
+  if (mode == Mode::kTrain) {
+    for (const LayerRange stage : recomputed_) {
+      x = graph_.run({done, stage.begin}, x, mode);
+      x = recompute([this, stage](const at::Tensor& y, Mode m) { return graph_.run(stage, y, m); },
+                    x);
+      done = stage.end;
+    }
+  }
+  return graph_.run({done, layers_}, x, mode);
 }
 
 void ResNeXt::count_batches(int64_t batches) {
-  visit([&](const std::string& name, at::Tensor& tensor, bool) {
+  graph_.visit([&](const std::string& name, at::Tensor& tensor, bool) {
     if (name.ends_with(kBatchCounter)) tensor.add_(batches);
   });
 }
 
 void ResNeXt::to(at::Device device, at::ScalarType dtype, bool channels_last) {
-  visit([&](const std::string&, at::Tensor& tensor, bool is_parameter) {
+  graph_.visit([&](const std::string&, at::Tensor& tensor, bool is_parameter) {
     if (!tensor.is_floating_point()) return;
     at::Tensor moved = tensor.detach().to(device, dtype);
     if (tensor.dim() == 4) {
@@ -103,7 +68,7 @@ void ResNeXt::to(at::Device device, at::ScalarType dtype, bool channels_last) {
 
 std::vector<at::Tensor> ResNeXt::parameters() {
   std::vector<at::Tensor> all;
-  visit([&](const std::string&, at::Tensor& tensor, bool is_parameter) {
+  graph_.visit([&](const std::string&, at::Tensor& tensor, bool is_parameter) {
     if (is_parameter) all.push_back(tensor);
   });
   return all;
@@ -111,7 +76,7 @@ std::vector<at::Tensor> ResNeXt::parameters() {
 
 std::vector<std::string> ResNeXt::parameter_names() {
   std::vector<std::string> all;
-  visit([&](const std::string& name, at::Tensor&, bool is_parameter) {
+  graph_.visit([&](const std::string& name, at::Tensor&, bool is_parameter) {
     if (is_parameter) all.push_back(name);
   });
   return all;
@@ -119,7 +84,7 @@ std::vector<std::string> ResNeXt::parameter_names() {
 
 std::vector<at::Tensor> ResNeXt::statistics() {
   std::vector<at::Tensor> all;
-  visit([&](const std::string&, at::Tensor& tensor, bool is_parameter) {
+  graph_.visit([&](const std::string&, at::Tensor& tensor, bool is_parameter) {
     if (!is_parameter && tensor.is_floating_point()) all.push_back(tensor);
   });
   return all;
@@ -127,7 +92,7 @@ std::vector<at::Tensor> ResNeXt::statistics() {
 
 StateDict ResNeXt::state_dict() {
   StateDict state;
-  visit([&](const std::string& name, at::Tensor& tensor, bool) {
+  graph_.visit([&](const std::string& name, at::Tensor& tensor, bool) {
     state.emplace_back(name, tensor.detach());
   });
   return state;
@@ -141,7 +106,7 @@ void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_
         "check model.{family,depth,cardinality,base_width,block,shortcut,stem}, or "
         "set model.reset_classifier for another number of classes");
   };
-  visit([&](const std::string& name, at::Tensor& tensor, bool) {
+  graph_.visit([&](const std::string& name, at::Tensor& tensor, bool) {
     const auto found = values.extract(name);
     if (skip_classifier && name.starts_with("fc.")) return;
     if (found.empty()) {
@@ -156,17 +121,6 @@ void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_
     tensor.detach().copy_(value);
   });
   if (!values.empty()) refuse("has a tensor that the model lacks: " + values.begin()->first);
-}
-
-void ResNeXt::visit(const TensorVisitor& visitor) {
-  conv1_.visit("conv1", visitor);
-  bn1_.visit("bn1", visitor);
-  for (size_t s = 0; s < stages_.size(); ++s) {
-    for (size_t i = 0; i < stages_[s].size(); ++i) {
-      stages_[s][i].visit(fmt::format("layer{}.{}", s + 1, i), visitor);
-    }
-  }
-  fc_.visit("fc", visitor);
 }
 
 }  // namespace resnext

@@ -1,8 +1,7 @@
-// The ResNeXt network: stem, three or four stages of bottlenecks, mean over pixels, classifier.
+// The ResNeXt network, built and run from its plan (model/network/plan.h).
 //
-// Xie et al. 2017 (arXiv 1611.05431), arithmetic as fb.resnet.torch models/resnext.lua; parameter
-// names of form C are torchvision's (torchvision/models/resnet.py). Channels-last throughout, when
-// the input is. Local; one thread at a time.
+// Parameter names are the plan's. Channels-last throughout, when the input is. Local; one thread at
+// a time.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -13,8 +12,7 @@
 #include <vector>
 
 #include "model/model_options.h"
-#include "model/network/bottleneck.h"
-#include "model/network/layers.h"
+#include "model/network/layer_graph.h"
 #include "model/weights.h"
 
 namespace resnext {
@@ -49,15 +47,11 @@ class ResNeXt {
   void load(const StateDict& state, const std::string& source, bool skip_classifier = false);
 
  private:
-  ResNeXt(const ModelOptions& resolved, const at::Generator& generator);
-  at::Tensor run_stage(size_t stage, const at::Tensor& x, Mode mode) const;
-  void visit(const TensorVisitor& visitor);
+  ResNeXt(NetworkPlan plan, const ModelOptions& options, const at::Generator& generator);
 
-  ModelOptions options_;
-  Convolution conv1_;
-  BatchNorm bn1_;
-  std::vector<std::vector<Bottleneck>> stages_;
-  Linear fc_;
+  size_t layers_;
+  std::vector<LayerRange> recomputed_;  // stages
+  LayerGraph graph_;
 };
 
 }  // namespace resnext

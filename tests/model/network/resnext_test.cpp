@@ -158,16 +158,15 @@ TEST(ResNeXt, ShortcutsDifferInTheirProjections) {
 TEST(ResNeXt, ShortcutASubsamplesAndPadsWithZeros) {
   ModelOptions options = cifar(11, 1, 64);
   options.shortcut = Shortcut::kA;
-  const Bottleneck block(options, {2, 2, 2}, at::detail::createCPUGenerator(1));
-  Bottleneck zeroed = block;
-  zeroed.visit("", [](const std::string& name, at::Tensor& tensor, bool) {
-    if (name.ends_with("bn3.weight")) tensor.zero_();
-  });
-  const at::Tensor x = at::rand({1, 2, 5, 5});
-  const at::Tensor y = zeroed(x, Mode::kEvaluate);
-  EXPECT_EQ(y.sizes(), (at::IntArrayRef{1, 8, 3, 3}));
-  EXPECT_TRUE(y.slice(1, 0, 2).equal(x.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2)));
-  EXPECT_EQ(y.slice(1, 2, 8).abs().max().item<float>(), 0);
+  options.stem.width = 2;
+  options.zero_gamma = true;
+  const NetworkPlan plan = plan_network(options);
+  const LayerGraph graph(plan.layers, options.fused, at::detail::createCPUGenerator(1));
+  const at::Tensor x = at::rand({1, 8, 5, 5});
+  const at::Tensor y = graph.run(plan.stages[1], x, Mode::kEvaluate);  // one block
+  EXPECT_EQ(y.sizes(), (at::IntArrayRef{1, 16, 3, 3}));
+  EXPECT_TRUE(y.slice(1, 0, 8).equal(x.slice(2, 0, std::nullopt, 2).slice(3, 0, std::nullopt, 2)));
+  EXPECT_EQ(y.slice(1, 8, 16).abs().max().item<float>(), 0);
 }
 
 // fb.resnet.torch: N(0, sqrt(2 / (k k out))) for all groups together; U(+-1/sqrt(in)), zero bias.
