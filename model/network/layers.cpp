@@ -45,7 +45,9 @@ Handles BatchNorm::run(const at::Tensor& x, const at::Tensor& residual, bool rel
   const NormParameters norm = parameters(mode);
   const bool training = mode != Mode::kEvaluate;
   if (fused && can_fuse_norm(x, residual, norm)) {
-    return Handles(readers, fused_norm(x, residual, norm, training, relu));
+    if (readers != 2) return Handles(readers, fused_norm(x, residual, norm, training, relu));
+    const auto pair = fused_norm_pair(x, residual, norm, training, relu);
+    return {pair[0], pair[1]};
   }
   at::Tensor y = at::batch_norm(x, weight, bias, norm.running_mean, norm.running_var, training,
                                 kMomentum, kEps, /*cudnn_enabled=*/true);

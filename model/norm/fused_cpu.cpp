@@ -70,8 +70,8 @@ const T* advanced(const T* data, int64_t offset) {
 
 template <typename T>
 GradientInput<T> advanced(const GradientInput<T>& in, int64_t offset) {
-  return {in.gradient + offset, in.x + offset, in.forward, advanced(in.output, offset),
-          in.rectifier};
+  return {in.gradient + offset,        in.x + offset, in.forward,
+          advanced(in.output, offset), in.rectifier,  advanced(in.other, offset)};
 }
 
 template <typename T>
@@ -206,17 +206,17 @@ std::vector<T> backward_rows(const std::vector<double>& sums, const at::Tensor& 
   return rows;
 }
 
-Rectifier rectifier_of(const NormSaved& saved) {
-  if (!saved.relu) return Rectifier::kNone;
-  return saved.output.defined() ? Rectifier::kOfOutput : Rectifier::kOfInput;
-}
-
 template <typename T>
-NormGradients backward(const at::Tensor& gradient, const NormSaved& saved, bool want_residual) {
+NormGradients backward(const OutputGradients& gradients, const NormSaved& saved,
+                       bool want_residual) {
   const Pieces pieces(shape_of(saved.x));
   const std::vector<T> forward = forward_rows<T>(saved.weight, saved.bias, saved.statistics);
-  const GradientInput<T> in{gradient.const_data_ptr<T>(), saved.x.const_data_ptr<T>(),
-                            forward.data(), data_or_null<T>(saved.output), rectifier_of(saved)};
+  const GradientInput<T> in{gradients.gradient.const_data_ptr<T>(),
+                            saved.x.const_data_ptr<T>(),
+                            forward.data(),
+                            data_or_null<T>(saved.output),
+                            saved.rectifier(),
+                            data_or_null<T>(gradients.other)};
   NormGradients made{at::empty_like(saved.x),
                      want_residual ? at::empty_like(saved.x) : at::Tensor(),
                      at::empty_like(saved.weight), at::empty_like(saved.weight)};
@@ -248,10 +248,10 @@ at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const N
                                         : forward<float>(x, residual, norm, statistics, relu);
 }
 
-NormGradients norm_backward(const at::Tensor& gradient, const NormSaved& saved,
+NormGradients norm_backward(const OutputGradients& gradients, const NormSaved& saved,
                             bool want_residual) {
-  return saved.x.scalar_type() == at::kDouble ? backward<double>(gradient, saved, want_residual)
-                                              : backward<float>(gradient, saved, want_residual);
+  return saved.x.scalar_type() == at::kDouble ? backward<double>(gradients, saved, want_residual)
+                                              : backward<float>(gradients, saved, want_residual);
 }
 
 }  // namespace resnext::cpu

@@ -10,7 +10,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/norm/fused_norm.h"
+#include "model/norm/norm_tensors.h"
 
 namespace resnext::cpu {
 
@@ -22,6 +22,7 @@ at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const N
                         const at::Tensor& statistics, bool relu);
 
 // The residual's gradient is made where `want_residual`.
-NormGradients norm_backward(const at::Tensor& gradient, const NormSaved& saved, bool want_residual);
+NormGradients norm_backward(const OutputGradients& gradients, const NormSaved& saved,
+                            bool want_residual);
 
 }  // namespace resnext::cpu

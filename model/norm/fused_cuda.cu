@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "comm/common/error.h"
 #include "model/norm/fused_cuda.h"
@@ -14,45 +15,65 @@
 namespace resnext {
 namespace {
 
-constexpr int kMaxThreads = 256;
-constexpr int kChannelsOfBlock = 32;  // in the second stage of the sums
-constexpr int kPartsOfBlock = 8;      // threads of one channel there
-constexpr int kBytesAtOnce = 16;      // the widest load of a GPU
+constexpr int kChannelsOfBlock = 32;        // in the second stage of the sums
+constexpr int kPartsOfBlock = 32;           // threads of one channel there
+constexpr int kBlocksOfMultiprocessor = 3;  // at least: bounds the registers of a thread
+constexpr int kBytesAtOnce = 16;            // the widest load of a GPU
 
 __device__ int64_t channel_of_thread(const ThreadGrid& grid) {
   return (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * grid.width;
 }
 
 // Adds the sums of the block's threads of the same channels, in a fixed tree, and writes them to
-// partial[chunk]{first, second}[channels]. All threads of the block call it.
+// partial[chunk]{first, second}[channels]. All threads of the block call it. Neighbouring threads
+// are neighbours in shared memory too, and so in different banks.
 template <int kWidth>
 __device__ void add_up_block(Sums<kWidth> sums, int64_t channels, int64_t channel, float* partial) {
-  __shared__ Sums<kWidth> shared[kMaxThreads];
+  __shared__ float shared[2 * kWidth][kThreadsOfBlock];
   const int self = threadIdx.y * blockDim.x + threadIdx.x;
-  shared[self] = sums;
+  for (int i = 0; i < kWidth; ++i) {
+    shared[i][self] = sums.first.of[i];
+    shared[kWidth + i][self] = sums.second.of[i];
+  }
   for (int half = blockDim.y / 2; half > 0; half /= 2) {
     __syncthreads();
     if (threadIdx.y >= half) continue;
-    const Sums<kWidth>& other = shared[self + half * blockDim.x];
-    for (int i = 0; i < kWidth; ++i) {
-      shared[self].first.of[i] += other.first.of[i];
-      shared[self].second.of[i] += other.second.of[i];
-    }
+    for (int i = 0; i < 2 * kWidth; ++i) shared[i][self] += shared[i][self + half * blockDim.x];
   }
   if (threadIdx.y != 0 || channel >= channels) return;
   float* to = partial + static_cast<int64_t>(blockIdx.y) * 2 * channels + channel;
   for (int i = 0; i < kWidth; ++i) {
-    to[i] = shared[self].first.of[i];
-    to[channels + i] = shared[self].second.of[i];
+    to[i] = shared[i][self];
+    to[channels + i] = shared[kWidth + i][self];
   }
 }
 
+// Adds the chunks' sums of channel c, in a fixed tree; whole on threads with threadIdx.y == 0. All
+// threads of a block of (kChannelsOfBlock, kPartsOfBlock) call it.
+__device__ Sums<1> add_up_chunks(const float* partial, int chunks, int64_t channels, int64_t c) {
+  __shared__ float first[kPartsOfBlock][kChannelsOfBlock], second[kPartsOfBlock][kChannelsOfBlock];
+  const int x = threadIdx.x, y = threadIdx.y;
+  Sums<1> sums = {};
+  if (c < channels) sums = sum_chunks_of_thread(partial, y, chunks, kPartsOfBlock, channels, c);
+  first[y][x] = sums.first.of[0];
+  second[y][x] = sums.second.of[0];
+  for (int half = kPartsOfBlock / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (y >= half) continue;
+    first[y][x] += first[y + half][x];
+    second[y][x] += second[y + half][x];
+  }
+  return {{{first[y][x]}}, {{second[y][x]}}};
+}
+
+// All shifted by row 0, so that the chunks' sums can be added.
 template <int kWidth, typename T>
-__global__ void sum_squares_kernel(const T* x, MatrixShape shape, ThreadGrid grid, float* partial) {
+__global__ void __launch_bounds__(kThreadsOfBlock, kBlocksOfMultiprocessor)
+    sum_squares_kernel(const T* x, MatrixShape shape, ThreadGrid grid, float* partial) {
   const int64_t channel = channel_of_thread(grid);
   Sums<kWidth> sums = {};
   if (channel < shape.channels) {
-    sums = sum_squares_of_thread<kWidth>(x, blockIdx.y * grid.chunk_rows,
+    sums = sum_squares_of_thread<kWidth>(x, /*shift_row=*/0,
                                          rows_of_thread(grid, shape.rows, blockIdx.y, threadIdx.y),
                                          shape.channels, channel);
   }
@@ -66,25 +87,14 @@ __device__ void move_running(const CudaRunning& running, const Moments<float>& m
       running.momentum * (moments.squares / (moments.count - 1)) + keep * running.var[c];
 }
 
-// Merges the chunks' moments of each channel; blocks of (kChannelsOfBlock, kPartsOfBlock).
 template <typename T>
-__global__ void statistics_kernel(const T* x, MatrixShape shape, ThreadGrid grid,
-                                  const float* partial, CudaRunning running, float* statistics) {
-  __shared__ Moments<float> shared[kPartsOfBlock][kChannelsOfBlock];
+__global__ void statistics_kernel(const T* x, MatrixShape shape, int chunks, const float* partial,
+                                  CudaRunning running, float* statistics) {
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kChannelsOfBlock + threadIdx.x;
-  Moments<float> moments = {};
-  for (int chunk = threadIdx.y; c < shape.channels && chunk < grid.chunks; chunk += kPartsOfBlock) {
-    const float* sums = partial + static_cast<int64_t>(chunk) * 2 * shape.channels + c;
-    const auto count = static_cast<float>(rows_of_chunk(grid, shape.rows, chunk));
-    const auto shift = static_cast<float>(x[chunk * grid.chunk_rows * shape.channels + c]);
-    moments = merge(moments, moments_of_sums(count, shift, sums[0], sums[shape.channels]));
-  }
-  shared[threadIdx.y][threadIdx.x] = moments;
-  __syncthreads();
+  const Sums<1> sums = add_up_chunks(partial, chunks, shape.channels, c);
   if (threadIdx.y != 0 || c >= shape.channels) return;
-  for (int part = 1; part < kPartsOfBlock; ++part) {
-    moments = merge(moments, shared[part][threadIdx.x]);
-  }
+  const auto moments = moments_of_sums(static_cast<float>(shape.rows), static_cast<float>(x[c]),
+                                       sums.first.of[0], sums.second.of[0]);
   if (running.mean) move_running(running, moments, c);
   statistics[c] = moments.mean;
   statistics[shape.channels + c] = 1 / sqrtf(moments.squares / moments.count + running.eps);
@@ -99,8 +109,9 @@ __global__ void running_statistics_kernel(int64_t channels, CudaRunning running,
 }
 
 template <int kWidth, typename T>
-__global__ void normalise_kernel(const T* x, const T* residual, ChannelData data, bool relu,
-                                 MatrixShape shape, ThreadGrid grid, T* output) {
+__global__ void __launch_bounds__(kThreadsOfBlock, kBlocksOfMultiprocessor)
+    normalise_kernel(const T* x, const T* residual, ChannelData data, bool relu, MatrixShape shape,
+                     ThreadGrid grid, T* output) {
   const int64_t channel = channel_of_thread(grid);
   if (channel >= shape.channels) return;
   normalise_of_thread<kWidth>(x, residual, data, relu,
@@ -108,9 +119,18 @@ __global__ void normalise_kernel(const T* x, const T* residual, ChannelData data
                               shape.channels, channel, output);
 }
 
-template <int kWidth, typename T>
-__global__ void sum_gradients_kernel(ThreadGradient<T> in, ChannelData data, MatrixShape shape,
-                                     ThreadGrid grid, float* partial) {
+// Tells the compiler what the caller of a kernel knows, so that registers hold only what is needed.
+template <Rectifier kRectifier, bool kPair, typename T>
+__device__ void know(ThreadGradient<T>& in) {
+  in.rectifier = kRectifier;
+  if (!kPair) in.other = nullptr;
+}
+
+template <int kWidth, Rectifier kRectifier, bool kPair, typename T>
+__global__ void __launch_bounds__(kThreadsOfBlock, kBlocksOfMultiprocessor)
+    sum_gradients_kernel(ThreadGradient<T> in, ChannelData data, MatrixShape shape, ThreadGrid grid,
+                         float* partial) {
+  know<kRectifier, kPair>(in);
   const int64_t channel = channel_of_thread(grid);
   Sums<kWidth> sums = {};
   if (channel < shape.channels) {
@@ -121,31 +141,17 @@ __global__ void sum_gradients_kernel(ThreadGradient<T> in, ChannelData data, Mat
   add_up_block(sums, shape.channels, channel, partial);
 }
 
-// Adds the chunks' sums of each channel, in blocks as of statistics_kernel. Writes the parameters'
-// gradients and {centre, scale, slope, offset}[channels].
+// Writes the parameters' gradients and {centre, scale, slope, offset}[channels].
 __global__ void channel_gradients_kernel(ChannelData data, MatrixShape shape, int chunks,
                                          const float* partial, bool training, float* weight,
                                          float* bias, float* coefficients) {
-  __shared__ float shared[2][kPartsOfBlock][kChannelsOfBlock];
   const int64_t channels = shape.channels;
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kChannelsOfBlock + threadIdx.x;
-  float first = 0, second = 0;
-  for (int chunk = threadIdx.y; c < channels && chunk < chunks; chunk += kPartsOfBlock) {
-    const float* sums = partial + static_cast<int64_t>(chunk) * 2 * channels + c;
-    first += sums[0];
-    second += sums[channels];
-  }
-  shared[0][threadIdx.y][threadIdx.x] = first;
-  shared[1][threadIdx.y][threadIdx.x] = second;
-  __syncthreads();
+  const Sums<1> sums = add_up_chunks(partial, chunks, channels, c);
   if (threadIdx.y != 0 || c >= channels) return;
-  for (int part = 1; part < kPartsOfBlock; ++part) {
-    first += shared[0][part][threadIdx.x];
-    second += shared[1][part][threadIdx.x];
-  }
   const auto made = channel_gradients<float, float>(
-      data.statistics[c], data.statistics[channels + c], data.weight[c], first, second,
-      static_cast<float>(shape.rows), training);
+      data.statistics[c], data.statistics[channels + c], data.weight[c], sums.first.of[0],
+      sums.second.of[0], static_cast<float>(shape.rows), training);
   weight[c] = made.gamma;
   bias[c] = made.beta;
   coefficients[c] = made.input.centre;
@@ -154,10 +160,11 @@ __global__ void channel_gradients_kernel(ChannelData data, MatrixShape shape, in
   coefficients[3 * channels + c] = made.input.offset;
 }
 
-template <int kWidth, typename T>
-__global__ void input_gradients_kernel(ThreadGradient<T> in, ChannelData data,
-                                       const float* coefficients, MatrixShape shape,
-                                       ThreadGrid grid, T* input, T* residual) {
+template <int kWidth, Rectifier kRectifier, bool kPair, typename T>
+__global__ void __launch_bounds__(kThreadsOfBlock, kBlocksOfMultiprocessor)
+    input_gradients_kernel(ThreadGradient<T> in, ChannelData data, const float* coefficients,
+                           MatrixShape shape, ThreadGrid grid, T* input, T* residual) {
+  know<kRectifier, kPair>(in);
   const int64_t channel = channel_of_thread(grid);
   if (channel >= shape.channels) return;
   input_gradients_of_thread<kWidth>(in, data, coefficients,
@@ -166,12 +173,31 @@ __global__ void input_gradients_kernel(ThreadGradient<T> in, ChannelData data,
 }
 
 // ---- launches ---------------------------------------------------------------------------------
-void check_launch() {
-  const cudaError_t status = cudaGetLastError();
+void check(cudaError_t status) {
   if (status == cudaSuccess) return;
   throw Error(ExitCode::kInternal, "fused_norm",
               std::string("a kernel was refused: ") + cudaGetErrorString(status),
               "rebuild with this GPU's architecture in CMAKE_CUDA_ARCHITECTURES");
+}
+
+int attribute(cudaDeviceAttr which) {
+  int device = 0, value = 0;
+  check(cudaGetDevice(&device));
+  check(cudaDeviceGetAttribute(&value, which, device));
+  return value;
+}
+
+// Blocks of kThreadsOfBlock that the current device holds at a time.
+template <typename... Arguments>
+int64_t blocks_at_once(void (*kernel)(Arguments...)) {
+  int each = 0;
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, kThreadsOfBlock, 0));
+  return static_cast<int64_t>(each) * attribute(cudaDevAttrMultiProcessorCount);
+}
+
+int64_t most_blocks_at_once() {
+  const int each = attribute(cudaDevAttrMaxThreadsPerMultiProcessor) / kThreadsOfBlock;
+  return static_cast<int64_t>(each) * attribute(cudaDevAttrMultiProcessorCount);
 }
 
 template <typename T, int kElements>
@@ -209,7 +235,26 @@ void with_layout(const CudaNorm& norm, bool others_aligned, const Run& run) {
       with_width<__nv_bfloat16>(aligned, norm.shape.channels, run);
       break;
   }
-  check_launch();
+  check(cudaGetLastError());
+}
+
+// One wave of `kernel` over the whole matrix.
+template <typename Kernel>
+ThreadGrid grid_of(Kernel* kernel, const CudaNorm& norm, int width, Work work) {
+  return thread_grid(norm.shape, width, work, blocks_at_once(kernel));
+}
+
+// Calls run(constant) with the rectifier known to the compiler.
+template <typename Run>
+void with_rectifier(Rectifier rectifier, const Run& run) {
+  switch (rectifier) {
+    case Rectifier::kNone:
+      return run(std::integral_constant<Rectifier, Rectifier::kNone>());
+    case Rectifier::kOfInput:
+      return run(std::integral_constant<Rectifier, Rectifier::kOfInput>());
+    case Rectifier::kOfOutput:
+      return run(std::integral_constant<Rectifier, Rectifier::kOfOutput>());
+  }
 }
 
 dim3 blocks_of(const ThreadGrid& grid) {
@@ -219,6 +264,8 @@ dim3 blocks_of(const ThreadGrid& grid) {
 dim3 threads_of(const ThreadGrid& grid) {
   return dim3(grid.threads_x, grid.threads_y);
 }
+
+const dim3 kThreadsOfSecondStage(kChannelsOfBlock, kPartsOfBlock);
 
 dim3 channel_blocks(int64_t channels) {
   return dim3(static_cast<unsigned>((channels + kChannelsOfBlock - 1) / kChannelsOfBlock));
@@ -230,12 +277,11 @@ ChannelData channel_data(const CudaNorm& norm) {
 
 }  // namespace
 
-// The chunks' sums, then the coefficients of backward. One element a thread has the most chunks or
-// as many as any other.
+// The chunks' sums, then the coefficients of backward: as much as any kernel may need.
 int64_t cuda_norm_workspace(MatrixShape shape) {
   int64_t chunks = 0;
   for (const int width : {1, 4, 8}) {
-    const int64_t of_width = thread_grid(shape, width, Work::kSum).chunks;
+    const int64_t of_width = thread_grid(shape, width, Work::kSum, most_blocks_at_once()).chunks;
     chunks = of_width > chunks ? of_width : chunks;
   }
   return (2 * chunks + 4) * shape.channels;
@@ -246,54 +292,73 @@ void cuda_norm_batch_statistics(const CudaNorm& norm, const CudaRunning& running
     using L = decltype(layout);
     using T = typename L::Type;
     const auto* x = static_cast<const T*>(norm.x);
-    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth, Work::kSum);
-    sum_squares_kernel<L::kWidth, T><<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
-        x, norm.shape, grid, norm.workspace);
+    const auto kernel = sum_squares_kernel<L::kWidth, T>;
+    const ThreadGrid grid = grid_of(kernel, norm, L::kWidth, Work::kSum);
+    kernel<<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(x, norm.shape, grid,
+                                                                  norm.workspace);
     statistics_kernel<T>
-        <<<channel_blocks(norm.shape.channels), dim3(kChannelsOfBlock, kPartsOfBlock), 0,
-           norm.stream>>>(x, norm.shape, grid, norm.workspace, running, norm.statistics);
+        <<<channel_blocks(norm.shape.channels), kThreadsOfSecondStage, 0, norm.stream>>>(
+            x, norm.shape, grid.chunks, norm.workspace, running, norm.statistics);
   });
 }
 
 void cuda_norm_running_statistics(const CudaNorm& norm, const CudaRunning& running) {
   running_statistics_kernel<<<channel_blocks(norm.shape.channels), kChannelsOfBlock, 0,
                               norm.stream>>>(norm.shape.channels, running, norm.statistics);
-  check_launch();
+  check(cudaGetLastError());
 }
 
 void cuda_norm_forward(const CudaNorm& norm, const void* residual, bool relu, void* output) {
   with_layout(norm, is_aligned(residual) && is_aligned(output), [&](auto layout) {
     using L = decltype(layout);
     using T = typename L::Type;
-    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth, Work::kMap);
-    normalise_kernel<L::kWidth, T><<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
+    const auto kernel = normalise_kernel<L::kWidth, T>;
+    const ThreadGrid grid = grid_of(kernel, norm, L::kWidth, Work::kMap);
+    kernel<<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
         static_cast<const T*>(norm.x), static_cast<const T*>(residual), channel_data(norm), relu,
         norm.shape, grid, static_cast<T*>(output));
   });
 }
 
+namespace {
+
+template <typename L, Rectifier kRectifier, bool kPair>
+void launch_backward(const CudaNorm& norm, const CudaNormGradients& gradients) {
+  using T = typename L::Type;
+  const auto sum = sum_gradients_kernel<L::kWidth, kRectifier, kPair, T>;
+  const auto map = input_gradients_kernel<L::kWidth, kRectifier, kPair, T>;
+  const ThreadGrid sums = grid_of(sum, norm, L::kWidth, Work::kSum);
+  const ThreadGrid rows = grid_of(map, norm, L::kWidth, Work::kMap);
+  const ThreadGradient<T> in{static_cast<const T*>(gradients.gradient),
+                             static_cast<const T*>(norm.x), static_cast<const T*>(gradients.output),
+                             kRectifier};
+  const int64_t channels = norm.shape.channels;
+  float* coefficients = norm.workspace + 2 * channels * sums.chunks;
+  sum<<<blocks_of(sums), threads_of(sums), 0, norm.stream>>>(in, channel_data(norm), norm.shape,
+                                                             sums, norm.workspace);
+  channel_gradients_kernel<<<channel_blocks(channels), kThreadsOfSecondStage, 0, norm.stream>>>(
+      channel_data(norm), norm.shape, sums.chunks, norm.workspace, gradients.training,
+      gradients.weight, gradients.bias, coefficients);
+  map<<<blocks_of(rows), threads_of(rows), 0, norm.stream>>>(
+      in, channel_data(norm), coefficients, norm.shape, rows, static_cast<T*>(gradients.input),
+      static_cast<T*>(gradients.residual));
+}
+
+}  // namespace
+
 void cuda_norm_backward(const CudaNorm& norm, const CudaNormGradients& gradients) {
-  const bool aligned = is_aligned(gradients.gradient) && is_aligned(gradients.output) &&
-                       is_aligned(gradients.input) && is_aligned(gradients.residual);
+  const bool aligned = is_aligned(gradients.gradient) && is_aligned(gradients.other) &&
+                       is_aligned(gradients.output) && is_aligned(gradients.input) &&
+                       is_aligned(gradients.residual);
   with_layout(norm, aligned, [&](auto layout) {
-    using L = decltype(layout);
-    using T = typename L::Type;
-    const ThreadGrid grid = thread_grid(norm.shape, L::kWidth, Work::kSum);
-    const ThreadGrid map = thread_grid(norm.shape, L::kWidth, Work::kMap);
-    const ThreadGradient<T> in{static_cast<const T*>(gradients.gradient),
-                               static_cast<const T*>(norm.x),
-                               static_cast<const T*>(gradients.output), gradients.rectifier};
-    const int64_t channels = norm.shape.channels;
-    float* coefficients = norm.workspace + 2 * channels * grid.chunks;
-    sum_gradients_kernel<L::kWidth, T><<<blocks_of(grid), threads_of(grid), 0, norm.stream>>>(
-        in, channel_data(norm), norm.shape, grid, norm.workspace);
-    channel_gradients_kernel<<<channel_blocks(channels), dim3(kChannelsOfBlock, kPartsOfBlock), 0,
-                               norm.stream>>>(channel_data(norm), norm.shape, grid.chunks,
-                                              norm.workspace, gradients.training, gradients.weight,
-                                              gradients.bias, coefficients);
-    input_gradients_kernel<L::kWidth, T><<<blocks_of(map), threads_of(map), 0, norm.stream>>>(
-        in, channel_data(norm), coefficients, norm.shape, map, static_cast<T*>(gradients.input),
-        static_cast<T*>(gradients.residual));
+    with_rectifier(gradients.rectifier, [&](auto rectifier) {
+      constexpr Rectifier kRectifier = decltype(rectifier)::value;
+      if (gradients.other) {
+        launch_backward<decltype(layout), kRectifier, true>(norm, gradients);
+      } else {
+        launch_backward<decltype(layout), kRectifier, false>(norm, gradients);
+      }
+    });
   });
 }
 

@@ -7,7 +7,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include "model/norm/fused_kernels.h"
+#include "model/norm/fused_math.h"
 
 struct CUstream_st;  // cudaStream_t is a pointer to it
 
@@ -34,6 +34,7 @@ struct CudaRunning {
 
 struct CudaNormGradients {
   const void* gradient;
+  const void* other;   // of a second reader of the output, or null
   const void* output;  // of Rectifier::kOfOutput only
   Rectifier rectifier;
   bool training;

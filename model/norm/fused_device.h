@@ -8,7 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/norm/fused_norm.h"
+#include "model/norm/norm_tensors.h"
 
 namespace resnext::device {
 
@@ -20,6 +20,7 @@ at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool
 at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
                         const at::Tensor& statistics, bool relu);
 
-NormGradients norm_backward(const at::Tensor& gradient, const NormSaved& saved, bool want_residual);
+NormGradients norm_backward(const OutputGradients& gradients, const NormSaved& saved,
+                            bool want_residual);
 
 }  // namespace resnext::device

@@ -40,11 +40,6 @@ CudaNorm norm_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
           c10::cuda::getCurrentCUDAStream(x.get_device()).stream()};
 }
 
-Rectifier rectifier_of(const NormSaved& saved) {
-  if (!saved.relu) return Rectifier::kNone;
-  return saved.output.defined() ? Rectifier::kOfOutput : Rectifier::kOfInput;
-}
-
 }  // namespace
 
 bool can_fuse_norm(const at::Tensor& x, const NormParameters& norm) {
@@ -79,9 +74,9 @@ at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const N
   return output;
 }
 
-NormGradients norm_backward(const at::Tensor& gradient, const NormSaved& saved,
+NormGradients norm_backward(const OutputGradients& gradients, const NormSaved& saved,
                             bool want_residual) {
-  const c10::DeviceGuard guard(gradient.device());
+  const c10::DeviceGuard guard(saved.x.device());
   CudaNorm launch = norm_of(saved.x, saved.weight, saved.bias, saved.statistics);
   const at::Tensor workspace = floats(saved.x, {cuda_norm_workspace(launch.shape)});
   launch.workspace = workspace.mutable_data_ptr<float>();
@@ -89,10 +84,10 @@ NormGradients norm_backward(const at::Tensor& gradient, const NormSaved& saved,
                            want_residual ? at::empty_like(saved.x) : at::Tensor(),
                            at::empty_like(saved.weight), at::empty_like(saved.bias)};
   cuda_norm_backward(
-      launch,
-      {gradient.const_data_ptr(), address(saved.output), rectifier_of(saved), saved.training,
-       made.input.mutable_data_ptr(), want_residual ? made.residual.mutable_data_ptr() : nullptr,
-       made.weight.mutable_data_ptr<float>(), made.bias.mutable_data_ptr<float>()});
+      launch, {gradients.gradient.const_data_ptr(), address(gradients.other), address(saved.output),
+               saved.rectifier(), saved.training, made.input.mutable_data_ptr(),
+               want_residual ? made.residual.mutable_data_ptr() : nullptr,
+               made.weight.mutable_data_ptr<float>(), made.bias.mutable_data_ptr<float>()});
   return made;
 }
 

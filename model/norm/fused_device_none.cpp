@@ -26,7 +26,7 @@ at::Tensor norm_forward(const at::Tensor&, const at::Tensor&, const NormParamete
   refuse();
 }
 
-NormGradients norm_backward(const at::Tensor&, const NormSaved&, bool) {
+NormGradients norm_backward(const OutputGradients&, const NormSaved&, bool) {
   refuse();
 }
 

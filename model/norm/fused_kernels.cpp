@@ -114,11 +114,12 @@ HWY_INLINE hn::Vec<D> Normalised(D d, const T* x, const T* coefficients, int64_t
   return hn::MulAdd(hn::Sub(hn::LoadU(d, x), centre), scale, offset);
 }
 
-// The gradient at element `row + c` behind the ReLU.
+// The gradient at element `row + c` behind the ReLU, of all readers.
 template <Rectifier kRectifier, typename T, class D>
 HWY_INLINE hn::Vec<D> BehindRelu(D d, const GradientInput<T>& in, int64_t channels, int64_t row,
                                  int64_t c) {
-  const auto g = hn::LoadU(d, in.gradient + row + c);
+  auto g = hn::LoadU(d, in.gradient + row + c);
+  if (in.other) g = hn::Add(g, hn::LoadU(d, in.other + row + c));
   if constexpr (kRectifier == Rectifier::kNone) {
     return g;
   } else if constexpr (kRectifier == Rectifier::kOfOutput) {

@@ -8,18 +8,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
+#include "model/norm/fused_math.h"
 
 namespace resnext {
-
-struct MatrixShape {
-  int64_t rows = 0;
-  int64_t channels = 0;
-};
-
-// How backward knows where the ReLU was zero: there is none; from x, normalised once more, which
-// spares reading the output; or from the output, where something was added.
-enum class Rectifier { kNone, kOfInput, kOfOutput };
 
 template <typename T>
 struct GradientInput {
@@ -28,6 +19,7 @@ struct GradientInput {
   const T* forward;  // {centre, scale, offset}[channels] of the forward pass
   const T* output;   // of kOfOutput only
   Rectifier rectifier;
+  const T* other;  // the gradient of a second reader of the output, or null
 };
 
 template <typename T>

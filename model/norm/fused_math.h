@@ -1,4 +1,5 @@
-// Per-channel arithmetic of the fused normalisation layers, for the CPU and for GPU kernels.
+// Shapes and per-channel arithmetic of the fused normalisation layers, for the CPU and for GPU
+// kernels.
 //
 // S is the type of statistics, A that of the arithmetic on activations. Channel values are kept
 // relative to `centre`, the mean rounded to A; what rounding lost goes into the offset, so a mean
@@ -17,6 +18,15 @@
 #endif
 
 namespace resnext {
+
+struct MatrixShape {
+  int64_t rows = 0;
+  int64_t channels = 0;
+};
+
+// How backward knows where the ReLU was zero: there is none; from x, normalised once more, which
+// spares reading the output; or from the output, where something was added.
+enum class Rectifier { kNone, kOfInput, kOfOutput };
 
 // Of a set of values: how many, their mean, and the sum of squared deviations from it. All zero: of
 // none.

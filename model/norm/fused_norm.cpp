@@ -29,12 +29,23 @@ at::Tensor run_forward(const at::Tensor& x, const at::Tensor& residual, const No
                     : device::norm_forward(x, residual, norm, statistics, relu);
 }
 
+// The gradients of one or two readers, dense; of two, one may not have come.
+OutputGradients gradients_of(const variable_list& readers) {
+  variable_list came;
+  for (const at::Tensor& gradient : readers) {
+    if (gradient.defined()) came.push_back(gradient.contiguous(at::MemoryFormat::ChannelsLast));
+  }
+  return {came[0], came.size() > 1 ? came[1] : at::Tensor()};
+}
+
 class FusedNorm : public torch::autograd::Function<FusedNorm> {
  public:
-  // Autograd sees the tensors among the arguments; weight and bias are those of `norm`.
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias, const std::optional<at::Tensor>& residual,
-                            const NormParameters& norm, bool training, bool relu) {
+  // Autograd sees the tensors among the arguments; weight and bias are those of `norm`. The output
+  // once or, for two readers, twice.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x,
+                               const at::Tensor& weight, const at::Tensor& bias,
+                               const std::optional<at::Tensor>& residual,
+                               const NormParameters& norm, bool training, bool relu, bool pair) {
     const at::Tensor statistics = statistics_of(x, norm, training);
     at::Tensor output = run_forward(x, residual.value_or(at::Tensor()), norm, statistics, relu);
     const at::Tensor mask = relu && residual ? output : at::Tensor();
@@ -42,7 +53,9 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
     context->saved_data["training"] = training;
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
-    return output;
+    context->set_materialize_grads(false);
+    if (!pair) return {output};
+    return {output, output.variable_data()};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -60,15 +73,20 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
                           flags["training"].toBool(),
                           flags["relu"].toBool()};
     const bool want_residual = flags["residual"].toBool() && context->needs_input_grad(kResidual);
-    const at::Tensor gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
-    const auto run = gradient.is_cpu() ? &cpu::norm_backward : &device::norm_backward;
-    const NormGradients made = run(gradient, saved, want_residual);
-    return {made.input, made.weight, made.bias, made.residual, {}, {}, {}};
+    const auto run = saved.x.is_cpu() ? &cpu::norm_backward : &device::norm_backward;
+    const NormGradients made = run(gradients_of(gradients), saved, want_residual);
+    return {made.input, made.weight, made.bias, made.residual, {}, {}, {}, {}};
   }
 
  private:
   static constexpr size_t kResidual = 3;  // among the arguments that are tensors
 };
+
+variable_list outputs_of(const at::Tensor& x, const at::Tensor& residual,
+                         const NormParameters& norm, bool training, bool relu, bool pair) {
+  const auto optional = residual.defined() ? std::optional(residual) : std::nullopt;
+  return FusedNorm::apply(x, norm.weight, norm.bias, optional, norm, training, relu, pair);
+}
 
 }  // namespace
 
@@ -85,8 +103,13 @@ bool can_fuse_norm(const at::Tensor& x, const at::Tensor& residual, const NormPa
 
 at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
                       bool training, bool relu) {
-  const auto optional = residual.defined() ? std::optional(residual) : std::nullopt;
-  return FusedNorm::apply(x, norm.weight, norm.bias, optional, norm, training, relu);
+  return outputs_of(x, residual, norm, training, relu, /*pair=*/false)[0];
+}
+
+std::array<at::Tensor, 2> fused_norm_pair(const at::Tensor& x, const at::Tensor& residual,
+                                          const NormParameters& norm, bool training, bool relu) {
+  const variable_list outputs = outputs_of(x, residual, norm, training, relu, /*pair=*/true);
+  return {outputs[0], outputs[1]};
 }
 
 }  // namespace resnext

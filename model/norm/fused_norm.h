@@ -12,27 +12,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+
+#include "model/norm/norm_tensors.h"
+
 namespace resnext {
-
-// Tensors [C]; running_var is the unbiased variance. In training the running statistics may be
-// undefined: then none are moved.
-struct NormParameters {
-  at::Tensor weight, bias, running_mean, running_var;
-  double momentum = 0.1;
-  double eps = 1e-5;
-};
-
-// What backward needs of forward: the output only where something was added before the ReLU;
-// elsewhere where the ReLU was zero is worked out from x.
-struct NormSaved {
-  at::Tensor x, output, weight, bias, statistics;
-  bool training = false;
-  bool relu = false;
-};
-
-struct NormGradients {
-  at::Tensor input, residual, weight, bias;
-};
 
 // Whether fused_norm() has a kernel: dense channels-last activations [N, C, H, W] that are not
 // empty, of a dtype named above. `residual` may be undefined.
@@ -42,5 +26,10 @@ bool can_fuse_norm(const at::Tensor& x, const at::Tensor& residual, const NormPa
 // moving the running ones, if any. Throws Error (70) when differentiated twice.
 at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
                       bool training, bool relu);
+
+// The output twice, for two readers (neither may change it in place): backward adds their gradients
+// as it reads them, where autograd would write their sum to memory first.
+std::array<at::Tensor, 2> fused_norm_pair(const at::Tensor& x, const at::Tensor& residual,
+                                          const NormParameters& norm, bool training, bool relu);
 
 }  // namespace resnext

@@ -7,14 +7,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include "model/norm/fused_kernels.h"
 #include "model/norm/fused_math.h"
 
 namespace resnext {
 
-// How a matrix is divided among threads, from its shape alone, so that sums are always added in the
-// same order. A block has threads_x * threads_y threads; blocks_x of them lie side by side over the
-// channels and `chunks` over the rows.
+// How a matrix is divided among threads, so that sums are always added in the same order: from its
+// shape and the number of blocks that the device holds at a time. A block has threads_x * threads_y
+// threads; blocks_x of them lie side by side over the channels and `chunks` over the rows.
 struct ThreadGrid {
   int width;  // channels a thread
   int threads_x, threads_y;
@@ -22,24 +21,26 @@ struct ThreadGrid {
   int64_t chunk_rows;
 };
 
-// What threads do: `kSum` adds rows up, and wants few chunks (each has sums to be added later), but
-// enough blocks to keep every multiprocessor busy; `kMap` has nothing to add.
+// What threads do: `kSum` adds rows up; `kMap` has nothing to add.
 enum class Work { kSum, kMap };
 
-inline ThreadGrid thread_grid(MatrixShape shape, int width, Work work) {
-  constexpr int kThreads = 256, kBlocks = 1024, kMinChunks = 256, kMaxChunks = 65535;
-  constexpr int64_t kRowsOfThread = 8;  // at least: they share the channels' coefficients
+inline constexpr int kThreadsOfBlock = 256;
+
+// One wave: all blocks run at the same time and have the same number of rows, up to one, but no
+// fewer a thread than make up for reading the channels' coefficients. `blocks_at_once`: of the
+// kernel, on the whole device.
+inline ThreadGrid thread_grid(MatrixShape shape, int width, Work work,
+                              int64_t blocks_at_once = 1024) {
+  const int64_t least_rows_of_thread = work == Work::kSum ? 4 : 8;
   const int64_t groups = (shape.channels + width - 1) / width;
   ThreadGrid grid{width, 1, 0, 0, 0, 0};
   while (grid.threads_x < 32 && grid.threads_x < groups) grid.threads_x *= 2;
-  grid.threads_y = kThreads / grid.threads_x;
+  grid.threads_y = kThreadsOfBlock / grid.threads_x;
   grid.blocks_x = static_cast<int>((groups + grid.threads_x - 1) / grid.threads_x);
-  const int64_t block_rows = grid.threads_y * kRowsOfThread;
+  const int64_t block_rows = grid.threads_y * least_rows_of_thread;
   const int64_t wanted = (shape.rows + block_rows - 1) / block_rows;
-  const int64_t for_sums =
-      kBlocks / grid.blocks_x > kMinChunks ? kBlocks / grid.blocks_x : kMinChunks;
-  const int64_t limit = work == Work::kSum ? for_sums : kMaxChunks;
-  const int64_t chunks = wanted < limit ? wanted : limit;
+  const int64_t wave = blocks_at_once > grid.blocks_x ? blocks_at_once / grid.blocks_x : 1;
+  const int64_t chunks = wanted < wave ? wanted : wave;
   grid.chunk_rows = (shape.rows + chunks - 1) / chunks;
   grid.chunks = static_cast<int>((shape.rows + grid.chunk_rows - 1) / grid.chunk_rows);
   return grid;
@@ -109,6 +110,19 @@ RESNEXT_HOST_DEVICE Sums<kWidth> sum_squares_of_thread(const T* x, int64_t shift
   return sums;
 }
 
+// Second stage of the sums: adds up every `step`-th chunk from `chunk` on, of one channel, from
+// partial[chunk]{first, second}[channels].
+RESNEXT_HOST_DEVICE inline Sums<1> sum_chunks_of_thread(const float* partial, int chunk, int chunks,
+                                                        int step, int64_t channels, int64_t c) {
+  Sums<1> sums = {};
+  for (; chunk < chunks; chunk += step) {
+    const float* of_chunk = partial + static_cast<int64_t>(chunk) * 2 * channels + c;
+    sums.first.of[0] += of_chunk[0];
+    sums.second.of[0] += of_chunk[channels];
+  }
+  return sums;
+}
+
 // Per channel, all float: what forward and backward need to know. `statistics` is
 // {mean, inverse deviation}[channels].
 struct ChannelData {
@@ -143,14 +157,19 @@ template <typename T>
 struct ThreadGradient {
   const T *gradient, *x, *output;  // output: of Rectifier::kOfOutput only
   Rectifier rectifier;
+  const T* other = nullptr;  // the gradient of a second reader of the output, if any
 };
 
-// The gradient behind the ReLU; `x` are the values at the same place.
+// The gradient behind the ReLU, of all readers; `x` are the values at the same place.
 template <int kWidth, typename T>
 RESNEXT_HOST_DEVICE Values<kWidth> gradient_behind(const ThreadGradient<T>& in,
                                                    const ForwardCoefficients<float>* k,
                                                    const Values<kWidth>& x, int64_t at) {
   Values<kWidth> g = load<kWidth>(in.gradient + at);
+  if (in.other) {
+    const Values<kWidth> more = load<kWidth>(in.other + at);
+    for (int i = 0; i < kWidth; ++i) g.of[i] += more.of[i];
+  }
   if (in.rectifier == Rectifier::kNone) return g;
   Values<kWidth> y = x;
   if (in.rectifier == Rectifier::kOfOutput) y = load<kWidth>(in.output + at);
@@ -183,15 +202,21 @@ RESNEXT_HOST_DEVICE Sums<kWidth> sum_gradients_of_thread(const ThreadGradient<T>
   return sums;
 }
 
-// `coefficients` is {centre, scale, slope, offset}[channels]; residual_gradient may be null.
+// `coefficients` is {centre, scale, slope, offset}[channels]; the first two are forward's as well.
+// residual_gradient may be null. Whatever belongs to a channel is read before the rows: stores may
+// alias it, so that it would be read again for each.
 template <int kWidth, typename T>
 RESNEXT_HOST_DEVICE void input_gradients_of_thread(const ThreadGradient<T>& in, ChannelData data,
                                                    const float* coefficients, RowRange rows,
                                                    int64_t channels, int64_t channel,
                                                    T* input_gradient, T* residual_gradient) {
   ForwardCoefficients<float> k[kWidth];
-  for (int i = 0; i < kWidth; ++i) k[i] = data.forward(channel + i, channels);
-  const float* of_channel = coefficients + channel;
+  Values<kWidth> slope, offset;
+  for (int i = 0; i < kWidth; ++i) {
+    k[i] = data.forward(channel + i, channels);
+    slope.of[i] = coefficients[2 * channels + channel + i];
+    offset.of[i] = coefficients[3 * channels + channel + i];
+  }
   for (int64_t r = rows.begin; r < rows.end; r += rows.step) {
     const int64_t at = r * channels + channel;
     const Values<kWidth> x = load<kWidth>(in.x + at);
@@ -199,9 +224,7 @@ RESNEXT_HOST_DEVICE void input_gradients_of_thread(const ThreadGradient<T>& in, 
     if (residual_gradient) store(g, residual_gradient + at);
     Values<kWidth> result;
     for (int i = 0; i < kWidth; ++i) {
-      result.of[i] = g.of[i] * of_channel[channels + i] +
-                     (x.of[i] - of_channel[i]) * of_channel[2 * channels + i] +
-                     of_channel[3 * channels + i];
+      result.of[i] = g.of[i] * k[i].scale + (x.of[i] - k[i].centre) * slope.of[i] + offset.of[i];
     }
     store(result, input_gradient + at);
   }

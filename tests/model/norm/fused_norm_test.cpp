@@ -263,6 +263,48 @@ TEST_F(FusedNorm, LeavesOtherLayoutsAndTypesToTheSeparateOperations) {
   EXPECT_FALSE(can_fuse_norm(t.x.slice(0, 0, 0), none, t.norm));
 }
 
+// Two readers of the output, whose gradients autograd adds in the reference.
+void expect_equal_pair(const Tensors& ours, const Tensors& exact, const Case& c, double bar) {
+  const at::Tensor residual = c.add ? ours.residual : at::Tensor();
+  const auto outputs = fused_norm_pair(ours.x, residual, ours.norm, c.training, c.relu);
+  const at::Tensor expected = reference(exact, c);
+  EXPECT_TRUE(outputs[0].equal(outputs[1]));
+  EXPECT_EQ(outputs[0].data_ptr(), outputs[1].data_ptr());
+  EXPECT_LE(difference(outputs[0], expected), bar);
+  const auto other = [](const Tensors& t) { return t.gradient.flip({0, 1}).mul(0.7); };
+  torch::autograd::backward({outputs[0], outputs[1]}, {ours.gradient, other(ours).contiguous()});
+  torch::autograd::backward({expected, expected}, {exact.gradient, other(exact)});
+  const auto a = ours.gradients(c.add), b = exact.gradients(c.add);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_LE(difference(a[i], b[i]), bar) << "gradient " << i;
+}
+
+TEST_F(FusedNorm, TheGradientsOfTwoReadersAreAdded) {
+  for (const Case& c : all_cases({4, 64, 130, 129})) {
+    SCOPED_TRACE(testing::PrintToString(c.sizes) + (c.add ? " add" : "") + (c.relu ? " relu" : "") +
+                 (c.training ? " training" : ""));
+    const Tensors t = random_tensors(c.sizes);
+    expect_equal_pair(t.in(at::kDouble), t.in(at::kDouble), c, 1e-12);
+    Tensors narrow = t.in(at::kFloat);
+    const at::Tensor near =
+        reference(narrow.in(at::kDouble), {c.sizes, c.add, false, c.training}).abs().lt(1e-4);
+    narrow.gradient.masked_fill_(near.logical_or(near.flip({0, 1})), 0);
+    expect_equal_pair(narrow.in(at::kFloat), narrow.in(at::kDouble), c, 1e-5);
+  }
+}
+
+// As when a reader needs no gradient.
+TEST_F(FusedNorm, OneOfTwoReadersMayGiveNoGradient) {
+  const Case c{{3, 17, 6, 7}, true, true, true};
+  const Tensors t = random_tensors(c.sizes), once = t.in(at::kDouble);
+  fused(once, c).backward(t.gradient);
+  for (const size_t reader : {0, 1}) {
+    const Tensors pair = t.in(at::kDouble);
+    fused_norm_pair(pair.x, pair.residual, pair.norm, true, true)[reader].backward(t.gradient);
+    const auto a = pair.gradients(true), b = once.gradients(true);
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].equal(b[i])) << i;
+  }
+}
+
 TEST_F(FusedNorm, RefusesASecondDerivative) {
   const Case c{{2, 4, 3, 3}, false, true, true};
   const Tensors t = random_tensors(c.sizes).in(at::kDouble);

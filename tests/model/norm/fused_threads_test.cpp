@@ -302,6 +302,84 @@ TEST(FusedThreads, TheGridCoversEachElementOnce) {
   }
 }
 
+// The sums of all chunks, shifted by row 0 and added up by 32 threads as the second stage does.
+TEST(FusedThreads, SumsWithOneShiftGiveTheMoments) {
+  constexpr int kParts = 32;
+  for (const double mean : {0.3, 1e3}) {
+    const Matrix<float> x({20000, 8}, 5, mean, 0.1);
+    const MatrixShape shape = x.shape;
+    const ThreadGrid grid = thread_grid(shape, 4, Work::kSum);
+    ASSERT_GT(grid.chunks, kParts);
+    std::vector<float> partial(static_cast<size_t>(grid.chunks) * 2 * shape.channels);
+    for_each_thread<4>(shape, Work::kSum, [&](RowRange rows, int chunk, int64_t channel) {
+      const auto sums = sum_squares_of_thread<4>(x.data.get(), 0, rows, shape.channels, channel);
+      for (int i = 0; i < 4; ++i) {
+        float* of_chunk = &partial[chunk * 2 * shape.channels + channel + i];
+        of_chunk[0] += sums.first.of[i];
+        of_chunk[shape.channels] += sums.second.of[i];
+      }
+    });
+    const Matrix<double> wide = exact(x);
+    for (int64_t c = 0; c < shape.channels; ++c) {
+      float first = 0, second = 0;
+      for (int part = 0; part < kParts; ++part) {
+        const auto sums =
+            sum_chunks_of_thread(partial.data(), part, grid.chunks, kParts, shape.channels, c);
+        first += sums.first.of[0];
+        second += sums.second.of[0];
+      }
+      const auto rows = static_cast<float>(shape.rows);
+      const auto m = moments_of_sums(rows, static_cast<float>(x.at(0, c)), first, second);
+      EXPECT_NEAR(m.mean, mean_of(wide, c), 1e-7 * mean + 1e-7);
+      EXPECT_NEAR(m.squares / m.count / variance_of(wide, c), 1, 1e-5);
+    }
+  }
+}
+
+// As many blocks as the device holds at a time, with about the same number of rows; fewer only
+// where a thread would have too few rows.
+TEST(FusedThreads, TheGridIsOneWave) {
+  for (const int64_t wave : {1, 7, 396, 1056}) {
+    for (const Work work : {Work::kSum, Work::kMap}) {
+      for (const auto& [rows, channels] :
+           {std::pair<int64_t, int64_t>{1605632, 64}, {401408, 256}, {25088, 1024}, {6272, 2048}}) {
+        const ThreadGrid grid = thread_grid({rows, channels}, 8, work, wave);
+        const int64_t blocks = static_cast<int64_t>(grid.blocks_x) * grid.chunks;
+        EXPECT_LE(blocks, std::max<int64_t>(wave, grid.blocks_x));
+        const int64_t least = work == Work::kSum ? 4 : 8;
+        if (rows / grid.threads_y / least * grid.blocks_x < wave) continue;
+        EXPECT_GE(blocks + blocks / 8 + grid.blocks_x, wave) << rows << " x " << channels;
+      }
+    }
+  }
+}
+
+// g is the sum of both gradients, behind the ReLU.
+TEST(FusedThreads, GradientsOfTwoReadersAreAdded) {
+  const MatrixShape shape{100, 16};
+  Layer<float, 4> layer(shape, 0.5, 2, 1e-6);
+  const Matrix<float> other(shape, 9, 0, 1), y = forward_of(layer, true, true);
+  Matrix<float> sum(shape), dx(shape), dr(shape), expected(shape), expected_r(shape);
+  for (int64_t i = 0; i < sum.size(); ++i) {
+    sum.data[i] = layer.gradient.data[i] + other.data[i];
+  }
+  const std::vector<float> coefficients(4 * shape.channels, 0.25F);
+  const auto backward = [&](const ThreadGradient<float>& in, Matrix<float>& x, Matrix<float>& r) {
+    for_each_thread<4>(shape, Work::kMap, [&](RowRange rows, int, int64_t channel) {
+      input_gradients_of_thread<4>(in, layer.data(), coefficients.data(), rows, shape.channels,
+                                   channel, x.data.get(), r.data.get());
+    });
+  };
+  const float* x = layer.x.data.get();
+  backward({layer.gradient.data.get(), x, y.data.get(), Rectifier::kOfOutput, other.data.get()}, dx,
+           dr);
+  backward({sum.data.get(), x, y.data.get(), Rectifier::kOfOutput}, expected, expected_r);
+  for (int64_t i = 0; i < dx.size(); ++i) {
+    ASSERT_EQ(dx.data[i], expected.data[i]);
+    ASSERT_EQ(dr.data[i], expected_r.data[i]);
+  }
+}
+
 TEST(FusedThreads, MergedMomentsAreThoseOfTheWhole) {
   const auto of = [](std::vector<double> values) {
     double sum = 0, squares = 0;
