@@ -21,7 +21,7 @@
 #include "launcher/launch_plan.h"
 #include "launcher/programs.h"
 #include "launcher/text_file.h"
-#include "model/cost.h"
+#include "model/network/cost.h"
 
 namespace resnext {
 namespace {

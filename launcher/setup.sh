@@ -5,7 +5,8 @@
 # Distribution packages come from apt (as root or with sudo); LibTorch from PyPI wheels, unpacked into
 # .deps/libtorch. The default is --cuda where a GPU and the CUDA toolkit are found. --python adds
 # what Python needs to import torch (with the toolkit's libraries), for the parity tests; --tests what
-# only tests need: a browser for the report and, for root, a Slurm that they start themselves.
+# only tests need: a browser for the report, a disassembler of GPU code (with --cuda) and, for root, a
+# Slurm that they start themselves.
 # RESNEXT_LIBTORCH=DIR uses the torch/ and nvidia/ in DIR instead and downloads nothing.
 # This is the only place that knows names and versions of packages.
 set -euo pipefail
@@ -26,6 +27,7 @@ browser_packages=(chromium)  # Debian's; Ubuntu has it as a snap only
 slurm_packages=(slurmctld slurmd slurm-client munge libpmix-dev)
 wheels=("torch==$torch_version" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")
 cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile)
+cuda_test_wheels=(nvidia-cuda-nvdisasm==13.2.51)  # reads the machine code of the GPU's kernels
 python_wheels=(torchvision==0.26.0 numpy h5py pillow typing-extensions sympy mpmath networkx jinja2
   markupsafe fsspec filelock "setuptools<82")
 
@@ -146,6 +148,7 @@ if [ "$preset" = cuda ] || [ -n "$python" ]; then
 fi
 if [ -n "$python" ]; then wheels+=("${python_wheels[@]}"); fi
 if [ -n "$tests" ]; then
+  if [ "$preset" = cuda ]; then wheels+=("${cuda_test_wheels[@]}"); fi
   if grep -q '^ID=debian' /etc/os-release; then packages+=("${browser_packages[@]}"); fi
   if [ "$(id -u)" = 0 ]; then packages+=("${slurm_packages[@]}"); fi
 fi

@@ -10,7 +10,7 @@
 
 #include "configs/run_config.h"
 #include "configs/sweep_reader.h"
-#include "model/cost.h"
+#include "model/network/cost.h"
 
 namespace resnext {
 

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "comm/common/error.h"
-#include "model/cost.h"
+#include "model/network/cost.h"
 
 namespace resnext {
 namespace {

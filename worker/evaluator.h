@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "comm/communicator.h"
-#include "model/resnext.h"
+#include "model/network/resnext.h"
 #include "worker/input/batch_input.h"
 #include "worker/record/accuracy.h"
 #include "worker/step/precision.h"

@@ -17,7 +17,7 @@
 #include "comm/make_communicator.h"
 #include "comm/watch/watch.h"
 #include "configs/yaml_reader.h"
-#include "model/layout_timing.h"
+#include "model/network/layout_timing.h"
 #include "worker/bandwidth.h"
 #include "worker/device/cores.h"
 #include "worker/device/device.h"

@@ -28,7 +28,7 @@
 #include "comm/mpi_environment.h"
 #include "comm/watch/watch.h"
 #include "comm/watch/watchdog.h"
-#include "model/cost.h"
+#include "model/network/cost.h"
 #include "worker/device/device.h"
 #include "worker/device/gpu.h"
 #include "worker/device/memory.h"

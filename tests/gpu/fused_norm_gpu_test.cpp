@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "model/fused_norm.h"
-#include "model/layers.h"
+#include "model/network/layers.h"
+#include "model/norm/fused_norm.h"
 #include "tests/gpu/gpu_test.h"
 #include "worker/device/gpu.h"
 

@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "model": ["model/", "comm/common/"],
     "configs": ["configs/", "comm/common/", "(comm|data|model)/[a-z_]*options\\.h"],
     "worker": ["worker/", "comm/", "data/", "model/", "configs/"],
-    "launcher": ["launcher/", "configs/", "comm/common/", "model/cost", "[a-z]*/[a-z_]*options\\.h"],
+    "launcher": ["launcher/", "configs/", "comm/common/", "model/network/cost", "[a-z]*/[a-z_]*options\\.h"],
 }
 # Header of others -> the files that may include it, and why.
 ONLY_IN = [

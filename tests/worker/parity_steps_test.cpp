@@ -11,7 +11,7 @@
 #include "comm/gradient_reducer.h"
 #include "comm/mpi_communicator.h"
 #include "comm/tensor_collectives.h"
-#include "model/resnext.h"
+#include "model/network/resnext.h"
 #include "tests/support/golden.h"
 #include "tests/support/mpi_environment.h"
 #include "tests/support/rule_weights.h"

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "model/fused_threads.h"
+#include "model/norm/fused_threads.h"
 
 namespace resnext {
 

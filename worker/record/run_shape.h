@@ -6,7 +6,7 @@
 #include <string>
 
 #include "configs/run_config.h"
-#include "model/cost.h"
+#include "model/network/cost.h"
 
 namespace resnext {
 

@@ -16,7 +16,7 @@
 #include "comm/gradient_reducer.h"
 #include "comm/tensor_collectives.h"
 #include "configs/run_config.h"
-#include "model/resnext.h"
+#include "model/network/resnext.h"
 #include "worker/input/batch_input.h"
 #include "worker/record/meters.h"
 #include "worker/step/loss_scaler.h"

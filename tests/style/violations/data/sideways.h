@@ -3,4 +3,4 @@
 #include <torch/torch.h>
 #include <yaml-cpp/yaml.h>
 
-#include "model/resnext.h"
+#include "model/network/resnext.h"

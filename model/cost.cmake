@@ -1,5 +1,0 @@
-# resnext_cost: what a network costs, without Torch.
-# SPDX-License-Identifier: BSD-3-Clause
-add_library(resnext_cost STATIC ${CMAKE_CURRENT_LIST_DIR}/cost.cpp
-                                ${CMAKE_CURRENT_LIST_DIR}/model_defaults.cpp)
-target_link_libraries(resnext_cost PUBLIC resnext_common)

@@ -1,0 +1,61 @@
+// The ResNeXt network, built and run from its plan (model/network/plan.h).
+//
+// Parameter names are the plan's. Channels-last throughout, when the input is. Local; one thread at
+// a time.
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/model_options.h"
+#include "model/network/layer_graph.h"
+#include "model/weights.h"
+
+namespace resnext {
+
+class ResNeXt {
+ public:
+  // Float32 on the CPU, initialised as the seed does; the same `seed` gives the same weights on
+  // every machine and rank. Throws ConfigError when options.classes is 0 or more stages are to be
+  // recomputed than there are.
+  ResNeXt(const ModelOptions& options, uint64_t seed);
+
+  // Images [N, 3, H, W], normalised, of the parameters' dtype -> logits [N, classes].
+  // With options.recompute_stages the network must outlive backward, which runs stages again.
+  at::Tensor forward(const at::Tensor& images, Mode mode) const;
+  // What the classifier sees of it: means over pixels, [N, features].
+  at::Tensor features(const at::Tensor& images, Mode mode) const;
+
+  // Adds to the counters num_batches_tracked, which forward leaves alone; a training step calls it
+  // with its number of forward passes.
+  void count_batches(int64_t batches);
+
+  // Moves the floating-point tensors; 4-D weights to channels-last where asked. Handles given out
+  // before stay with the old tensors.
+  void to(at::Device device, at::ScalarType dtype, bool channels_last);
+
+  // In state_dict order. Handles: they share memory with the network.
+  std::vector<at::Tensor> parameters();
+  std::vector<std::string> parameter_names();
+  std::vector<at::Tensor> statistics();  // running means and variances
+  StateDict state_dict();
+
+  // Copies values in, converting dtype. Throws CheckpointError naming the first missing, unexpected
+  // or misshapen tensor; `source` names the file. `skip_classifier` leaves fc.* as it is.
+  void load(const StateDict& state, const std::string& source, bool skip_classifier = false);
+
+ private:
+  ResNeXt(NetworkPlan plan, const ModelOptions& options, const at::Generator& generator);
+  // Layers up to `end`, exclusive.
+  at::Tensor run(const at::Tensor& images, Mode mode, size_t end) const;
+
+  size_t layers_;
+  std::vector<LayerRange> recomputed_;  // stages
+  LayerGraph graph_;
+};
+
+}  // namespace resnext
