@@ -8,7 +8,7 @@
 
 #include "comm/communicator.h"
 #include "configs/run_config.h"
-#include "model/resnext.h"
+#include "model/network/resnext.h"
 #include "worker/command_line.h"
 #include "worker/input/batch_input.h"
 #include "worker/input/data_sets.h"
