@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""mutants.py BUILD: changes each constant of recipes, crops and augmentation, one at a time, and shows
-that data_image_test falls; restores the source after each. Prints those that survive; exit code 1.
+"""mutants.py BUILD [TEXT]: changes each constant of recipes, crops and augmentation, one at a time, and shows
+that data_image_test falls; restores the source after each. With TEXT only those that hold it. Prints
+those that survive; exit code 1.
 
 SPDX-License-Identifier: BSD-3-Clause
 """
@@ -63,11 +64,12 @@ def build_and_test(build):
 
 
 def main():
-    build = sys.argv[1]
+    build, wanted = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+    mutants = [mutant for mutant in MUTANTS if wanted in " ".join(mutant)]
     if not build_and_test(build):
         sys.exit("data_image_test does not pass as it is")
     survivors = []
-    for file, old, new in MUTANTS:
+    for file, old, new in mutants:
         path = ROOT / file
         source = path.read_text(encoding="utf-8")
         if source.count(old) == 0:
@@ -80,7 +82,7 @@ def main():
         print(f"{'found   ' if found else 'SURVIVES'} {file}: {old!r} -> {new!r}", flush=True)
         if not found:
             survivors.append(old)
-    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} found")
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} found")
     sys.exit(1 if survivors else 0)
 
 
