@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/session.h"
 
-#include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -21,6 +18,7 @@
 #include "worker/bandwidth.h"
 #include "worker/device/cores.h"
 #include "worker/device/device.h"
+#include "worker/device/torch_set_up.h"
 #include "worker/evaluation.h"
 #include "worker/input/data_sets.h"
 #include "worker/network_learner.h"
@@ -40,18 +38,6 @@ RunConfig load_config(const CommandLine& line) {
   RunConfig config = read_run_config(line.config, line.overrides);
   if (config.run.name.empty()) config.run.name = std::filesystem::path(line.config).stem().string();
   return config;
-}
-
-void set_up_torch(const RunConfig& config, int threads) {
-  at::set_num_threads(threads);
-  at::set_num_interop_threads(1);
-  at::globalContext().setBenchmarkCuDNN(!config.run.deterministic);  // it remembers each shape's
-  if (config.run.deterministic) {
-    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
-           /*overwrite=*/0);  // cuBLAS wants it before it starts
-    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-    at::globalContext().setDeterministicCuDNN(true);
-  }
 }
 
 RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnvironment& environment,
@@ -82,8 +68,19 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
   return shape;
 }
 
-std::string plan(const RunConfig& config, const RunShape& shape) {
-  std::string text = to_table(config, shape) + "  learning rate by epoch:";
+// On a GPU, as grouped convolutions may be slower in channels-last. Takes seconds to minutes.
+std::string layout_text(const RunConfig& config, const RunShape& shape,
+                        const ComputeDevice& device) {
+  if (!device.is_gpu() || !config.precision.channels_last) return "";
+  const std::string warning = slower_layout_warning(time_grouped_convolutions(
+      config.model, shape.batch.per_rank, config.data.size, device.torch(),
+      Precision(config.precision, device.torch()).compute_type()));
+  return warning.empty() ? "" : "  memory layout: " + warning + "\n";
+}
+
+std::string plan(const RunConfig& config, const RunShape& shape, const ComputeDevice& device) {
+  std::string text =
+      to_table(config, shape) + layout_text(config, shape, device) + "  learning rate by epoch:";
   const LrSchedule schedule(config.optimizer, config.schedule, shape.batch.global,
                             shape.train_images, config.run.epochs);
   double before = -1;
@@ -100,36 +97,57 @@ std::string to_line(const Accuracy& a) {
                      a.loss, a.images);
 }
 
-// On a GPU, once, on rank 0: grouped convolutions may be slower in channels-last.
-void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
-                         const Communicator& communicator, const ComputeDevice& device) {
-  if (!device.is_gpu() || communicator.rank() != 0 || !config.precision.channels_last) return;
-  const auto timings = time_grouped_convolutions(
-      config.model, shape.batch.per_rank, config.data.size, device.torch(),
-      Precision(config.precision, device.torch()).compute_type());
-  const std::string warning = slower_layout_warning(timings);
-  if (!warning.empty()) spdlog::warn("{}", warning);
-}
-
 // A restart of the launcher, or a job that Slurm has queued again.
 bool starts_again() {
   const char* requeued = std::getenv("SLURM_RESTART_COUNT");
   return std::getenv(kRestartVariable) != nullptr || (requeued && std::atoi(requeued) > 0);
 }
 
+ExitCode measure(const MpiEnvironment& environment) {
+  CommOptions options;
+  options.timeout_s = 60;  // a check should not make anybody wait
+  watch::set_limit(options.timeout_s);
+  const ComputeDevice device(select_cuda_device(options.backend, environment));
+  const auto communicator = make_communicator(options, environment, device.for_communicator());
+  print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
+  communicator->close();
+  return ExitCode::kOk;
+}
+
+ExitCode evaluate_only(const CommandLine& line, const RunConfig& config, const DataSets& sets,
+                       Communicator& communicator, const ComputeDevice& device,
+                       const MpiEnvironment& environment) {
+  const auto accuracy = watch::guard(
+      [&] { return evaluate_saved(line, config, sets, communicator, device.torch()); });
+  if (!accuracy) return ExitCode::kStopped;
+  print(environment, to_line(*accuracy));
+  return ExitCode::kOk;
+}
+
+ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& shape,
+               const DataRecord& data, Communicator& communicator, const ComputeDevice& device,
+               const MpiEnvironment& environment) {
+  check_statistics(config, shape);
+  check_memory(shape);
+  const Surroundings around{posix_files(),   environment.local_rank() == 0,
+                            starts_again(),  stop_signalled,
+                            owner_options(), {}};
+  const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
+    return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, communicator, device,
+                                            meters, progress, state);
+  };
+  std::optional<TrainingRun> run;  // a failure is published while it still stands
+  return watch::guard([&] {
+    run.emplace(config, shape, data, communicator, around, learner, device.is_gpu());
+    return run->run();
+  });
+}
+
 }  // namespace
 
 ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment) {
   watch::enter(watch::Phase::kOpen);
-  if (line.action == Action::kAllReduce) {
-    CommOptions options;
-    options.timeout_s = 60;  // a check should not make anybody wait
-    watch::set_limit(options.timeout_s);
-    const ComputeDevice device(select_cuda_device(options.backend, environment));
-    const auto communicator = make_communicator(options, environment, device.for_communicator());
-    print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
-    return ExitCode::kOk;
-  }
+  if (line.action == Action::kAllReduce) return measure(environment);
   RunConfig config = load_config(line);
   if (line.action == Action::kPrintConfig) {
     print(environment, to_yaml(config));
@@ -140,38 +158,24 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
   const int threads = compute_threads(*communicator);
-  set_up_torch(config, threads);
+  set_up_torch(config.run.deterministic, threads);
+  ExitCode code = ExitCode::kOk;
   if (line.action == Action::kEvaluate) {
-    const auto accuracy = watch::guard(
-        [&] { return evaluate_saved(line, config, sets, *communicator, device.torch()); });
-    if (!accuracy) return ExitCode::kStopped;
-    print(environment, to_line(*accuracy));
-    return ExitCode::kOk;
+    code = evaluate_only(line, config, sets, *communicator, device, environment);
+  } else {
+    config.model.classes = sets.classes(config.model.classes);
+    const RunShape shape =
+        shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
+    const DataRecord data = describe(sets, config.data, config.model.classes);
+    check_ranks_agree(config, data, *communicator);
+    if (line.action == Action::kPlan) {
+      if (environment.rank() == 0) print(environment, plan(config, shape, device));
+    } else {
+      code = train(config, sets, shape, data, *communicator, device, environment);
+    }
   }
-  config.model.classes = sets.classes(config.model.classes);
-  const RunShape shape =
-      shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
-  const DataRecord data = describe(sets, config.data, config.model.classes);
-  check_ranks_agree(config, data, *communicator);
-  if (line.action == Action::kPlan) {
-    print(environment, plan(config, shape));
-    return ExitCode::kOk;
-  }
-  check_statistics(config, shape);
-  check_memory(shape);
-  warn_of_slow_layout(config, shape, *communicator, device);
-  const Surroundings around{posix_files(),   environment.local_rank() == 0,
-                            starts_again(),  stop_signalled,
-                            owner_options(), {}};
-  const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
-    return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, *communicator, device,
-                                            meters, progress, state);
-  };
-  std::optional<TrainingRun> run;  // a failure is published while it still stands
-  return watch::guard([&] {
-    run.emplace(config, shape, data, *communicator, around, learner, device.is_gpu());
-    return run->run();
-  });
+  watch::guard([&] { communicator->close(); });
+  return code;
 }
 
 }  // namespace resnext
