@@ -79,6 +79,11 @@ class Communicator {
   // and before the communicator; null where there is nothing to prepare.
   virtual std::shared_ptr<void> register_buffer(Buffer buffer) { return nullptr; }
 
+  // Collective, at a normal end: nothing may be started afterwards. Waits until all ranks have
+  // come, so that none frees what another still reads. Without it the destructor gives up what is
+  // left.
+  virtual void close() {}
+
   void all_reduce(Buffer buffer, ReduceOp op) { wait(start_all_reduce(buffer, op)); }
   // Returns when every rank has called it.
   void barrier() {

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <exception>
 #include <iterator>
 #include <utility>
@@ -62,6 +63,7 @@ NcclOptions prepared(NcclOptions options) {
 NcclCommunicator::NcclCommunicator(NcclOptions options)
     : options_(prepared(std::move(options))),
       host_(options_.timeout_s),
+      captured_(1),
       comm_(agree_on_id(), {host_.rank(), host_.size(), options_.device}, options_.timeout_s,
             options_.abort_s),
       watchdog_(comm_, {host_.rank(), options_.device, options_.timeout_s, options_.abort_s,
@@ -86,14 +88,21 @@ Ticket NcclCommunicator::start(const char* function, std::string what, const Cal
   comm_.run(function, [&](ncclComm_t comm) { return call(comm, stream_.get()); });
   const Ticket ticket = ++tickets_;
   if (capturing) {  // it has not run: there is nothing to watch
-    captured_.record(stream_.get());
-    captured_ticket_ = ticket;
+    captured(ticket).record(stream_.get());
   } else {
+    captured_tickets_.clear();
     auto done = std::make_shared<CudaEvent>();
     done->record(stream_.get());
     watchdog_.add(ticket, std::move(what), std::move(done));
   }
   return ticket;
+}
+
+// The event of a collective that is being captured.
+CudaEvent& NcclCommunicator::captured(Ticket ticket) {
+  captured_tickets_.push_back(ticket);
+  if (captured_.size() < captured_tickets_.size()) captured_.emplace_back();
+  return captured_[captured_tickets_.size() - 1];
 }
 
 void NcclCommunicator::wait_on_host(Ticket ticket) {
@@ -109,7 +118,9 @@ void NcclCommunicator::wait(Ticket ticket) {
   comm_.poll();
   const cudaStream_t current = options_.current_stream();
   if (is_capturing(current)) {
-    if (ticket <= captured_ticket_) captured_.hold_up(current);
+    const auto& tickets = captured_tickets_;
+    const auto later = std::upper_bound(tickets.begin(), tickets.end(), ticket);
+    if (later != tickets.begin()) captured_[later - tickets.begin() - 1].hold_up(current);
   } else if (const auto done = watchdog_.last_until(ticket)) {
     done->hold_up(current);
   }
@@ -168,6 +179,13 @@ std::shared_ptr<void> NcclCommunicator::register_buffer(Buffer buffer) {
   if (refusal != ncclSuccess) log_refusal(refusal);
   if (registration == nullptr) return nullptr;
   return {registration, [this](void* it) { deregister(it); }};
+}
+
+void NcclCommunicator::close() {
+  check_cuda(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+  watchdog_.throw_if_failed();
+  host_.barrier();
+  comm_.close();
 }
 
 void NcclCommunicator::log_refusal(ncclResult_t refusal) {

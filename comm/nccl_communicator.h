@@ -26,6 +26,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "comm/cuda_handles.h"
@@ -63,24 +64,28 @@ class NcclCommunicator final : public Communicator {
   void all_gather(Buffer mine, Buffer all) override;
   void watch_current_stream(std::string_view what) override;
   std::shared_ptr<void> register_buffer(Buffer buffer) override;
+  // Waits for the communication stream, then for all ranks on the host; throws CommError when one
+  // does not come.
+  void close() override;
 
  private:
   using Call = std::function<ncclResult_t(ncclComm_t, cudaStream_t)>;
   ncclUniqueId agree_on_id();
   Ticket start(const char* function, std::string what, const Call& call);
+  CudaEvent& captured(Ticket ticket);
   void wait_on_host(Ticket ticket);
   void log_refusal(ncclResult_t refusal);
   void deregister(void* registration) noexcept;
 
   const NcclOptions options_;
   MpiCommunicator host_;
-  CudaStream stream_;   // all device collectives
-  CudaEvent ready_;     // the current stream, when a collective was started
-  CudaEvent captured_;  // the last collective of the graph that is being captured
+  CudaStream stream_;                // all device collectives
+  CudaEvent ready_;                  // the current stream, when a collective was started
+  std::vector<CudaEvent> captured_;  // one for each collective of a graph, used again by the next
+  std::vector<Ticket> captured_tickets_;  // of the graph that is being captured, in order
   NcclHandle comm_;
   NcclWatchdog watchdog_;  // stops before comm_ ends
   Ticket tickets_ = 0;
-  Ticket captured_ticket_ = 0;
   bool refusal_logged_ = false;
   std::map<Ticket, Ticket> host_tickets_;  // ours -> host_'s, not yet waited for
 };

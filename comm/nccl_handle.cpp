@@ -19,6 +19,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
+// NCCL has mostly given its work to the device by then; a sleep takes longer.
+constexpr auto kSpin = std::chrono::microseconds(200);
+
 // Holds the mutex, unless it has not become free within `seconds`.
 std::unique_lock<std::mutex> lock_within(std::mutex& mutex, double seconds) {
   const auto deadline = Clock::now() + Seconds(seconds);
@@ -71,9 +74,12 @@ bool NcclHandle::ready(const char* call) {
 }
 
 void NcclHandle::await(const char* call) {
-  if (ready(call)) return;
+  const auto begin = Clock::now();
+  do {
+    if (ready(call)) return;
+  } while (Clock::now() - begin < kSpin);
   const watch::CollectiveWait phase(0);
-  const auto deadline = Clock::now() + Seconds(timeout_s_);
+  const auto deadline = begin + Seconds(timeout_s_);
   while (!ready(call)) {
     watch::throw_if_failed();
     if (!watch::on_duty() && Clock::now() > deadline) {
@@ -116,16 +122,26 @@ void NcclHandle::deregister(void* registration) noexcept {
   spdlog::warn("ncclCommDeregister: {}", ncclGetErrorString(result));
 }
 
+void NcclHandle::close() {
+  run("ncclCommFinalize", [](ncclComm_t comm) { return ncclCommFinalize(comm); });
+  end("ncclCommDestroy", ncclCommDestroy);
+}
+
 bool NcclHandle::abort() noexcept {
+  return end("ncclCommAbort", ncclCommAbort);
+}
+
+bool NcclHandle::end(const char* call, ncclResult_t (*how)(ncclComm_t)) noexcept {
   const std::unique_lock lock = lock_within(mutex_, abort_s_);
   if (!lock.owns_lock()) return false;  // the training thread hangs in a call of NCCL
   if (comm_ == nullptr) return true;
-  return finishes_within(abort_s_, [comm = std::exchange(comm_, nullptr), device = place_.device] {
-    cudaSetDevice(device);
-    const ncclResult_t result = ncclCommAbort(comm);
-    if (result == ncclSuccess || result == ncclInProgress) return;
-    spdlog::warn("ncclCommAbort: {}", ncclGetErrorString(result));
-  });
+  return finishes_within(abort_s_,
+                         [call, how, comm = std::exchange(comm_, nullptr), device = place_.device] {
+                           cudaSetDevice(device);
+                           const ncclResult_t result = how(comm);
+                           if (result == ncclSuccess || result == ncclInProgress) return;
+                           spdlog::warn("{}: {}", call, ncclGetErrorString(result));
+                         });
 }
 
 }  // namespace resnext

@@ -23,8 +23,7 @@ class NcclHandle {
   // Collective: all ranks give the same `id`. Throws CommError when not all ranks have come within
   // `timeout_s`. `abort_s`: time that abort() may take.
   NcclHandle(const ncclUniqueId& id, const Place& place, double timeout_s, double abort_s);
-  // Local: abort(). Peers may still be in the last collective; a barrier in host memory before
-  // makes sure that they are not.
+  // Local: abort(), where close() has not come first.
   ~NcclHandle();
   NcclHandle(const NcclHandle&) = delete;
   NcclHandle& operator=(const NcclHandle&) = delete;
@@ -39,11 +38,16 @@ class NcclHandle {
   void* register_memory(void* data, size_t bytes, ncclResult_t& refusal);
   // Ends a registration; an aborted communicator has none left. No collective may use the memory.
   void deregister(void* registration) noexcept;
+  // The normal end: waits for what was started, then frees the communicator; run() throws from then
+  // on. Peers may still be in the last collective: a barrier in host memory before makes sure that
+  // they are not. Throws CommError as run() does.
+  void close();
   // Ends the communicator and what it has on the device; run() throws from then on. Local. False
   // when that has not ended within `abort_s`.
   bool abort() noexcept;
 
  private:
+  bool end(const char* call, ncclResult_t (*how)(ncclComm_t)) noexcept;
   ncclComm_t checked() const;
   ncclResult_t state(const char* call) const;
   bool ready(const char* call);

@@ -38,6 +38,7 @@ struct ModelOptions {
   Shortcut shortcut = Shortcut::kB;
   int64_t classes = 0;  // 0: taken from the data set
   StemOptions stem;
+  int64_t se_reduction = 0;       // squeeze-and-excitation behind each block; 0: none
   bool zero_gamma = false;        // last BN scale of each block starts at 0 (Goyal et al. 2017)
   std::string pretrained;         // weights file to start from; empty: the seed's initialisation
   bool reset_classifier = false;  // keep the new classifier when loading `pretrained`

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/session.h"
 
-#include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -21,9 +18,9 @@
 #include "worker/bandwidth.h"
 #include "worker/device/cores.h"
 #include "worker/device/device.h"
-#include "worker/inference/classification.h"
-#include "worker/inference/evaluation.h"
-#include "worker/inference/features.h"
+#include "worker/device/torch_set_up.h"
+#include "worker/inference/saved_network.h"
+#include "worker/inference/use_network.h"
 #include "worker/input/data_sets.h"
 #include "worker/network_learner.h"
 #include "worker/stop_signal.h"
@@ -42,18 +39,6 @@ RunConfig load_config(const CommandLine& line) {
   RunConfig config = read_run_config(line.config, line.overrides);
   if (config.run.name.empty()) config.run.name = std::filesystem::path(line.config).stem().string();
   return config;
-}
-
-void set_up_torch(const RunConfig& config, int threads) {
-  at::set_num_threads(threads);
-  at::set_num_interop_threads(1);
-  at::globalContext().setBenchmarkCuDNN(!config.run.deterministic);  // it remembers each shape's
-  if (config.run.deterministic) {
-    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
-           /*overwrite=*/0);  // cuBLAS wants it before it starts
-    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-    at::globalContext().setDeterministicCuDNN(true);
-  }
 }
 
 RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnvironment& environment,
@@ -84,8 +69,19 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
   return shape;
 }
 
-std::string plan(const RunConfig& config, const RunShape& shape) {
-  std::string text = to_table(config, shape) + "  learning rate by epoch:";
+// On a GPU, as grouped convolutions may be slower in channels-last. Takes seconds to minutes.
+std::string layout_text(const RunConfig& config, const RunShape& shape,
+                        const ComputeDevice& device) {
+  if (!device.is_gpu() || !config.precision.channels_last) return "";
+  const std::string warning = slower_layout_warning(time_grouped_convolutions(
+      config.model, shape.batch.per_rank, config.data.size, device.torch(),
+      Precision(config.precision, device.torch()).compute_type()));
+  return warning.empty() ? "" : "  memory layout: " + warning + "\n";
+}
+
+std::string plan(const RunConfig& config, const RunShape& shape, const ComputeDevice& device) {
+  std::string text =
+      to_table(config, shape) + layout_text(config, shape, device) + "  learning rate by epoch:";
   const LrSchedule schedule(config.optimizer, config.schedule, shape.batch.global,
                             shape.train_images, config.run.epochs);
   double before = -1;
@@ -97,113 +93,77 @@ std::string plan(const RunConfig& config, const RunShape& shape) {
   return text + "\n";
 }
 
-// On a GPU, once, on rank 0: grouped convolutions may be slower in channels-last.
-void warn_of_slow_layout(const RunConfig& config, const RunShape& shape,
-                         const Communicator& communicator, const ComputeDevice& device) {
-  if (!device.is_gpu() || communicator.rank() != 0 || !config.precision.channels_last) return;
-  const auto timings = time_grouped_convolutions(
-      config.model, shape.batch.per_rank, config.data.size, device.torch(),
-      Precision(config.precision, device.torch()).compute_type());
-  const std::string warning = slower_layout_warning(timings);
-  if (!warning.empty()) spdlog::warn("{}", warning);
-}
-
-// What is done with a network that was saved.
-bool uses_saved(Action action) {
-  return action == Action::kEvaluate || action == Action::kClassify || action == Action::kFeatures;
-}
-
-ExitCode print_classes(const CommandLine& line, const SavedNetwork& network,
-                       const std::vector<std::string>& files, Communicator& communicator,
-                       const MpiEnvironment& environment) {
-  const std::vector<Classified> found = classify(network, files, communicator);
-  for (size_t i = 0; i < files.size(); ++i) {
-    print(environment, to_line(files[i], found[i], network.data.class_names, line.json));
-  }
-  return std::ranges::any_of(found, &Classified::damaged) ? ExitCode::kData : ExitCode::kOk;
-}
-
-// `sets`: null where files are classified.
-ExitCode use_saved(const CommandLine& line, const RunConfig& config, const DataSets* sets,
-                   Communicator& communicator, const MpiEnvironment& environment,
-                   at::Device device) {
-  const std::vector<std::string> files = image_files(line.images);
-  SavedNetwork network = load_network(line, config, sets, communicator, device);
-  if (line.action == Action::kClassify) {
-    return print_classes(line, network, files, communicator, environment);
-  }
-  if (line.action == Action::kFeatures) {
-    const bool whole = write_features(network, *sets, line.features, communicator);
-    return whole ? ExitCode::kOk : ExitCode::kStopped;
-  }
-  const auto text = evaluate_saved(line, network, *sets, communicator);
-  if (!text) return ExitCode::kStopped;
-  print(environment, *text);
-  return ExitCode::kOk;
-}
-
 // A restart of the launcher, or a job that Slurm has queued again.
 bool starts_again() {
   const char* requeued = std::getenv("SLURM_RESTART_COUNT");
   return std::getenv(kRestartVariable) != nullptr || (requeued && std::atoi(requeued) > 0);
 }
 
+ExitCode measure(const MpiEnvironment& environment) {
+  CommOptions options;
+  options.timeout_s = 60;  // a check should not make anybody wait
+  watch::set_limit(options.timeout_s);
+  const ComputeDevice device(select_cuda_device(options.backend, environment));
+  const auto communicator = make_communicator(options, environment, device.for_communicator());
+  print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
+  communicator->close();
+  return ExitCode::kOk;
+}
+
+ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& shape,
+               const DataRecord& data, Communicator& communicator, const ComputeDevice& device,
+               const MpiEnvironment& environment) {
+  check_statistics(config, shape);
+  check_memory(shape);
+  const Surroundings around{posix_files(),   environment.local_rank() == 0,
+                            starts_again(),  stop_signalled,
+                            owner_options(), {}};
+  const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
+    return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, communicator, device,
+                                            meters, progress, state);
+  };
+  std::optional<TrainingRun> run;  // a failure is published while it still stands
+  return watch::guard([&] {
+    run.emplace(config, shape, data, communicator, around, learner, device.is_gpu());
+    return run->run();
+  });
+}
+
 }  // namespace
 
 ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment) {
   watch::enter(watch::Phase::kOpen);
-  if (line.action == Action::kAllReduce) {
-    CommOptions options;
-    options.timeout_s = 60;  // a check should not make anybody wait
-    watch::set_limit(options.timeout_s);
-    const ComputeDevice device(select_cuda_device(options.backend, environment));
-    const auto communicator = make_communicator(options, environment, device.for_communicator());
-    print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
-    return ExitCode::kOk;
-  }
+  if (line.action == Action::kAllReduce) return measure(environment);
   RunConfig config = load_config(line);
   if (line.action == Action::kPrintConfig) {
     print(environment, to_yaml(config));
     return ExitCode::kOk;
   }
   std::optional<DataSets> opened;
-  if (line.action != Action::kClassify) opened.emplace(config.data, !uses_saved(line.action));
+  if (line.action != Action::kClassify) opened.emplace(config.data, !uses_network(line.action));
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
   const int threads = compute_threads(*communicator);
-  set_up_torch(config, threads);
-  if (uses_saved(line.action)) {
-    return watch::guard([&] {
-      return use_saved(line, config, opened ? &*opened : nullptr, *communicator, environment,
-                       device.torch());
-    });
+  set_up_torch(config.run.deterministic, threads);
+  ExitCode code = ExitCode::kOk;
+  if (uses_network(line.action)) {
+    code = use_network(line, config, opened ? &*opened : nullptr, *communicator, device);
+  } else {
+    const DataSets& sets = *opened;
+    config.model.classes = sets.classes(config.model.classes);
+    const RunShape shape =
+        shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
+    const DataRecord data = describe(sets, config.data, config.model.classes);
+    check_ranks_agree(config, data, *communicator);
+    if (line.action == Action::kPlan) {
+      if (environment.rank() == 0) print(environment, plan(config, shape, device));
+    } else {
+      code = train(config, sets, shape, data, *communicator, device, environment);
+    }
   }
-  const DataSets& sets = *opened;
-  config.model.classes = sets.classes(config.model.classes);
-  const RunShape shape =
-      shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
-  const DataRecord data = describe(sets, config.data, config.model.classes);
-  check_ranks_agree(config, data, *communicator);
-  if (line.action == Action::kPlan) {
-    print(environment, plan(config, shape));
-    return ExitCode::kOk;
-  }
-  check_statistics(config, shape);
-  check_memory(shape);
-  warn_of_slow_layout(config, shape, *communicator, device);
-  const Surroundings around{posix_files(),   environment.local_rank() == 0,
-                            starts_again(),  stop_signalled,
-                            owner_options(), {}};
-  const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
-    return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, *communicator, device,
-                                            meters, progress, state);
-  };
-  std::optional<TrainingRun> run;  // a failure is published while it still stands
-  return watch::guard([&] {
-    run.emplace(config, shape, data, *communicator, around, learner, device.is_gpu());
-    return run->run();
-  });
+  watch::guard([&] { communicator->close(); });
+  return code;
 }
 
 }  // namespace resnext

@@ -91,7 +91,8 @@ int64_t LayerShape::parameter_tensors() const {
 
 int64_t LayerShape::multiply_adds() const {
   if (kind == LayerKind::kLinear) return in_channels * out_channels;
-  return kind == LayerKind::kConvolution ? parameters() * output_side * output_side : 0;
+  if (kind != LayerKind::kConvolution) return 0;
+  return in_channels / groups * out_channels * kernel * kernel * output_side * output_side;
 }
 
 int64_t LayerShape::output_elements() const {

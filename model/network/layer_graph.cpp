@@ -17,6 +17,19 @@ at::Tensor pad_with_zeros(const at::Tensor& x, const PlannedLayer& layer) {
   return at::constant_pad_nd(sampled, {0, 0, 0, 0, 0, layer.out_channels - layer.in_channels});
 }
 
+// In place.
+at::Tensor activated(at::Tensor x, Activation activation) {
+  switch (activation) {
+    case Activation::kRelu:
+      return x.relu_();
+    case Activation::kSigmoid:
+      return x.sigmoid_();
+    case Activation::kNone:
+      return x;
+  }
+  return x;
+}
+
 }  // namespace
 
 // Outputs of a range's layers while it runs, one handle for each reader: what nobody reads any more
@@ -48,13 +61,13 @@ class LayerGraph::Run {
     if (layer.joins_the_addition) return {};
     if (layer.kind == LayerKind::kBatchNorm) return normalised(i, take(layer.inputs[0]), {}, i);
     if (layer.kind == LayerKind::kAddition) return sums(i);
-    return Handles(readers(i), output(i));
+    return Handles(readers(i), activated(output(i), layer.activation));
   }
 
   // Of the BN layer `norm`, for the readers of layer `i`, which it is one operation with.
   Handles normalised(size_t norm, const at::Tensor& x, const at::Tensor& residual, size_t i) {
     return std::get<BatchNorm>(graph_.modules_[norm])
-        .run(x, residual, graph_.layers_[i].relu, mode_, readers(i));
+        .run(x, residual, graph_.layers_[i].activation == Activation::kRelu, mode_, readers(i));
   }
 
   Handles sums(size_t i) {
@@ -63,8 +76,7 @@ class LayerGraph::Run {
     const PlannedLayer& before = graph_.layers_[first];
     const at::Tensor residual = take(layer.inputs[1]);
     if (before.joins_the_addition) return normalised(first, take(before.inputs[0]), residual, i);
-    const at::Tensor sum = take(first).add_(residual);
-    return Handles(readers(i), layer.relu ? sum.relu_() : sum);
+    return Handles(readers(i), activated(take(first).add_(residual), layer.activation));
   }
 
   at::Tensor output(size_t i) {
@@ -83,6 +95,8 @@ class LayerGraph::Run {
         return x.mean({2, 3}, /*keepdim=*/true);
       case LayerKind::kZeroPad:
         return pad_with_zeros(x, layer);
+      case LayerKind::kScale:
+        return x.mul(inputs[1]);
       default:
         return at::cat(inputs, 1);
     }

@@ -22,6 +22,17 @@ Convolution::Convolution(const PlannedLayer& layer, const at::Generator& generat
       shape{layer.stride, layer.padding(), layer.groups} {
   const auto fan_out = static_cast<double>(layer.kernel * layer.kernel * layer.out_channels);
   weight.normal_(0, std::sqrt(2.0 / fan_out), generator);
+  if (layer.bias) bias = at::zeros({layer.out_channels});
+}
+
+at::Tensor Convolution::operator()(const at::Tensor& x) const {
+  const at::Tensor y = convolve(x, weight, shape);
+  return bias.defined() ? y.add(bias.view({1, -1, 1, 1})) : y;
+}
+
+std::vector<at::Tensor*> Convolution::tensors() {
+  if (bias.defined()) return {&weight, &bias};
+  return {&weight};
 }
 
 BatchNorm::BatchNorm(const PlannedLayer& layer, bool fuse)

@@ -32,14 +32,15 @@ enum class Mode { kTrain, kEvaluate, kRecompute };
 using Handles = std::vector<at::Tensor>;
 
 // Weights from N(0, sqrt(2 / (k * k * out))), `out` counting all groups: the seed's
-// (fb.resnet.torch models/resnext.lua), equal to kaiming_normal with fan_out.
+// (fb.resnet.torch models/resnext.lua), equal to kaiming_normal with fan_out; a bias starts at 0.
 struct Convolution {
   at::Tensor weight;  // [out, in / groups, k, k]
+  at::Tensor bias;    // [out], or undefined
   ConvolutionShape shape;
 
   Convolution(const PlannedLayer& layer, const at::Generator& generator);
-  at::Tensor operator()(const at::Tensor& x) const { return convolve(x, weight, shape); }
-  std::vector<at::Tensor*> tensors() { return {&weight}; }
+  at::Tensor operator()(const at::Tensor& x) const;
+  std::vector<at::Tensor*> tensors();
 };
 
 // eps 1e-5, momentum 0.1: Torch's defaults, which the seed leaves as they are. With what follows it

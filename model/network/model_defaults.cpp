@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/network/model_defaults.h"
 
+#include <algorithm>
 #include <string>
 
 #include "comm/common/error.h"
@@ -59,6 +60,17 @@ int64_t inner_width(const ModelOptions& options, int64_t stage) {
 
 int64_t block_groups(const ModelOptions& options) {
   return options.block == Block::kResnet ? 1 : options.cardinality;
+}
+
+int64_t squeezed_channels(const ModelOptions& options, int64_t channels) {
+  constexpr int64_t kMultiple = 8;
+  const int64_t reduction = options.se_reduction;
+  if (reduction < 1) {
+    throw ConfigError("model.se_reduction", std::to_string(reduction) + " divides no channels",
+                      "use 16, or 0 for no squeeze-and-excitation");
+  }
+  const int64_t multiples = (channels + kMultiple / 2 * reduction) / (kMultiple * reduction);
+  return kMultiple * std::max<int64_t>(1, multiples);
 }
 
 }  // namespace resnext

@@ -40,4 +40,9 @@ int64_t inner_width(const ModelOptions& options, int64_t stage);
 // Groups of the 3x3 convolution (paths, in form B).
 int64_t block_groups(const ModelOptions& options);
 
+// Channels between the two layers of a squeeze-and-excitation gate of `channels`: channels /
+// se_reduction to the nearest multiple of 8, at least 8 (timm/layers/helpers.py, make_divisible).
+// Throws ConfigError for a reduction below 1.
+int64_t squeezed_channels(const ModelOptions& options, int64_t channels);
+
 }  // namespace resnext

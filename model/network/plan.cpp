@@ -34,7 +34,7 @@ class Planner {
   int64_t stem() {
     const StemOptions& stem = options_.stem;
     const int64_t conv = convolution("conv1", kImages, stem.width, stem.kernel, stem.stride);
-    const int64_t x = batch_norm("bn1", conv, /*relu=*/true);
+    const int64_t x = batch_norm("bn1", conv, Activation::kRelu);
     if (stem.pool != StemPool::kOn) return x;
     return add({"maxpool", LayerKind::kMaxPool, channels(x), channels(x), 3, 2}, {x});
   }
@@ -44,12 +44,13 @@ class Planner {
     const int64_t stride = stage_ > 1 && block == 0 ? 2 : 1;
     const int64_t out = kExpansion * stage_planes(options_, stage_ - 1);
     const int64_t conv3 = convolution(name + "conv3", paths(name, x, stride), out, 1, 1);
-    const int64_t bn3 = batch_norm(name + "bn3", conv3, /*relu=*/false);
+    const int64_t bn3 = batch_norm(name + "bn3", conv3, Activation::kNone);
     plan_.layers[bn3].zero_gamma = options_.zero_gamma;
-    plan_.layers[bn3].joins_the_addition = true;
+    plan_.layers[bn3].joins_the_addition = options_.se_reduction == 0;
+    const int64_t inner = options_.se_reduction == 0 ? bn3 : gated(name + "se.", bn3);
     const int64_t sum = add({name + "add", LayerKind::kAddition, out, out},
-                            {bn3, shortcut(name + "downsample", x, out, stride)});
-    plan_.layers[sum].relu = true;
+                            {inner, shortcut(name + "downsample", x, out, stride)});
+    plan_.layers[sum].activation = Activation::kRelu;
     return sum;
   }
 
@@ -66,9 +67,25 @@ class Planner {
   }
 
   int64_t path(const std::string& name, int64_t x, int64_t width, int64_t groups, int64_t stride) {
-    x = batch_norm(name + "bn1", convolution(name + "conv1", x, width, 1, 1), /*relu=*/true);
+    x = batch_norm(name + "bn1", convolution(name + "conv1", x, width, 1, 1), Activation::kRelu);
     x = convolution(name + "conv2", x, width, 3, stride, groups);
-    return batch_norm(name + "bn2", x, /*relu=*/true);
+    return batch_norm(name + "bn2", x, Activation::kRelu);
+  }
+
+  // Scaled by squeeze-and-excitation.
+  int64_t gated(const std::string& name, int64_t x) {
+    const int64_t out = channels(x), squeezed = squeezed_channels(options_, out);
+    int64_t gate = add({name + "pool", LayerKind::kAveragePool, out, out}, {x});
+    gate = excitation(name + "fc1", gate, squeezed, Activation::kRelu);
+    gate = excitation(name + "fc2", gate, out, Activation::kSigmoid);
+    return add({name + "scale", LayerKind::kScale, out, out}, {x, gate});
+  }
+
+  int64_t excitation(const std::string& name, int64_t x, int64_t out, Activation activation) {
+    const int64_t conv = convolution(name, x, out, 1, 1);
+    plan_.layers[conv].bias = true;
+    plan_.layers[conv].activation = activation;
+    return conv;
   }
 
   // From the block's input to the shape of its output.
@@ -78,7 +95,7 @@ class Planner {
     if (options_.shortcut == Shortcut::kA) {
       return add({name, LayerKind::kZeroPad, channels(x), out, 1, stride}, {x});
     }
-    return batch_norm(name + ".1", convolution(name + ".0", x, out, 1, stride), /*relu=*/false);
+    return batch_norm(name + ".1", convolution(name + ".0", x, out, 1, stride), Activation::kNone);
   }
 
   void classifier(int64_t x) {
@@ -92,9 +109,9 @@ class Planner {
     return add({name, LayerKind::kConvolution, channels(x), out, kernel, stride, groups}, {x});
   }
 
-  int64_t batch_norm(const std::string& name, int64_t x, bool relu) {
+  int64_t batch_norm(const std::string& name, int64_t x, Activation activation) {
     const int64_t norm = add({name, LayerKind::kBatchNorm, channels(x), channels(x)}, {x});
-    plan_.layers[norm].relu = relu;
+    plan_.layers[norm].activation = activation;
     return norm;
   }
 
@@ -114,6 +131,11 @@ class Planner {
   int64_t stage_ = 0;  // of PlannedLayer
 };
 
+PlannedTensor convolution_weight(const PlannedLayer& layer) {
+  return {layer.name + ".weight",
+          {layer.out_channels, layer.in_channels / layer.groups, layer.kernel, layer.kernel}};
+}
+
 }  // namespace
 
 int64_t PlannedTensor::elements() const {
@@ -124,7 +146,8 @@ std::vector<PlannedTensor> PlannedLayer::tensors() const {
   const std::vector<int64_t> channel = {out_channels};
   switch (kind) {
     case LayerKind::kConvolution:
-      return {{name + ".weight", {out_channels, in_channels / groups, kernel, kernel}}};
+      if (bias) return {convolution_weight(*this), {name + ".bias", channel}};
+      return {convolution_weight(*this)};
     case LayerKind::kBatchNorm:
       return {{name + ".weight", channel},
               {name + ".bias", channel},

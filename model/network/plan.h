@@ -20,7 +20,8 @@
 namespace resnext {
 
 // kZeroPad is shortcut A: subsampling, then channels of zeros. kAddition adds its second input to
-// its first, in place. kAveragePool is the mean over all pixels.
+// its first, in place. kAveragePool is the mean over all pixels. kScale multiplies the channels of
+// its first input by its second, one value a channel.
 enum class LayerKind {
   kConvolution,
   kBatchNorm,
@@ -28,9 +29,12 @@ enum class LayerKind {
   kZeroPad,
   kConcatenation,
   kAddition,
+  kScale,
   kAveragePool,
   kLinear
 };
+
+enum class Activation { kNone, kRelu, kSigmoid };
 
 struct PlannedTensor {
   std::string name;  // "layer1.0.conv2.weight"
@@ -44,8 +48,7 @@ struct PlannedTensor {
 inline constexpr int64_t kImages = -1;
 inline constexpr int64_t kImageChannels = 3;
 
-// One layer. Convolutions have no bias and are padded by kernel / 2, as pools are; the linear layer
-// has a bias.
+// One layer. Convolutions are padded by kernel / 2, as pools are; the linear layer has a bias.
 struct PlannedLayer {
   std::string name;  // "layer1.0.conv2"
   LayerKind kind = LayerKind::kConvolution;
@@ -54,10 +57,11 @@ struct PlannedLayer {
   int64_t kernel = 1;
   int64_t stride = 1;
   int64_t groups = 1;
-  int64_t stage = 0;                // 1, 2, ... as in the name; 0: stem or classifier
-  std::vector<int64_t> inputs{};    // places of earlier layers in the plan, or kImages
-  bool relu = false;                // its output goes through a ReLU
-  bool zero_gamma = false;          // BN: its scale starts at 0
+  int64_t stage = 0;                          // 1, 2, ... as in the name; 0: stem or classifier
+  std::vector<int64_t> inputs{};              // places of earlier layers in the plan, or kImages
+  Activation activation = Activation::kNone;  // of its output
+  bool bias = false;                          // convolution
+  bool zero_gamma = false;                    // BN: its scale starts at 0
   bool joins_the_addition = false;  // BN: one operation with the addition that alone reads it
 
   int64_t padding() const { return kernel / 2; }

@@ -111,7 +111,7 @@ void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_
   const auto refuse = [&](const std::string& what) {
     throw CheckpointError(
         source, what,
-        "check model.{family,depth,cardinality,base_width,block,shortcut,stem}, or "
+        "check model.{family,depth,cardinality,base_width,block,shortcut,stem,se_reduction}, or "
         "set model.reset_classifier for another number of classes");
   };
   graph_.visit([&](const std::string& name, at::Tensor& tensor, bool) {

@@ -2,10 +2,14 @@
 #include "comm/nccl_communicator.h"
 
 #include <gtest/gtest.h>
+#include <mpi.h>
 
+#include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -160,6 +164,115 @@ TEST_F(NcclCommunicatorTest, CollectivesOfACaptureAreNotWatched) {
   EXPECT_EQ(fake_calls("cudaEventCreateWithFlags"), events);
   EXPECT_EQ(fake_calls("cudaStreamWaitEvent"), waits + 2);
   synchronize();
+}
+
+// In the graph as outside: what waits for the first result does not wait for the second, which
+// comes behind a closed gate.
+TEST_F(NcclCommunicatorTest, AGraphWaitsForTheTicketAndNotForLaterOnes) {
+  CudaStream other;
+  CudaEvent fork;
+  cudaStream_t current = current_.get();
+  NcclOptions o = options();
+  o.current_stream = [&] { return current; };
+  NcclCommunicator communicator(o);
+  double first = 1, second = 1;
+  std::atomic<bool> reached{false};
+  fake_capture(1);
+  const Ticket ticket = communicator.start_all_reduce(test::on_device(first), ReduceOp::kSum);
+  fork.record(current);
+  fork.hold_up(other.get());
+  test::Gate gate(other.get());
+  current = other.get();
+  communicator.start_all_reduce(test::on_device(second), ReduceOp::kSum);
+  current = current_.get();
+  communicator.wait(ticket);
+  cudaLaunchHostFunc(
+      current, [](void* flag) { *static_cast<std::atomic<bool>*>(flag) = true; }, &reached);
+  communicator.wait(ticket + 1);
+  EXPECT_EQ(fake_capture(0), cudaSuccess);
+  EXPECT_EQ(first, 1);
+  fake_replay();
+  EXPECT_TRUE(test::eventually([&] { return reached.load(); }));
+  EXPECT_EQ(first, communicator.size());
+  gate.open();
+  synchronize();
+  EXPECT_EQ(second, communicator.size());
+}
+
+TEST_F(NcclCommunicatorTest, EachCaptureHasItsOwnTickets) {
+  NcclCommunicator communicator(options());
+  for (int graph = 0; graph < 3; ++graph) {
+    double values[2] = {1, 1};
+    fake_capture(1);
+    Ticket last = 0;
+    for (double& value : values) {
+      last = communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
+    }
+    communicator.wait(last);
+    EXPECT_EQ(fake_capture(0), cudaSuccess);
+    communicator.wait(last);  // outside there is nothing to wait for
+    fake_replay();
+    synchronize();
+    for (const double value : values) EXPECT_EQ(value, communicator.size());
+    communicator.all_reduce(test::on_device(values[0]), ReduceOp::kMax);
+    synchronize();
+  }
+}
+
+// ---- the fake is as strict as CUDA ----------------------------------------------------------
+
+TEST_F(NcclCommunicatorTest, AGraphThatWaitsForNothingIsNotJoined) {
+  NcclCommunicator communicator(options());
+  double value = 1;
+  fake_capture(1);
+  communicator.start_all_reduce(test::on_device(value), ReduceOp::kSum);
+  EXPECT_EQ(fake_capture(0), cudaErrorStreamCaptureUnjoined);
+}
+
+TEST_F(NcclCommunicatorTest, EventsDoNotCrossTheEdgeOfACapture) {
+  CudaEvent outside, inside;
+  outside.record(current_.get());
+  fake_capture(1);
+  EXPECT_TRUE(is_capturing(current_.get()));
+  EXPECT_THROW(outside.hold_up(current_.get()), Error);
+  inside.record(current_.get());
+  EXPECT_THROW(inside.completed(), Error);
+  EXPECT_THROW(synchronize(), Error);
+  EXPECT_EQ(fake_capture(0), cudaSuccess);
+  EXPECT_THROW(inside.hold_up(current_.get()), Error);
+  inside.record(current_.get());  // of the world outside again
+  inside.hold_up(current_.get());
+  synchronize();
+}
+
+// ---- the end ---------------------------------------------------------------------------------
+
+TEST_F(NcclCommunicatorTest, ANormalEndIsNoAbort) {
+  double value = 1;
+  {
+    NcclCommunicator communicator(options());
+    communicator.all_reduce(test::on_device(value), ReduceOp::kSum);
+    fake_slow_launch(3);
+    communicator.close();
+    EXPECT_EQ(value, communicator.size());  // it has waited for the stream
+    EXPECT_THROW(communicator.all_reduce(test::on_device(value), ReduceOp::kSum), CommError);
+  }
+  EXPECT_EQ(fake_calls("ncclCommFinalize"), 1);
+  EXPECT_EQ(fake_calls("ncclCommDestroy"), 1);
+  EXPECT_EQ(fake_calls("ncclCommAbort"), 0);
+}
+
+// All ranks are on this host and read the same clock.
+TEST_F(NcclCommunicatorTest, NoRankEndsBeforeAllHaveCome) {
+  const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
+  NcclCommunicator communicator(options());
+  const int last = communicator.size() - 1;
+  if (communicator.rank() == last) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  int64_t came = now();
+  communicator.close();
+  const int64_t ended = now();
+  MPI_Bcast(&came, 1, MPI_INT64_T, last, MPI_COMM_WORLD);
+  EXPECT_GE(ended, came);
 }
 
 TEST_F(NcclCommunicatorTest, AReplayThatDoesNotEndIsALostPeer) {

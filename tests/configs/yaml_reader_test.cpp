@@ -182,6 +182,10 @@ TEST(YamlReader, PresetsFollowTheirSources) {
   EXPECT_EQ(cifar.optimizer.weight_decay, 5e-4);
   EXPECT_EQ(cifar.schedule.milestones, (std::vector<double>{150, 225}));
   EXPECT_EQ(cifar.run.epochs, 300);
+  const RunConfig se = preset("se_resnext152_64x4d");
+  EXPECT_EQ(se.model.se_reduction, 16);
+  EXPECT_EQ(resolve_batch(se.batch, 32).global, 1024);
+  EXPECT_EQ(se.optimizer.base_lr * 1024 / static_cast<double>(se.optimizer.base_batch), 0.6);
 }
 
 // ---- random configurations ------------------------------------------------------------------

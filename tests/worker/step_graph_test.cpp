@@ -122,6 +122,40 @@ TEST(StepGraph, ALostPeerIsNotAMatterOfGraphs) {
   EXPECT_THROW(graph.run(0, [] {}), CommError);
 }
 
+// Two ranks, one after the other: what each says is kept, and each hears what the other will say.
+TEST(StepGraph, RunsAsItIsWhenAnotherRankCannotCapture) {
+  Counts counts;
+  std::vector<bool> said;
+  StepGraph graph(counts.maker(), [&](bool mine) {
+    said.push_back(mine);
+    return mine && said.size() < 2;  // the other rank fails at its second part
+  });
+  for (int step = 0; step < StepGraph::kWarmUp + 3; ++step) {
+    graph.begin_step();
+    for (int part : {1, 2}) graph.run(part, [&] { ++counts.runs; });
+  }
+  EXPECT_EQ(said, (std::vector<bool>{true, true}));  // and never again
+  EXPECT_EQ(counts.replays, 1);
+  EXPECT_FALSE(graph.replayed());
+  EXPECT_EQ(counts.runs, 2 * (StepGraph::kWarmUp + 3));
+}
+
+// Before the first replay: its collectives would meet nobody.
+TEST(StepGraph, TellsTheOtherRanksWhenItCannotCapture) {
+  Counts counts;
+  std::vector<bool> said;
+  StepGraph graph(counts.maker([] { throw std::runtime_error("not permitted"); }), [&](bool mine) {
+    said.push_back(mine);
+    return mine;
+  });
+  for (int step = 0; step < StepGraph::kWarmUp + 3; ++step) {
+    graph.begin_step();
+    graph.run(0, [&] { ++counts.runs; });
+  }
+  EXPECT_EQ(said, std::vector<bool>{false});
+  EXPECT_EQ(counts.replays, 0);
+}
+
 TEST(StepReports, GiveWhatWasPushedInOrder) {
   StepReports reports(0);
   const at::Tensor values = at::full({4}, 0.0, at::kDouble);

@@ -85,8 +85,8 @@ std::string to_table(const RunConfig& config, const RunShape& shape) {
     table += fmt::format("  {:<15} {}\n", key, value);
   };
   row("run", fmt::format("{} -> {}", config.run.name, config.run.output));
-  row("model", fmt::format("ResNeXt-{} {}x{}d, {} classes", m.depth, m.cardinality, m.base_width,
-                           m.classes));
+  row("model", fmt::format("{}ResNeXt-{} {}x{}d, {} classes", m.se_reduction > 0 ? "SE-" : "",
+                           m.depth, m.cardinality, m.base_width, m.classes));
   row("parameters", fmt::format("{} ({:.1f} MiB of gradients)", shape.cost.parameters,
                                 static_cast<double>(shape.cost.gradient_bytes) / kMiB));
   row("multiply-adds",

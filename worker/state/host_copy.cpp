@@ -5,9 +5,11 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <unordered_set>
 
@@ -37,13 +39,12 @@ bool finite(const at::Tensor& tensor, Bits exponent) {
   return bad == 0;
 }
 
-bool finite(const at::Tensor& tensor) {
-  if (!tensor.is_floating_point()) return true;
-  if (tensor.is_cpu() && tensor.is_non_overlapping_and_dense()) {
-    if (tensor.scalar_type() == at::kFloat) return finite(tensor, uint32_t{0x7f800000});
-    if (tensor.scalar_type() == at::kDouble) return finite(tensor, uint64_t{0x7ff0000000000000});
-  }
-  return at::isfinite(tensor).all().item<bool>();
+// Nothing where that takes Torch.
+std::optional<bool> finite_on_host(const at::Tensor& tensor) {
+  if (!tensor.is_cpu() || !tensor.is_non_overlapping_and_dense()) return std::nullopt;
+  if (tensor.scalar_type() == at::kFloat) return finite(tensor, uint32_t{0x7f800000});
+  if (tensor.scalar_type() == at::kDouble) return finite(tensor, uint64_t{0x7ff0000000000000});
+  return std::nullopt;
 }
 
 uint64_t on_host(const at::Tensor& tensor) {
@@ -72,17 +73,33 @@ void HostCopy::touch() {
   for (auto& [name, copy] : copy_) std::memset(copy.mutable_data_ptr(), 0, copy.nbytes());
 }
 
+// The host waits for a GPU once, and not for each tensor.
 const StateDict& HostCopy::take(const StateDict& state) {
   make_room(state);
-  for (size_t i = 0; i < state.size(); ++i) copy_[i].second.copy_(state[i].second.detach());
+  at::Device device = at::kCPU;
+  for (size_t i = 0; i < state.size(); ++i) {
+    const at::Tensor& tensor = state[i].second;
+    copy_[i].second.copy_(tensor.detach(), /*non_blocking=*/true);
+    if (!tensor.is_cpu()) device = tensor.device();
+  }
+  if (!device.is_cpu()) {
+    c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  }
   return copy_;
 }
 
+// The host reads one value for all tensors that it does not look at itself.
 bool all_finite(const StateDict& state) {
+  std::vector<at::Tensor> others;
   for (const auto& [name, tensor] : state) {
-    if (!finite(tensor)) return false;
+    if (!tensor.is_floating_point()) continue;
+    if (const auto known = finite_on_host(tensor)) {
+      if (!*known) return false;
+    } else {
+      others.push_back(at::isfinite(tensor).all());
+    }
   }
-  return true;
+  return others.empty() || at::stack(others).all().item<bool>();
 }
 
 std::vector<at::Tensor> whole_storages(const std::vector<at::Tensor>& views) {

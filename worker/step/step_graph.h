@@ -2,7 +2,9 @@
 //
 // A graph costs the host one launch instead of thousands. What a part does to the device must be
 // the same each time: fixed memory, and every number that changes read from the device.
-// Local, but the parts may contain collectives; belongs to the training thread.
+// Collective, where `agree` is: all ranks run from graphs, or none does, as the collectives of a
+// part that one rank replays and another runs as it is need not meet. The parts may contain
+// collectives too. Belongs to the training thread.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -27,22 +29,29 @@ class StepGraph {
   // and gradients and weights find their last place in memory.
   static constexpr int64_t kWarmUp = 3;
 
-  // Without `make` everything runs as it is.
-  explicit StepGraph(Maker make) : make_(std::move(make)) {}
+  // Whether it is so on all ranks; collective.
+  using Agreement = std::function<bool(bool mine)>;
+
+  // Without `make`, which all ranks have or none, everything runs as it is.
+  explicit StepGraph(
+      Maker make, Agreement agree = [](bool mine) { return mine; })
+      : make_(std::move(make)), agree_(std::move(agree)) {}
 
   // Call before the parts of each step.
   void begin_step() { ++steps_; }
-  // Runs one part; `part` tells the parts of a step apart. When a capture fails, says why in one
-  // line and runs everything as it is from then on. Throws what `work` throws, and CommError of a
-  // capture.
+  // Runs one part; `part` tells the parts of a step apart. When a capture fails on any rank, all
+  // run everything as it is from then on, and those where it failed say why in one line. Throws
+  // what `work` throws, and CommError of a capture.
   void run(int part, const std::function<void()>& work);
   // True when the last run() came from a graph.
   bool replayed() const { return replayed_; }
 
  private:
   bool capture(int part, const std::function<void()>& work);
+  std::unique_ptr<GpuGraph> try_capture(const std::function<void()>& work) const;
 
   Maker make_;
+  Agreement agree_;
   int64_t steps_ = 0;
   std::map<int, std::unique_ptr<GpuGraph>> graphs_;
   bool replayed_ = false;

@@ -38,6 +38,14 @@ std::string eager_reason(const RunConfig& config) {
   return "";
 }
 
+StepGraph::Agreement agreement_over(Communicator& communicator) {
+  return [&communicator](bool mine) {
+    uint8_t everywhere = mine ? 1 : 0;
+    communicator.all_reduce({&everywhere, 1, DataType::kUint8}, ReduceOp::kMin);
+    return everywhere == 1;
+  };
+}
+
 std::vector<at::Tensor> flats(const GradientReducer& reducer) {
   std::vector<at::Tensor> flats;
   for (const GradientBucket& bucket : reducer.buckets()) flats.push_back(bucket.flat);
@@ -61,7 +69,7 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
       reducer_(communicator, model.parameters(), config.comm, std::move(order)),
       optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
       scaler_(precision.scales_loss(), device_of(model)),
-      graph_(graphs_of(device_of(model), eager_reason(config))) {}
+      graph_(graphs_of(device_of(model), eager_reason(config)), agreement_over(communicator)) {}
 
 void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next) {
   meters_.begin_step();

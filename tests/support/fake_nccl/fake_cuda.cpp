@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/support/fake_nccl/fake_capture.h"
 #include "tests/support/fake_nccl/fake_state.h"
 #include "tests/support/fake_nccl/fake_stream.h"
 
@@ -53,24 +53,6 @@ struct Queue {
   bool closed = false;
 };
 
-// How often an event was recorded, and how many of these records have been reached.
-struct EventState {
-  void reach(uint64_t record) {
-    std::lock_guard lock(mutex);
-    reached = std::max(reached, record);
-    changed.notify_all();
-  }
-  void wait_for(uint64_t record) {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return reached >= record; });
-  }
-
-  std::mutex mutex;
-  std::condition_variable changed;
-  uint64_t recorded = 0;
-  uint64_t reached = 0;
-};
-
 }  // namespace
 }  // namespace resnext::test
 
@@ -106,13 +88,18 @@ cudaError_t call(const char* function, F f) {
 
 }  // namespace
 
-void enqueue(cudaStream_t stream, std::function<void()> work) {
+void carry_out(cudaStream_t stream, std::function<void()> work) {
   queue_of(stream).push(std::move(work));
+}
+
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  if (!capture().take(stream, work)) carry_out(stream, std::move(work));
 }
 
 }  // namespace resnext::test
 
 using resnext::test::call;
+using resnext::test::capture;
 using resnext::test::fake_state;
 
 extern "C" {
@@ -147,6 +134,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (capture().is_capturing(stream)) return cudaErrorStreamCaptureUnsupported;
   return call("cudaStreamSynchronize", [&] { resnext::test::queue_of(stream).wait_until_idle(); });
 }
 
@@ -155,9 +143,10 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
               [&] { resnext::test::enqueue(stream, [=] { function(data); }); });
 }
 
-cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
   return call("cudaStreamIsCapturing", [&] {
-    *status = fake_state().capturing ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+    const bool active = capture().is_capturing(stream);
+    *status = active ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   });
 }
 
@@ -170,11 +159,15 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  return call("cudaEventDestroy", [&] { delete event; });
+  return call("cudaEventDestroy", [&] {
+    capture().forget(event);
+    delete event;
+  });
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return call("cudaEventRecord", [&] {
+    if (capture().record(event, stream)) return;
     std::lock_guard lock(event->state->mutex);
     const uint64_t record = ++event->state->recorded;
     resnext::test::enqueue(stream, [state = event->state, record] { state->reach(record); });
@@ -182,15 +175,19 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  return call("cudaStreamWaitEvent", [&] {
+  cudaError_t misuse = cudaSuccess;
+  const cudaError_t code = call("cudaStreamWaitEvent", [&] {
+    if (capture().wait(stream, event, misuse)) return;
     std::lock_guard lock(event->state->mutex);
     resnext::test::enqueue(stream, [state = event->state, record = event->state->recorded] {
       state->wait_for(record);
     });
   });
+  return code != cudaSuccess ? code : misuse;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (capture().is_captured(event)) return cudaErrorCapturedEvent;
   bool completed = false;
   const cudaError_t code = call("cudaEventQuery", [&] {
     std::lock_guard lock(event->state->mutex);

@@ -34,6 +34,7 @@ struct Group {
   int size = 1;
   int sequence = 0;  // of exchanges, the same on all ranks
   std::atomic<bool> aborted{false};
+  std::atomic<bool> finalized{false};
   std::atomic<bool> started{false};  // all ranks have come
   std::atomic<int> polls{0};         // questions that are still answered with ncclInProgress
 };
@@ -208,6 +209,21 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* state) {
   *state = static_cast<ncclResult_t>(fake_state().async_error.load());
   if (*state != ncclSuccess) return ncclSuccess;
   if (!comm->group->started || comm->group->polls-- > 0) *state = ncclInProgress;
+  return ncclSuccess;
+}
+
+// Waits for what has been started.
+ncclResult_t ncclCommFinalize(ncclComm_t comm) {
+  if (const ncclResult_t code = enter("ncclCommFinalize")) return code;
+  comm->group->polls = fake_state().slow_polls.load();
+  comm->group->finalized = true;
+  return fake_state().slow_polls ? ncclInProgress : ncclSuccess;
+}
+
+ncclResult_t ncclCommDestroy(ncclComm_t comm) {
+  if (const ncclResult_t code = enter("ncclCommDestroy")) return code;
+  if (!comm->group->finalized) return ncclInvalidUsage;
+  delete comm;
   return ncclSuccess;
 }
 

@@ -25,8 +25,12 @@ void fake_slow_launch(int polls);
 void fake_version(int code);
 // GPUs that this rank sees; the PCI bus id of GPU i is "0000:0B:00.0", B = first_bus + i.
 void fake_devices(int visible, int first_bus);
-// What a capture of each stream looks like: is it capturing?
-void fake_capture(int capturing);
+// 1: the stream that is asked next whether it is capturing begins a capture; what is captured does
+// not run. 0: ends it, and returns what cudaStreamEndCapture does: an error when a stream that has
+// joined the capture was not joined again.
+int fake_capture(int capturing);
+// Carries out what was captured last, on the streams that it was captured from.
+void fake_replay();
 // Buffers that ncclCommRegister has registered since the last fake_reset() and ncclCommDeregister
 // has not freed. An abort changes nothing here.
 int fake_registrations();

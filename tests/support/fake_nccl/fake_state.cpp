@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/fake_nccl/fake_state.h"
 
+#include "tests/support/fake_nccl/fake_capture.h"
 #include "tests/support/fake_nccl/fake_nccl.h"
 
 namespace resnext::test {
@@ -43,11 +44,11 @@ using resnext::test::with_state;
 extern "C" {
 
 void fake_reset() {
+  resnext::test::capture().reset();
   with_state([](FakeState& s) {
     s.faults.clear();
     s.calls.clear();
     s.hang_abort = s.hang_launch = false;
-    s.capturing = false;
     for (auto* number : {&s.slow_polls, &s.async_error, &s.version, &s.registrations}) *number = 0;
     s.visible = 8;
     s.first_bus = 0x10;
@@ -85,8 +86,14 @@ void fake_devices(int visible, int first_bus) {
   });
 }
 
-void fake_capture(int capturing) {
-  with_state([&](FakeState& s) { s.capturing = capturing != 0; });
+int fake_capture(int capturing) {
+  if (!capturing) return resnext::test::capture().end();
+  resnext::test::capture().arm();
+  return cudaSuccess;
+}
+
+void fake_replay() {
+  resnext::test::capture().replay();
 }
 
 int fake_registrations() {

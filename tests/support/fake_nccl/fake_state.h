@@ -28,7 +28,6 @@ struct FakeState {
   bool hang_abort = false;
   bool hang_launch = false;
   std::atomic<int> registrations{0};
-  std::atomic<bool> capturing{false};
   std::atomic<int> slow_polls{0};
   std::atomic<int> async_error{0};
   std::atomic<int> version{0};  // 0: the header's
