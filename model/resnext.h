@@ -15,7 +15,7 @@
 #include "model/bottleneck.h"
 #include "model/layers.h"
 #include "model/model_options.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 
 namespace resnext {
 

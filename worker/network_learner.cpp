@@ -5,7 +5,7 @@
 
 #include "comm/common/error.h"
 #include "comm/tensor_collectives.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 #include "worker/evaluator.h"
 #include "worker/state/agreement.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/state_dict_zip.h"
+#include "model/weights/state_dict_zip.h"
 
 #include <isa-l/crc.h>
 

@@ -1,7 +1,7 @@
-// Weights files against PyTorch: files it wrote (tests/model/golden, make_state_dicts.py), damaged
-// and hostile files, and ours read back by torch.load(weights_only=True) where Python has torch.
-// SPDX-License-Identifier: BSD-3-Clause
-#include "model/weights.h"
+// Weights files against PyTorch: files it wrote (tests/model/weights/golden, make_state_dicts.py),
+// damaged and hostile files, and ours read back by torch.load(weights_only=True) where Python has
+// torch. SPDX-License-Identifier: BSD-3-Clause
+#include "model/weights/state_dict.h"
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 using at::ScalarType;
 using nlohmann::json;
 
-const fs::path kGolden = fs::path(RESNEXT_SOURCE_DIR) / "tests/model/golden";
+const fs::path kGolden = fs::path(RESNEXT_SOURCE_DIR) / "tests/model/weights/golden";
 
 // A folder that goes with the test.
 class WeightsTest : public ::testing::Test {
@@ -337,7 +337,8 @@ class WeightsLiveTest : public WeightsTest {
   // Runs make_state_dicts.py; returns its output.
   std::string python(const std::string& arguments) const {
     const std::string command = "PYTHONPATH='" RESNEXT_LIBTORCH "' '" RESNEXT_TORCH_PYTHON
-                                "' '" RESNEXT_SOURCE_DIR "/tests/model/make_state_dicts.py' " +
+                                "' '" RESNEXT_SOURCE_DIR
+                                "/tests/model/weights/make_state_dicts.py' " +
                                 arguments;
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
     std::string output;

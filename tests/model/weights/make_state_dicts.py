@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Weights files as PyTorch writes them, and what PyTorch sees in ours; used by weights_test.
+"""Weights files as PyTorch writes them, and what PyTorch sees in ours; used by state_dict_test.
 
-  make_state_dicts.py write DIR       the files that weights_test reads (kept in golden/)
+  make_state_dicts.py write DIR       the files that state_dict_test reads (kept in golden/)
   make_state_dicts.py describe FILE   JSON of torch.load(FILE, weights_only=True)
 
 Element i of a tensor holds i / 8 - 1 (in the order of its indices), or i for integers and

@@ -1,4 +1,4 @@
-// Second half of weights.h: save_state_dict().
+// Second half of state_dict.h: save_state_dict().
 // SPDX-License-Identifier: BSD-3-Clause
 #include <caffe2/serialize/inline_container.h>
 #include <fcntl.h>
@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "comm/common/error.h"
-#include "model/state_dict_dtype.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
+#include "model/weights/state_dict_dtype.h"
 
 namespace resnext {
 namespace {

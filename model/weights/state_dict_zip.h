@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "model/state_dict_input.h"
+#include "model/weights/state_dict_input.h"
 
 namespace resnext {
 

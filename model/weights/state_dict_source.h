@@ -11,8 +11,8 @@
 #include <memory>
 #include <string>
 
-#include "model/pickle_reader.h"
-#include "model/state_dict_input.h"
+#include "model/weights/pickle_reader.h"
+#include "model/weights/state_dict_input.h"
 
 namespace resnext {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/pickle_reader.h"
+#include "model/weights/pickle_reader.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "comm/common/error.h"
-#include "model/state_dict_dtype.h"
+#include "model/weights/state_dict_dtype.h"
 
 namespace resnext {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/state_dict_input.h"
+#include "model/weights/state_dict_input.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

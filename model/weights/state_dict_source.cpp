@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/state_dict_source.h"
+#include "model/weights/state_dict_source.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "model/state_dict_zip.h"
+#include "model/weights/state_dict_zip.h"
 
 namespace resnext {
 namespace {

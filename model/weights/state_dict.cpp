@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 
 #include <ATen/ops/empty.h>
 #include <c10/core/Storage.h>
@@ -10,8 +10,8 @@
 #include <unordered_set>
 
 #include "comm/common/error.h"
-#include "model/pickle_reader.h"
-#include "model/state_dict_source.h"
+#include "model/weights/pickle_reader.h"
+#include "model/weights/state_dict_source.h"
 
 namespace resnext {
 namespace {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Target resnext_weights: weights files (model/weights.h). ISA-L gives the CRC-32 of zip records.
+# Target resnext_weights: weights files (state_dict.h). ISA-L gives the CRC-32 of zip records.
 add_library(resnext_weights STATIC
-  ${CMAKE_CURRENT_LIST_DIR}/weights.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/state_dict.cpp
   ${CMAKE_CURRENT_LIST_DIR}/pickle_reader.cpp
   ${CMAKE_CURRENT_LIST_DIR}/state_dict_input.cpp
   ${CMAKE_CURRENT_LIST_DIR}/state_dict_source.cpp
