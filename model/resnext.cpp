@@ -5,12 +5,12 @@
 #include <ATen/ops/max_pool2d.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <map>
 #include <string_view>
 
 #include "comm/common/error.h"
 #include "model/model_defaults.h"
 #include "model/recompute.h"
+#include "model/weights/weights_fit.h"
 
 namespace resnext {
 namespace {
@@ -43,12 +43,6 @@ std::vector<std::vector<Bottleneck>> make_stages(const ModelOptions& options,
 
 int64_t features(const ModelOptions& options) {
   return kExpansion * stage_planes(options, static_cast<int64_t>(stage_blocks(options).size()) - 1);
-}
-
-std::string shape_text(const at::Tensor& t) {
-  std::string text;
-  for (int64_t size : t.sizes()) text += (text.empty() ? "" : ", ") + std::to_string(size);
-  return "[" + text + "]";
 }
 
 }  // namespace
@@ -134,28 +128,7 @@ StateDict ResNeXt::state_dict() {
 }
 
 void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_classifier) {
-  std::map<std::string, at::Tensor> values(state.begin(), state.end());
-  const auto refuse = [&](const std::string& what) {
-    throw CheckpointError(
-        source, what,
-        "check model.{family,depth,cardinality,base_width,block,shortcut,stem}, or "
-        "set model.reset_classifier for another number of classes");
-  };
-  visit([&](const std::string& name, at::Tensor& tensor, bool) {
-    const auto found = values.extract(name);
-    if (skip_classifier && name.starts_with("fc.")) return;
-    if (found.empty()) {
-      if (name.ends_with(kBatchCounter)) return;  // files older than PyTorch 0.4.1
-      return refuse("has no tensor " + name);
-    }
-    const at::Tensor& value = found.mapped();
-    if (value.sizes() != tensor.sizes()) {
-      refuse(fmt::format("{} has shape {}, the model's is {}", name, shape_text(value),
-                         shape_text(tensor)));
-    }
-    tensor.detach().copy_(value);
-  });
-  if (!values.empty()) refuse("has a tensor that the model lacks: " + values.begin()->first);
+  copy_weights(state_dict(), state, source, skip_classifier);
 }
 
 void ResNeXt::visit(const TensorVisitor& visitor) {

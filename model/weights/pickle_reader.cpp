@@ -1,47 +1,38 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/weights/pickle_reader.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "comm/common/error.h"
-#include "model/weights/state_dict_dtype.h"
 
 namespace resnext {
 namespace {
 
-constexpr uint8_t kHighestProtocol = 2;
+constexpr uint8_t kHighestProtocol = 5;
 constexpr uint8_t kStop = '.';
-constexpr size_t kMaxDimensions = 64;  // what ATen's kernels take
-constexpr size_t kMaxKeyLength = 255;  // keys are numbers of at most 20 digits
 
-// Globals that mean something here besides the storages and dtypes of state_dict_dtype.h.
-constexpr std::string_view kOrderedDict = "collections OrderedDict";
-constexpr std::string_view kSize = "torch Size";
-constexpr std::string_view kDevice = "torch device";
-constexpr std::string_view kRebuildTensor = "torch._utils _rebuild_tensor";
-constexpr std::string_view kRebuildTensorV2 = "torch._utils _rebuild_tensor_v2";
-constexpr std::string_view kRebuildParameter = "torch._utils _rebuild_parameter";
-constexpr std::string_view kCallables[] = {
-    kOrderedDict, kSize, kDevice, kRebuildTensor, kRebuildTensorV2, kRebuildParameter};
+// What things take besides their own size, generously: a place in a vector that has just grown, a
+// node of a hash table.
+constexpr uint64_t kPlaceBytes = 16;
+constexpr uint64_t kNodeBytes = 64;
 
 }  // namespace
 
-PickleReader::PickleReader(std::string_view bytes, std::string where)
-    : bytes_(bytes), where_(std::move(where)) {}
+PickleReader::PickleReader(std::string_view bytes, std::string where, uint64_t budget)
+    : bytes_(bytes), where_(std::move(where)), budget_(budget) {}
 
 const PickleValue& PickleReader::read() {
   stack_.clear();
   marks_.clear();
   memo_.clear();
-  storages_.clear();
   for (;;) {
     const auto opcode = number<uint8_t>();
     if (opcode == kStop) break;
-    if (!read_literal(opcode) && !read_container(opcode) && !read_memo(opcode) &&
-        !read_call(opcode)) {
-      fail("has the pickle opcode " + std::to_string(opcode) + ", which torch.save does not emit");
+    if (!read_number(opcode) && !read_text(opcode) && !read_container(opcode) &&
+        !read_items(opcode) && !read_memo(opcode) && !read_stack(opcode) && !read_object(opcode)) {
+      fail("has the pickle opcode " + std::to_string(opcode) +
+           ", which protocols 2 to 5 do not emit");
     }
   }
   if (stack_.size() != 1 || !marks_.empty()) fail("has an unbalanced pickle");
@@ -50,7 +41,7 @@ const PickleValue& PickleReader::read() {
 
 // ---- opcodes, by group ----------------------------------------------------------------------
 
-bool PickleReader::read_literal(uint8_t opcode) {
+bool PickleReader::read_number(uint8_t opcode) {
   switch (opcode) {
     case 'N':
       push(PickleNone{});
@@ -74,14 +65,43 @@ bool PickleReader::read_literal(uint8_t opcode) {
       push(std::bit_cast<double>(__builtin_bswap64(number<uint64_t>())));
       break;
     case 0x8a:
-      read_long();
+      read_long(number<uint8_t>());
       break;
+    case 0x8b:
+      read_long(number<uint32_t>());
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+// Texts; byte strings are only passed over.
+bool PickleReader::read_text(uint8_t opcode) {
+  switch (opcode) {
     case 'X':
     case 'T':
-      push(std::string(take(number<uint32_t>())));
+      push(take(number<uint32_t>()));
       break;
     case 'U':
-      push(std::string(take(number<uint8_t>())));
+    case 0x8c:
+      push(take(number<uint8_t>()));
+      break;
+    case 0x8d:
+      push(take(length64()));
+      break;
+    case 'C':
+      take(number<uint8_t>());
+      push(PickleOpaque{});
+      break;
+    case 'B':
+      take(number<uint32_t>());
+      push(PickleOpaque{});
+      break;
+    case 0x8e:
+    case 0x96:
+      take(length64());
+      push(PickleOpaque{});
       break;
     default:
       return false;
@@ -91,9 +111,6 @@ bool PickleReader::read_literal(uint8_t opcode) {
 
 bool PickleReader::read_container(uint8_t opcode) {
   switch (opcode) {
-    case '(':
-      marks_.push_back(stack_.size());
-      break;
     case ')':
       push(PickleTuple{});
       break;
@@ -102,6 +119,13 @@ bool PickleReader::read_container(uint8_t opcode) {
       break;
     case '}':
       push(PickleDict{});
+      break;
+    case 0x8f:  // a set
+      push(PickleOpaque{});
+      break;
+    case 0x91:  // a frozen set
+      drop(pop_mark());
+      push(PickleOpaque{});
       break;
     case 't':
       push_tuple(pop_mark());
@@ -114,6 +138,14 @@ bool PickleReader::read_container(uint8_t opcode) {
       push_tuple(stack_.size() - count);
       break;
     }
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool PickleReader::read_items(uint8_t opcode) {
+  switch (opcode) {
     case 'a':
       need(2);
       append_items(stack_.size() - 1);
@@ -128,6 +160,10 @@ bool PickleReader::read_container(uint8_t opcode) {
     case 'u':
       set_items(pop_mark());
       break;
+    case 0x90:  // items of a set
+      drop(pop_mark());
+      need(1);
+      break;
     default:
       return false;
   }
@@ -135,34 +171,70 @@ bool PickleReader::read_container(uint8_t opcode) {
 }
 
 bool PickleReader::read_memo(uint8_t opcode) {
-  if (opcode == 'q' || opcode == 'r') {
-    need(1);
-    memo_[opcode == 'q' ? number<uint8_t>() : number<uint32_t>()] = stack_.back();
-    return true;
+  if (opcode == 'q') {
+    memoize(number<uint8_t>());
+  } else if (opcode == 'r') {
+    memoize(number<uint32_t>());
+  } else if (opcode == 0x94) {
+    memoize(static_cast<uint32_t>(memo_.size()));
+  } else if (opcode == 'h' || opcode == 'j') {
+    const uint32_t index = opcode == 'h' ? number<uint8_t>() : number<uint32_t>();
+    const auto found = memo_.find(index);
+    if (found == memo_.end()) fail("refers to object " + std::to_string(index) + " too early");
+    push_shared(*found->second);
+  } else {
+    return false;
   }
-  if (opcode != 'h' && opcode != 'j') return false;
-  const uint32_t index = opcode == 'h' ? number<uint8_t>() : number<uint32_t>();
-  const auto found = memo_.find(index);
-  if (found == memo_.end()) fail("refers to object " + std::to_string(index) + " before it exists");
-  stack_.push_back(found->second);
   return true;
 }
 
-bool PickleReader::read_call(uint8_t opcode) {
+bool PickleReader::read_stack(uint8_t opcode) {
   switch (opcode) {
     case 0x80:
-      if (number<uint8_t>() > kHighestProtocol) fail("uses a pickle protocol above 2");
+      if (number<uint8_t>() > kHighestProtocol) fail("uses a pickle protocol above 5");
       break;
+    case 0x95:  // a frame: how many bytes follow, which changes nothing
+      take(sizeof(uint64_t));
+      break;
+    case '(':
+      charge(kPlaceBytes);
+      marks_.push_back(stack_.size());
+      break;
+    case '0':
+      pop();
+      break;
+    case '1':
+      drop(pop_mark());
+      break;
+    case '2':
+      need(1);
+      push_shared(*stack_.back());
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool PickleReader::read_object(uint8_t opcode) {
+  switch (opcode) {
     case 'c':
       read_global();
+      break;
+    case 0x93:
+      read_stack_global();
       break;
     case 'R':
       reduce();
       break;
-    case 'b':  // attributes, such as OrderedDict's _metadata: of no use here
-      need(2);
-      pop();
-      expect<PickleDict>(*stack_.back(), "the target of BUILD");
+    case 0x81:
+      make_object(1);
+      break;
+    case 0x92:
+      make_object(2);
+      break;
+    case 'b':
+      build();
       break;
     case 'Q':
       persistent_id();
@@ -177,17 +249,16 @@ bool PickleReader::read_call(uint8_t opcode) {
 
 void PickleReader::read_global() {
   const std::string_view module = line();
-  const std::string name = std::string(module) + " " + std::string(line());
-  const bool callable = std::ranges::find(kCallables, name) != std::end(kCallables);
-  if (callable || storage_dtype(name)) return push(PickleGlobal{name});
-  if (is_dtype_name(name)) return push(PickleOpaque{});
-  std::string dotted = name;
-  std::ranges::replace(dotted, ' ', '.');
-  fail("asks for the Python object '" + dotted + "', which is not part of a state_dict of tensors");
+  push(PickleGlobal{module, line()});
 }
 
-void PickleReader::read_long() {
-  const std::string_view digits = take(number<uint8_t>());  // little-endian two's complement
+void PickleReader::read_stack_global() {
+  const auto& name = expect<std::string_view>(pop(), "the name of a global");
+  push(PickleGlobal{expect<std::string_view>(pop(), "the module of a global"), name});
+}
+
+void PickleReader::read_long(size_t size) {
+  const std::string_view digits = take(size);  // little-endian two's complement
   if (digits.size() > sizeof(int64_t)) return push(PickleOpaque{});
   const bool negative = !digits.empty() && (static_cast<uint8_t>(digits.back()) & 0x80) != 0;
   int64_t value = negative ? -1 : 0;
@@ -197,94 +268,32 @@ void PickleReader::read_long() {
 
 void PickleReader::append_items(size_t first) {
   if (first == 0) fail("appends to nothing");
-  auto* list = std::get_if<PickleList>(&stack_[first - 1]->data);
+  auto& target = stack_[first - 1]->data;
+  if (std::holds_alternative<PickleOpaque>(target)) target = PickleList{};
+  auto* list = std::get_if<PickleList>(&target);
   if (list == nullptr) fail("appends to an object that is not a list");
+  charge(kPlaceBytes * (stack_.size() - first));
   list->items.insert(list->items.end(), stack_.begin() + first, stack_.end());
-  stack_.resize(first);
+  drop(first);
 }
 
 void PickleReader::set_items(size_t first) {
   if (first == 0 || (stack_.size() - first) % 2 != 0) fail("sets an item without key or value");
-  auto* dict = std::get_if<PickleDict>(&stack_[first - 1]->data);
+  auto& target = stack_[first - 1]->data;
+  if (std::holds_alternative<PickleOpaque>(target)) target = PickleDict{};
+  auto* dict = std::get_if<PickleDict>(&target);
   if (dict == nullptr) fail("sets items of an object that is not a dict");
+  charge(kPlaceBytes * (stack_.size() - first));
   for (size_t i = first; i < stack_.size(); i += 2) {
     dict->items.emplace_back(stack_[i], stack_[i + 1]);
   }
-  stack_.resize(first);
+  drop(first);
 }
 
-void PickleReader::persistent_id() {
-  const auto& id = expect<PickleTuple>(pop(), "a persistent id").items;
-  if (expect<std::string>(argument(id, 0), "a persistent id's kind") != "storage") {
-    fail("has a persistent id that is not a storage");
-  }
-  const auto& type = expect<PickleGlobal>(argument(id, 1), "a storage's type");
-  const auto dtype = storage_dtype(type.name);
-  if (!dtype) fail("has a storage of type '" + type.name + "'");
-  PickleStorage storage{expect<std::string>(argument(id, 2), "a storage's key"), *dtype,
-                        expect<int64_t>(argument(id, 4), "a storage's size")};
-  if (storage.numel < 0) fail("has a storage of negative size");
-  if (storage.key.size() > kMaxKeyLength) fail("has a storage with a very long key");
-  if (id.size() > 5 && id[5]->get_if<PickleNone>() == nullptr) {
-    fail("has views of storages, as only PyTorch before 0.4 wrote");
-  }
-  const auto& known = storages_.try_emplace(storage.key, storage).first->second;
-  if (known.dtype != storage.dtype || known.numel != storage.numel) {
-    fail("describes the storage '" + storage.key + "' in two ways");
-  }
-  push(std::move(storage));
-}
-
-void PickleReader::reduce() {
-  need(2);
-  const PickleItems& arguments = expect<PickleTuple>(pop(), "the arguments of a call").items;
-  const std::string& name = expect<PickleGlobal>(pop(), "the target of a call").name;
-  if (name == kOrderedDict) {
-    ordered_dict(arguments);
-  } else if (name == kSize) {
-    PickleValue& sizes = argument(arguments, 0);
-    expect<PickleTuple>(sizes, "the argument of torch.Size");
-    stack_.push_back(&sizes);
-  } else if (name == kDevice) {
-    push(PickleOpaque{});
-  } else if (name == kRebuildTensor || name == kRebuildTensorV2) {
-    rebuild_tensor(arguments);
-  } else if (name == kRebuildParameter) {
-    PickleValue& tensor = argument(arguments, 0);
-    expect<PickleTensor>(tensor, "the tensor of a parameter");
-    stack_.push_back(&tensor);
-  } else {
-    fail("calls '" + name + "'");
-  }
-}
-
-void PickleReader::ordered_dict(const PickleItems& arguments) {
-  PickleDict dict;
-  if (!arguments.empty()) {  // Python 2 passes a list of [key, value] lists
-    const auto& list = expect<PickleList>(*arguments[0], "an OrderedDict").items;
-    charge(list.size());
-    for (const PickleValue* item : list) {
-      const auto& pair = expect<PickleList>(*item, "an item of an OrderedDict").items;
-      dict.items.emplace_back(&argument(pair, 0), &argument(pair, 1));
-    }
-  }
-  push(std::move(dict));
-}
-
-void PickleReader::rebuild_tensor(const PickleItems& arguments) {
-  push(PickleTensor{expect<PickleStorage>(argument(arguments, 0), "the storage of a tensor"),
-                    expect<int64_t>(argument(arguments, 1), "the offset of a tensor"),
-                    integers(argument(arguments, 2)), integers(argument(arguments, 3))});
-}
-
-std::vector<int64_t> PickleReader::integers(const PickleValue& value) const {
-  const auto& items = expect<PickleTuple>(value, "a tensor's shape").items;
-  if (items.size() > kMaxDimensions) fail("has a tensor of too many dimensions");
-  std::vector<int64_t> numbers;
-  for (const PickleValue* item : items) {
-    numbers.push_back(expect<int64_t>(*item, "a tensor's size or stride"));
-  }
-  return numbers;
+void PickleReader::memoize(uint32_t index) {
+  need(1);
+  charge(kNodeBytes);
+  memo_[index] = stack_.back();
 }
 
 // ---- bytes and stack ------------------------------------------------------------------------
@@ -294,6 +303,10 @@ T PickleReader::number() {
   T value;
   std::memcpy(&value, take(sizeof value).data(), sizeof value);
   return value;
+}
+
+size_t PickleReader::length64() {
+  return number<uint64_t>();
 }
 
 std::string_view PickleReader::take(size_t count) {
@@ -311,21 +324,21 @@ std::string_view PickleReader::line() {
   return text;
 }
 
-template <typename T>
-void PickleReader::push(T data) {
-  charge(1);
-  stack_.push_back(&objects_.emplace_back(PickleValue{std::move(data)}));
-}
-
-void PickleReader::charge(size_t objects) {
-  charged_ += objects;
-  if (charged_ > kMaxObjects) fail("has more than " + std::to_string(kMaxObjects) + " objects");
+void PickleReader::push_shared(PickleValue& value) {
+  charge(kPlaceBytes);
+  stack_.push_back(&value);
 }
 
 void PickleReader::push_tuple(size_t first) {
+  charge(kPlaceBytes * (stack_.size() - first));
   PickleTuple tuple{{stack_.begin() + first, stack_.end()}};
-  stack_.resize(first);
+  drop(first);
   push(std::move(tuple));
+}
+
+void PickleReader::charge(uint64_t bytes) {
+  charged_ += bytes;
+  if (charged_ > budget_) fail("holds more objects than a file of its size should");
 }
 
 PickleValue& PickleReader::pop() {
@@ -344,20 +357,9 @@ size_t PickleReader::pop_mark() {
 }
 
 void PickleReader::need(size_t count) const {
-  if (stack_.size() < count + (marks_.empty() ? 0 : marks_.back()))
+  if (stack_.size() < count + (marks_.empty() ? 0 : marks_.back())) {
     fail("has an unbalanced pickle");
-}
-
-template <typename T>
-const T& PickleReader::expect(const PickleValue& value, std::string_view what) const {
-  const T* data = value.get_if<T>();
-  if (data == nullptr) fail("has a wrong type for " + std::string(what));
-  return *data;
-}
-
-PickleValue& PickleReader::argument(const PickleItems& arguments, size_t index) const {
-  if (index >= arguments.size()) fail("has a call with too few arguments");
-  return *arguments[index];
+  }
 }
 
 void PickleReader::fail(const std::string& what) const {

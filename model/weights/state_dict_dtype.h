@@ -14,20 +14,19 @@ namespace resnext {
 struct StorageName {
   c10::ScalarType dtype;
   std::string_view storage;  // "torch FloatStorage"
-  std::string_view dtype_name;
 };
 
 inline constexpr StorageName kStorageNames[] = {
-    {c10::ScalarType::Float, "torch FloatStorage", "torch float32"},
-    {c10::ScalarType::Double, "torch DoubleStorage", "torch float64"},
-    {c10::ScalarType::Half, "torch HalfStorage", "torch float16"},
-    {c10::ScalarType::BFloat16, "torch BFloat16Storage", "torch bfloat16"},
-    {c10::ScalarType::Long, "torch LongStorage", "torch int64"},
-    {c10::ScalarType::Int, "torch IntStorage", "torch int32"},
-    {c10::ScalarType::Short, "torch ShortStorage", "torch int16"},
-    {c10::ScalarType::Char, "torch CharStorage", "torch int8"},
-    {c10::ScalarType::Byte, "torch ByteStorage", "torch uint8"},
-    {c10::ScalarType::Bool, "torch BoolStorage", "torch bool"},
+    {c10::ScalarType::Float, "torch FloatStorage"},
+    {c10::ScalarType::Double, "torch DoubleStorage"},
+    {c10::ScalarType::Half, "torch HalfStorage"},
+    {c10::ScalarType::BFloat16, "torch BFloat16Storage"},
+    {c10::ScalarType::Long, "torch LongStorage"},
+    {c10::ScalarType::Int, "torch IntStorage"},
+    {c10::ScalarType::Short, "torch ShortStorage"},
+    {c10::ScalarType::Char, "torch CharStorage"},
+    {c10::ScalarType::Byte, "torch ByteStorage"},
+    {c10::ScalarType::Bool, "torch BoolStorage"},
 };
 
 // The dtype of a storage global; nothing for another global.
@@ -44,13 +43,6 @@ inline std::string_view storage_global(c10::ScalarType dtype) {
     if (entry.dtype == dtype) return entry.storage;
   }
   return {};
-}
-
-inline bool is_dtype_name(std::string_view global) {
-  for (const StorageName& entry : kStorageNames) {
-    if (entry.dtype_name == global) return true;
-  }
-  return false;
 }
 
 }  // namespace resnext

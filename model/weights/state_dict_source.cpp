@@ -15,18 +15,24 @@ namespace {
 // The pickles of ResNeXt-152 take 0.2 MB; nothing near this is a state_dict.
 constexpr uint64_t kMaxPickleBytes = uint64_t{64} << 20;
 
-// Pickle of the number 0x1950a86a20f9469cfc6c that begins the older format.
-constexpr std::string_view kLegacyMagic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
-                                        15);
+// What the objects of a file's pickles may take in memory.
+uint64_t object_budget(const WeightsInput& input) {
+  return (uint64_t{16} << 20) + 4 * input.size();
+}
+
+// The number 0x1950a86a20f9469cfc6c, LONG1 and its digits, with which the older format begins:
+// behind the pickle's protocol and, from protocol 4 on, the length of its frame.
+constexpr std::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
+constexpr uint64_t kMagicOffsets[] = {2, 11};
 constexpr int64_t kLegacyProtocol = 1001;
 
 class ZipSource final : public StateDictSource {
  public:
-  explicit ZipSource(StateDictInput input)
+  explicit ZipSource(WeightsInput input)
       : input_(std::move(input)),
         zip_(input_),
         pickle_(read_pickle()),
-        reader_(pickle_, input_.path()) {
+        reader_(pickle_, input_.path(), object_budget(input_)) {
     if (zip_.has("byteorder") && zip_.read("byteorder") != "little") {
       input_.fail("has another byte order than this machine");
     }
@@ -53,7 +59,7 @@ class ZipSource final : public StateDictSource {
     return zip_.read("data.pkl");
   }
 
-  StateDictInput input_;
+  WeightsInput input_;
   StateDictZip zip_;
   std::string pickle_;
   PickleReader reader_;
@@ -62,11 +68,11 @@ class ZipSource final : public StateDictSource {
 
 class LegacySource final : public StateDictSource {
  public:
-  explicit LegacySource(StateDictInput input)
+  explicit LegacySource(WeightsInput input)
       : input_(std::move(input)),
         head_(input_.read(0, std::min(input_.size(), kMaxPickleBytes))),
-        reader_(head_, input_.path()),
-        keys_reader_({}, input_.path()) {
+        reader_(head_, input_.path(), object_budget(input_)),
+        keys_reader_({}, input_.path(), 0) {
     reader_.read();  // the magic number, which recognises() compared
     const auto* protocol = reader_.read().get_if<int64_t>();
     if (protocol == nullptr || *protocol != kLegacyProtocol) {
@@ -74,13 +80,16 @@ class LegacySource final : public StateDictSource {
     }
     check_byte_order(reader_.read());
     root_ = &reader_.read();
-    keys_reader_ = PickleReader(std::string_view(head_).substr(reader_.position()), input_.path());
+    keys_reader_ = PickleReader(std::string_view(head_).substr(reader_.position()), input_.path(),
+                                object_budget(input_));
     locate_storages(keys_reader_.read());
   }
 
-  static bool recognises(const StateDictInput& input) {
-    return input.size() >= kLegacyMagic.size() &&
-           input.read(0, kLegacyMagic.size()) == kLegacyMagic;
+  static bool recognises(const WeightsInput& input) {
+    return std::ranges::any_of(kMagicOffsets, [&](uint64_t offset) {
+      return input.size() >= offset + kLegacyMagic.size() && input.read(0, 1) == "\x80" &&
+             input.read(offset, kLegacyMagic.size()) == kLegacyMagic;
+    });
   }
 
   const PickleValue& root() const override { return *root_; }
@@ -100,7 +109,7 @@ class LegacySource final : public StateDictSource {
     const auto* dict = system.get_if<PickleDict>();
     if (dict == nullptr) input_.fail("is corrupt: its system information is damaged");
     for (const auto& [key, value] : dict->items) {
-      const auto* name = key->get_if<std::string>();
+      const auto* name = key->get_if<std::string_view>();
       const auto* flag = value->get_if<bool>();
       if (name == nullptr || *name != "little_endian") continue;
       if (flag == nullptr || !*flag) input_.fail("has another byte order than this machine");
@@ -112,7 +121,7 @@ class LegacySource final : public StateDictSource {
     const auto* list = keys.get_if<PickleList>();
     if (list == nullptr) input_.fail("is corrupt: its list of storages is damaged");
     for (const PickleValue* item : list->items) {
-      const auto* key = item->get_if<std::string>();
+      const auto* key = item->get_if<std::string_view>();
       const auto known = key == nullptr ? reader_.storages().end() : reader_.storages().find(*key);
       if (known == reader_.storages().end()) input_.fail("is corrupt: it has an unused storage");
       int64_t numel = 0;
@@ -120,27 +129,28 @@ class LegacySource final : public StateDictSource {
       cursor += sizeof numel;
       const uint64_t bytes = storage_bytes(known->second);
       if (numel != known->second.numel || bytes > input_.size() - cursor) {
-        input_.fail("is truncated or corrupt: storage '" + *key + "' has another size");
+        input_.fail("is truncated or corrupt: storage '" + std::string(*key) +
+                    "' has another size");
       }
       if (!offsets_.emplace(*key, cursor).second) input_.fail("is corrupt: a storage comes twice");
       cursor += bytes;
     }
   }
 
-  StateDictInput input_;
+  WeightsInput input_;
   std::string head_;
   PickleReader reader_;
   PickleReader keys_reader_;
   const PickleValue* root_ = nullptr;
-  std::unordered_map<std::string, uint64_t> offsets_;
+  std::unordered_map<std::string_view, uint64_t> offsets_;
 };
 
 }  // namespace
 
-std::unique_ptr<StateDictSource> open_state_dict(StateDictInput input) {
+std::unique_ptr<StateDictSource> open_state_dict(WeightsInput input) {
   if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(std::move(input));
   if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(std::move(input));
-  input.fail("is not a file of torch.save()");
+  input.fail("is not a file of torch.save(), safetensors or Torch7");
 }
 
 uint64_t storage_bytes(const PickleStorage& storage) {

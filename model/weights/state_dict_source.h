@@ -12,7 +12,7 @@
 #include <string>
 
 #include "model/weights/pickle_reader.h"
-#include "model/weights/state_dict_input.h"
+#include "model/weights/weights_input.h"
 
 namespace resnext {
 
@@ -28,7 +28,7 @@ class StateDictSource {
   virtual void check_storage(const PickleStorage& storage) const = 0;
 };
 
-std::unique_ptr<StateDictSource> open_state_dict(StateDictInput input);
+std::unique_ptr<StateDictSource> open_state_dict(WeightsInput input);
 
 // Bytes of a storage; 2^64-1 when they overflow.
 uint64_t storage_bytes(const PickleStorage& storage);

@@ -42,7 +42,7 @@ std::string_view zip64_extra(std::string_view extra) {
 
 }  // namespace
 
-StateDictZip::StateDictZip(const StateDictInput& input) : input_(input) {
+StateDictZip::StateDictZip(const WeightsInput& input) : input_(input) {
   const Directory place = locate_directory();
   if (place.size > kMaxDirectoryBytes) input_.fail("is corrupt: its directory is too large");
   const std::string directory = input_.read(place.offset, place.size);
@@ -54,7 +54,7 @@ StateDictZip::StateDictZip(const StateDictInput& input) : input_(input) {
   if (cursor != directory.size()) input_.fail("is corrupt: its directory has extra bytes");
 }
 
-bool StateDictZip::recognises(const StateDictInput& input) {
+bool StateDictZip::recognises(const WeightsInput& input) {
   return input.size() >= 4 && field<uint32_t>(input.read(0, 4), 0) == kLocalSignature;
 }
 

@@ -13,17 +13,17 @@
 #include <string>
 #include <string_view>
 
-#include "model/weights/state_dict_input.h"
+#include "model/weights/weights_input.h"
 
 namespace resnext {
 
 class StateDictZip {
  public:
   // `input` must outlive this object.
-  explicit StateDictZip(const StateDictInput& input);
+  explicit StateDictZip(const WeightsInput& input);
 
   // Does the file begin like a zip container?
-  static bool recognises(const StateDictInput& input);
+  static bool recognises(const WeightsInput& input);
 
   // Names are without the container's top folder: "data.pkl", "data/0".
   bool has(std::string_view name) const { return records_.contains(name); }
@@ -52,7 +52,7 @@ class StateDictZip {
   const Record& find(std::string_view name) const;
   uint64_t data_offset(std::string_view name, const Record& record) const;
 
-  const StateDictInput& input_;
+  const WeightsInput& input_;
   std::map<std::string, Record, std::less<>> records_;
 };
 

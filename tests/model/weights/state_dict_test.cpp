@@ -1,129 +1,21 @@
 // Weights files against PyTorch: files it wrote (tests/model/weights/golden, make_state_dicts.py),
 // damaged and hostile files, and ours read back by torch.load(weights_only=True) where Python has
-// torch. SPDX-License-Identifier: BSD-3-Clause
+// torch.
+// SPDX-License-Identifier: BSD-3-Clause
 #include "model/weights/state_dict.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/equal.h>
-#include <caffe2/serialize/inline_container.h>
-#include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <array>
 #include <csignal>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "comm/common/error.h"
+#include "tests/model/weights/weights_files.h"
 
-namespace resnext {
+namespace resnext::test {
 namespace {
 
-namespace fs = std::filesystem;
-using at::ScalarType;
 using nlohmann::json;
-
-const fs::path kGolden = fs::path(RESNEXT_SOURCE_DIR) / "tests/model/weights/golden";
-
-// A folder that goes with the test.
-class WeightsTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("resnext_weights_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  std::string write_bytes(const std::string& name, std::string_view bytes) const {
-    std::ofstream(path(name), std::ios::binary) << bytes;
-    return path(name);
-  }
-
-  // A zip container as torch.save makes it, around a pickle of the test's own.
-  std::string write_pickle(const std::string& pickle, const std::string& storage = "") const {
-    const std::string file = path("handmade.pt");
-    caffe2::serialize::PyTorchStreamWriter archive(file);
-    archive.writeRecord("data.pkl", pickle.data(), pickle.size());
-    if (!storage.empty()) archive.writeRecord("data/0", storage.data(), storage.size());
-    archive.writeEndOfFile();
-    return file;
-  }
-
-  fs::path folder_;
-};
-
-std::string read_bytes(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// The rule of make_state_dicts.py.
-at::Tensor ramp(at::IntArrayRef shape, ScalarType dtype = ScalarType::Float) {
-  const int64_t count = c10::multiply_integers(shape);
-  at::Tensor steps = at::arange(count, at::TensorOptions().dtype(ScalarType::Double));
-  if (dtype == ScalarType::Bool) return steps.remainder(3).eq(0).reshape(shape);
-  if (at::isFloatingType(dtype)) steps = steps.div(8).sub(1);
-  return steps.to(dtype).reshape(shape);
-}
-
-at::Tensor scalar(int64_t value) {
-  return at::empty({}, at::kLong).fill_(value);
-}
-
-StateDict typical() {
-  const at::Tensor shared = ramp({6, 5});
-  return {{"conv1.weight", ramp({4, 3, 2, 2}).contiguous(at::MemoryFormat::ChannelsLast)},
-          {"bn1.weight", ramp({4})},
-          {"bn1.num_batches_tracked", scalar(7)},
-          {"fc.weight", shared},
-          {"fc.transposed", shared.t()},
-          {"fc.row", shared.select(0, 2)},
-          {"empty", at::empty({0, 3})}};
-}
-
-StateDict all_dtypes() {
-  const std::pair<const char*, ScalarType> dtypes[] = {
-      {"float32", ScalarType::Float}, {"float64", ScalarType::Double},
-      {"float16", ScalarType::Half},  {"bfloat16", ScalarType::BFloat16},
-      {"int64", ScalarType::Long},    {"int32", ScalarType::Int},
-      {"int16", ScalarType::Short},   {"int8", ScalarType::Char},
-      {"uint8", ScalarType::Byte},    {"bool", ScalarType::Bool}};
-  StateDict state;
-  for (const auto& [name, dtype] : dtypes) state.emplace_back(name, ramp({3, 2}, dtype));
-  return state;
-}
-
-bool same(const StateDict& a, const StateDict& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const at::Tensor &x = a[i].second, &y = b[i].second;
-    if (a[i].first != b[i].first || x.scalar_type() != y.scalar_type() ||
-        x.strides() != y.strides() || !at::equal(x, y)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// Loads the file, which must be refused; returns the message.
-std::string refusal(const std::string& file) {
-  try {
-    load_state_dict(file);
-  } catch (const CheckpointError& error) {
-    EXPECT_NE(std::string(error.what()).find(file), std::string::npos) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << file << " was accepted";
-  return {};
-}
 
 // Either refused with CheckpointError, or read with unchanged values (padding, dates).
 void expect_refused_or_same(const std::string& file, const StateDict& wanted,
@@ -161,13 +53,14 @@ TEST_F(WeightsTest, TensorsOfOneStorageShareIt) {
   EXPECT_EQ(state[3].second.data_ptr(), state[4].second.data_ptr());
 }
 
-TEST_F(WeightsTest, RefusesForeignObjectByName) {
-  const std::string message = refusal(kGolden / "foreign.pt");
-  EXPECT_NE(message.find("argparse.Namespace"), std::string::npos) << message;
+TEST_F(WeightsTest, PassesOverForeignObjects) {
+  const StateDict state = load_state_dict(kGolden / "foreign.pt");
+  ASSERT_EQ(state.size(), 1u);
+  EXPECT_EQ(state[0].first, "weight");
 }
 
-TEST_F(WeightsTest, RefusesOtherPickleProtocol) {
-  EXPECT_NE(refusal(kGolden / "protocol4.pt").find("protocol"), std::string::npos);
+TEST_F(WeightsTest, ReadsPickleProtocol4) {
+  EXPECT_TRUE(same(load_state_dict(kGolden / "protocol4.pt"), typical()));
 }
 
 // ---- what is no weights file ----------------------------------------------------------------
@@ -284,10 +177,12 @@ TEST_F(WeightsTest, RefusesHugeClaims) {
   refusal(write_pickle("\x80\x02(((."));
 }
 
-TEST_F(WeightsTest, RefusesCallsOfOtherPrograms) {
-  const std::string message =
-      refusal(write_pickle("\x80\x02"
-                           "cos\nsystem\nX\2\0\0\0ls\x85R."));
+TEST_F(WeightsTest, NamesTheCallThatWasNotMade) {
+  const std::string pickle(
+      "\x80\x02"
+      "cos\nsystem\nX\2\0\0\0ls\x85R.",
+      23);
+  const std::string message = refusal(write_pickle(pickle));
   EXPECT_NE(message.find("os.system"), std::string::npos) << message;
 }
 
@@ -327,42 +222,19 @@ TEST_F(WeightsTest, WriteFailureNamesThePathAndKeepsTheOldFile) {
 
 // ---- PyTorch itself -------------------------------------------------------------------------
 
-class WeightsLiveTest : public WeightsTest {
- protected:
-  void SetUp() override {
-    WeightsTest::SetUp();
-    if (std::string_view(RESNEXT_TORCH_PYTHON).empty()) GTEST_SKIP() << "no Python with torch";
+// What describe should say; `dtypes` gives the dtype of each tensor by PyTorch's name.
+json expected(const StateDict& state, const std::map<ScalarType, std::string>& dtypes) {
+  json all = json::object();
+  for (const auto& [name, tensor] : state) {
+    const at::Tensor values = tensor.to(ScalarType::Double).contiguous();
+    const double* data = values.const_data_ptr<double>();
+    all[name] = {{"dtype", dtypes.at(tensor.scalar_type())},
+                 {"shape", tensor.sizes().vec()},
+                 {"stride", tensor.strides().vec()},
+                 {"values", std::vector<double>(data, data + values.numel())}};
   }
-
-  // Runs make_state_dicts.py; returns its output.
-  std::string python(const std::string& arguments) const {
-    const std::string command = "PYTHONPATH='" RESNEXT_LIBTORCH "' '" RESNEXT_TORCH_PYTHON
-                                "' '" RESNEXT_SOURCE_DIR
-                                "/tests/model/weights/make_state_dicts.py' " +
-                                arguments;
-    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-    std::string output;
-    std::array<char, 4096> buffer;
-    while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) {
-      output.append(buffer.data(), got);
-    }
-    return output;
-  }
-
-  // What describe should say; `dtypes` gives the dtype of each tensor by PyTorch's name.
-  static json expected(const StateDict& state, const std::map<ScalarType, std::string>& dtypes) {
-    json all = json::object();
-    for (const auto& [name, tensor] : state) {
-      const at::Tensor values = tensor.to(ScalarType::Double).contiguous();
-      const double* data = values.const_data_ptr<double>();
-      all[name] = {{"dtype", dtypes.at(tensor.scalar_type())},
-                   {"shape", tensor.sizes().vec()},
-                   {"stride", tensor.strides().vec()},
-                   {"values", std::vector<double>(data, data + values.numel())}};
-    }
-    return all;
-  }
-};
+  return all;
+}
 
 TEST_F(WeightsLiveTest, TorchLoadReadsOurFiles) {
   StateDict state = all_dtypes();
@@ -370,11 +242,12 @@ TEST_F(WeightsLiveTest, TorchLoadReadsOurFiles) {
   for (const auto& [name, tensor] : state) dtypes[tensor.scalar_type()] = name;
   for (const auto& entry : typical()) state.push_back(entry);
   save_state_dict(state, path("ours.pt"));
-  EXPECT_EQ(json::parse(python("describe '" + path("ours.pt") + "'")), expected(state, dtypes));
+  EXPECT_EQ(json::parse(python("make_state_dicts.py", "describe '" + path("ours.pt") + "'")),
+            expected(state, dtypes));
 }
 
 TEST_F(WeightsLiveTest, WeReadWhatThisTorchWrites) {
-  python("write '" + path("live") + "'");
+  python("make_state_dicts.py", "write '" + path("live") + "'");
   for (const char* name : {"typical.pt", "legacy.pth", "nested.pth", "no_crc.pt"}) {
     EXPECT_TRUE(same(load_state_dict(path("live") + "/" + name), typical())) << name;
   }
@@ -408,4 +281,4 @@ TEST_F(WeightsTest, BytesInMemoryAreThoseOfTheFile) {
 }
 
 }  // namespace
-}  // namespace resnext
+}  // namespace resnext::test

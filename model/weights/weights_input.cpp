@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/weights/state_dict_input.h"
+#include "model/weights/weights_input.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,31 +19,32 @@ std::string errno_text() {
 
 }  // namespace
 
-StateDictInput::StateDictInput(const std::string& path) : path_(path) {
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+WeightsInput::WeightsInput(const std::string& path) : path_(path) {
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) {
     throw CheckpointError(path, "the weights file cannot be opened: " + errno_text(),
-                          "name an existing, readable .pt or .pth file");
+                          "name an existing, readable .pt, .pth, .safetensors or .t7 file");
   }
   struct stat info {};
   if (::fstat(descriptor_, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(descriptor_);
-    throw CheckpointError(path, "is not a regular file", "name a .pt or .pth file");
+    throw CheckpointError(path, "is not a regular file",
+                          "name a .pt, .pth, .safetensors or .t7 file");
   }
   size_ = static_cast<uint64_t>(info.st_size);
 }
 
-StateDictInput::StateDictInput(StateDictInput&& other) noexcept
+WeightsInput::WeightsInput(WeightsInput&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       bytes_(std::move(other.bytes_)),
       size_(other.size_) {}
 
-StateDictInput::~StateDictInput() {
+WeightsInput::~WeightsInput() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void StateDictInput::read(uint64_t offset, void* target, uint64_t count) const {
+void WeightsInput::read(uint64_t offset, void* target, uint64_t count) const {
   check_range(offset, count);
   auto* cursor = static_cast<char*>(target);
   if (descriptor_ < 0) {
@@ -61,19 +62,20 @@ void StateDictInput::read(uint64_t offset, void* target, uint64_t count) const {
   }
 }
 
-std::string StateDictInput::read(uint64_t offset, uint64_t count) const {
+std::string WeightsInput::read(uint64_t offset, uint64_t count) const {
   check_range(offset, count);
   std::string bytes(count, '\0');
   read(offset, bytes.data(), count);
   return bytes;
 }
 
-void StateDictInput::fail(std::string_view what) const {
+void WeightsInput::fail(std::string_view what) const {
   throw CheckpointError(path_, what,
-                        "use a complete file written by torch.save(model.state_dict(), ...)");
+                        "use a complete file: of torch.save(model.state_dict(), ...), .safetensors "
+                        "or Torch7's .t7");
 }
 
-void StateDictInput::check_range(uint64_t offset, uint64_t count) const {
+void WeightsInput::check_range(uint64_t offset, uint64_t count) const {
   if (offset > size_ || count > size_ - offset) {
     fail("is truncated or corrupt: " + std::to_string(count) + " bytes are expected at offset " +
          std::to_string(offset) + " of " + std::to_string(size_));

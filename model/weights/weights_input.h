@@ -1,7 +1,8 @@
 // Read-only file, or its bytes in memory, for the weights readers: every read is checked against
 // its size.
 //
-// Owns the descriptor. Local; one thread at a time. Throws CheckpointError with the file's name.
+// Owns the descriptor. Opening never waits: a FIFO is refused.
+// Local; one thread at a time. Throws CheckpointError with the file's name.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -12,15 +13,15 @@
 
 namespace resnext {
 
-class StateDictInput {
+class WeightsInput {
  public:
-  explicit StateDictInput(const std::string& path);
+  explicit WeightsInput(const std::string& path);
   // `name` stands for the file in errors.
-  StateDictInput(std::string name, std::string bytes)
+  WeightsInput(std::string name, std::string bytes)
       : path_(std::move(name)), bytes_(std::move(bytes)), size_(bytes_.size()) {}
-  ~StateDictInput();
-  StateDictInput(StateDictInput&& other) noexcept;
-  StateDictInput& operator=(StateDictInput&&) = delete;
+  ~WeightsInput();
+  WeightsInput(WeightsInput&& other) noexcept;
+  WeightsInput& operator=(WeightsInput&&) = delete;
 
   const std::string& path() const noexcept { return path_; }
   uint64_t size() const noexcept { return size_; }
