@@ -80,6 +80,8 @@ const RunKey kKeys[] = {
      BoolField{at<&R::model, &ModelOptions::zero_gamma>}},
     {"model.pretrained", "weights file to start from; empty: random initialisation",
      TextField{at<&R::model, &ModelOptions::pretrained>, true}},
+    {"model.pretrained_key", "which weights of model.pretrained where it holds several: model_ema",
+     TextField{at<&R::model, &ModelOptions::pretrained_key>, true}},
     {"model.reset_classifier", "keep the new classifier when loading model.pretrained",
      BoolField{at<&R::model, &ModelOptions::reset_classifier>}},
     {"model.recompute_stages",

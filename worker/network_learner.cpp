@@ -5,7 +5,7 @@
 
 #include "comm/common/error.h"
 #include "comm/tensor_collectives.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 #include "worker/evaluator.h"
 #include "worker/state/agreement.h"
 
@@ -46,7 +46,8 @@ ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicato
     if (state != nullptr) {
       model.load(read_file(*state, kModelFile), (state->folder / kModelFile).string());
     } else if (!file.empty()) {
-      model.load(load_state_dict(file), file, config.model.reset_classifier);
+      model.load(load_state_dict(file, config.model.pretrained_key), file,
+                 config.model.reset_classifier);
     }
   });
   return model;

@@ -2,25 +2,17 @@
 #include "model/network/resnext.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <spdlog/fmt/fmt.h>
 
-#include <map>
 #include <string_view>
 #include <utility>
 
-#include "comm/common/error.h"
 #include "model/network/recompute.h"
+#include "model/weights/weights_fit.h"
 
 namespace resnext {
 namespace {
 
 constexpr std::string_view kBatchCounter = ".num_batches_tracked";
-
-std::string shape_text(const at::Tensor& t) {
-  std::string text;
-  for (int64_t size : t.sizes()) text += (text.empty() ? "" : ", ") + std::to_string(size);
-  return "[" + text + "]";
-}
 
 }  // namespace
 
@@ -107,28 +99,7 @@ StateDict ResNeXt::state_dict() {
 }
 
 void ResNeXt::load(const StateDict& state, const std::string& source, bool skip_classifier) {
-  std::map<std::string, at::Tensor> values(state.begin(), state.end());
-  const auto refuse = [&](const std::string& what) {
-    throw CheckpointError(
-        source, what,
-        "check model.{family,depth,cardinality,base_width,block,shortcut,stem,se_reduction}, or "
-        "set model.reset_classifier for another number of classes");
-  };
-  graph_.visit([&](const std::string& name, at::Tensor& tensor, bool) {
-    const auto found = values.extract(name);
-    if (skip_classifier && name.starts_with("fc.")) return;
-    if (found.empty()) {
-      if (name.ends_with(kBatchCounter)) return;  // files older than PyTorch 0.4.1
-      return refuse("has no tensor " + name);
-    }
-    const at::Tensor& value = found.mapped();
-    if (value.sizes() != tensor.sizes()) {
-      refuse(fmt::format("{} has shape {}, the model's is {}", name, shape_text(value),
-                         shape_text(tensor)));
-    }
-    tensor.detach().copy_(value);
-  });
-  if (!values.empty()) refuse("has a tensor that the model lacks: " + values.begin()->first);
+  copy_weights(state_dict(), state, source, skip_classifier);
 }
 
 }  // namespace resnext

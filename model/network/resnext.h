@@ -13,7 +13,7 @@
 
 #include "model/model_options.h"
 #include "model/network/layer_graph.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 
 namespace resnext {
 
@@ -44,8 +44,7 @@ class ResNeXt {
   std::vector<at::Tensor> statistics();  // running means and variances
   StateDict state_dict();
 
-  // Copies values in, converting dtype. Throws CheckpointError naming the first missing, unexpected
-  // or misshapen tensor; `source` names the file. `skip_classifier` leaves fc.* as it is.
+  // Copies values in (model/weights/weights_fit.h). `skip_classifier` leaves fc.* as it is.
   void load(const StateDict& state, const std::string& source, bool skip_classifier = false);
 
  private:

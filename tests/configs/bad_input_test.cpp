@@ -135,6 +135,7 @@ const BadFile kBadFiles[] = {
     {"model: {base_width: 1, stem: {width: 32}}", {"model.base_width 1", "at least 2"}},
     {"model: {stem: {kernel: 4}}", {"model.stem.kernel 4 is even"}},
     {"model: {reset_classifier: true}", {"there is no model.pretrained to load"}},
+    {"model: {pretrained_key: ema}", {"there is no model.pretrained to choose from"}},
     {"data: {size: 320}", {"data.resize 256 is less than data.size 320", "at least 320"}},
     {"data: {evaluation_size: 320}",
      {"data.resize 256 is less than data.evaluation_size 320", "at least 320"}},

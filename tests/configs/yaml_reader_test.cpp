@@ -242,6 +242,7 @@ void make_consistent(RunConfig& config) {
   config.model.stem.kernel |= 1;
   config.model.stem.width = 64;
   config.model.reset_classifier = config.model.reset_classifier && !config.model.pretrained.empty();
+  if (config.model.pretrained.empty()) config.model.pretrained_key.clear();
   config.data.resize = std::max(config.data.resize, evaluation_size(config.data));
   config.data.crops = config.data.crops > 5 ? 10 : 1;
   (config.run.seed % 2 == 0 ? config.batch.global : config.batch.per_rank) = 0;

@@ -8,7 +8,7 @@
 
 #include <cctype>
 
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 #include "tests/integration/worker_run.h"
 
 namespace resnext::test {

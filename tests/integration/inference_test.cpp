@@ -15,7 +15,7 @@
 
 #include "data/hdf5_handle.h"
 #include "data/jpeg_encoder.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 #include "tests/integration/worker_run.h"
 #include "tests/support/tiny_data.h"
 

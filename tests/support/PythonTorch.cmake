@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Without CUDA the set-up installs only the wheel's C++ part, so most machines have none; tests that
-# ask PyTorch live are skipped there and compare with the files of tests/model/golden instead.
+# ask PyTorch live are skipped there and compare with the files of tests/model and tests/model/weights instead.
 # Called with PYTHONPATH=RESNEXT_LIBTORCH. Tried once; delete the cache entry to try again.
 include_guard(GLOBAL)
 if(NOT DEFINED RESNEXT_TORCH_PYTHON)

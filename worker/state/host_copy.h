@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 
 namespace resnext {
 

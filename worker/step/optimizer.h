@@ -14,7 +14,7 @@
 
 #include "comm/gradient_reducer.h"
 #include "configs/run_config.h"
-#include "model/weights.h"
+#include "model/weights/state_dict.h"
 
 namespace resnext {
 
