@@ -23,6 +23,12 @@ double seconds(Clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
+std::string why_skipped(const StepReport& report, bool scales_loss) {
+  if (!std::isfinite(report.loss)) return fmt::format("the loss is {}", report.loss);
+  if (!scales_loss) return "the gradients are not finite";
+  return fmt::format("a gradient overflowed at loss scale {}", report.loss_scale);
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, TrainerParts parts, const Progress& progress, bool saved)
@@ -64,8 +70,9 @@ void Trainer::begin() {
   if (parts_.log) parts_.log->start(place(), changes(before, progress_));
   if (parts_.store) saver_.start(parts_.learner.make_room_to_copy());
   save();  // what only a host had
-  progress_.validation_due = progress_.step > 0 && (ended || progress_.validation_due) &&
-                             course_.validates() && !progress_.validated;
+  const bool due = progress_.validation_due || (ended && course_.validation_due(progress_));
+  progress_.validation_due =
+      progress_.step > 0 && due && course_.validates() && !progress_.validated;
   if (progress_.validation_due) validate();
 }
 
@@ -94,17 +101,15 @@ void Trainer::train_step() {
 // until the loss scale has come down.
 void Trainer::observe(const StepReport& report) {
   stop_agreed_ = stop_agreed_ || report.stop;
+  gradient_norm_ = report.gradient_norm;
   if (!report.skipped) {
     parts_.meters.add_loss(report.loss);
     progress_.skipped_in_a_row = 0;
     return;
   }
-  const bool overflow = std::isfinite(report.loss);
-  spdlog::warn("step {}: {}; the step is skipped", report.step,
-               overflow ? fmt::format("a gradient overflowed at loss scale {}", report.loss_scale)
-                        : fmt::format("the loss is {}", report.loss));
-  ++progress_.skipped;
   const bool scales = config_.precision.compute == Compute::kFp16;
+  spdlog::warn("step {}: {}; the step is skipped", report.step, why_skipped(report, scales));
+  ++progress_.skipped;
   const int64_t limit = kMaxSkippedSteps + (scales ? LossScaler::kHalvings : 0);
   if (++progress_.skipped_in_a_row < limit) return;
   throw DivergedError(fmt::format("step {}", report.step),
@@ -133,7 +138,8 @@ void Trainer::log() {
   watch::enter(watch::Phase::kLog);
   watch_ranks(/*warn=*/true);
   if (parts_.log) {
-    parts_.log->train(place(), lr_, {progress_.skipped, progress_.tally}, parts_.meters);
+    parts_.log->train(place(), lr_, {progress_.skipped, progress_.tally, gradient_norm_},
+                      parts_.meters);
   }
   parts_.meters.reset();
   tally_before_ += progress_.tally - tally_saved_;

@@ -82,6 +82,7 @@ class Trainer {
   uint64_t tally_before_ = 0;         // of all ranks' images up to the last log line of this start
   uint64_t tally_saved_ = 0;          // of those before this start, since the last log line
   double lr_ = 0;                     // of the last step
+  double gradient_norm_ = 0;          // of the last step, as in StepReport
   std::optional<Accuracy> accuracy_;  // of the place, while it is not saved
   bool stop_agreed_ = false;          // by all ranks
   bool saved_;                        // the place is in the run folder

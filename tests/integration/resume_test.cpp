@@ -55,6 +55,27 @@ TEST(ResumeAfterReducedTypes, EndsAsTheWholeRun) {
   expect_to_end_as_the_whole_run(2, {5}, {"precision.compute=bf16", "model.recompute_stages=3"});
 }
 
+// Each optimizer keeps its state; the gradients' norm is logged with each line.
+TEST(ResumeAfterOptimizers, EndsAsTheWholeRun) {
+  const Words clipped = {"optimizer.clip_norm=0.5", "optimizer.decay_norms=false"};
+  for (const char* kind : {"lars", "lamb", "adamw"}) {
+    expect_to_end_as_the_whole_run(
+        2, {1, 9},
+        clipped + Words{"optimizer.kind=" + std::string(kind), "schedule.per_epoch=true"});
+  }
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "run", clipped + Words{"run.steps=3"}).exit_code, 0);
+  for (const std::string& line : reproducible_lines(work / "run")) {
+    EXPECT_EQ(line.find("\"gradient_norm\"") != std::string::npos,
+              line.find("\"train\"") != std::string::npos)
+        << line;
+  }
+  const Result other = work.train(2, "run", clipped + Words{"optimizer.kind=lamb"});
+  EXPECT_EQ(other.exit_code, 64);
+  EXPECT_NE(other.err.find("optimizer.kind: is lamb, but"), std::string::npos) << other.err;
+  EXPECT_NE(other.err.find("was saved by sgd"), std::string::npos) << other.err;
+}
+
 std::vector<int> every_step() {
   std::vector<int> steps(kSteps - 1);
   std::iota(steps.begin(), steps.end(), 1);

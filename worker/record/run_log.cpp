@@ -104,19 +104,21 @@ void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps
       place.epoch + 1, config_.run.epochs, place.step, place.total_steps, meters.mean_loss(), lr,
       images_per_second, wait,
       duration(static_cast<double>(place.total_steps - place.step) * step_ms / 1000));
-  metrics_.write({{"event", "train"},
-                  {"step", place.step},
-                  {"epoch", place.epoch},
-                  {"loss", meters.mean_loss()},
-                  {"lr", lr},
-                  {"images_per_second", images_per_second},
-                  {"data_wait_ms", wait},
-                  {"forward_ms", meters.mean_ms(Phase::kForward)},
-                  {"backward_ms", meters.mean_ms(Phase::kBackward)},
-                  {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
-                  {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)},
-                  {"skipped", steps.skipped},
-                  {"tally", fmt::format("{:016x}", steps.tally)}});
+  Json line = {{"event", "train"},
+               {"step", place.step},
+               {"epoch", place.epoch},
+               {"loss", meters.mean_loss()},
+               {"lr", lr},
+               {"images_per_second", images_per_second},
+               {"data_wait_ms", wait},
+               {"forward_ms", meters.mean_ms(Phase::kForward)},
+               {"backward_ms", meters.mean_ms(Phase::kBackward)},
+               {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
+               {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)},
+               {"skipped", steps.skipped},
+               {"tally", fmt::format("{:016x}", steps.tally)}};
+  if (config_.optimizer.clip_norm > 0) line["gradient_norm"] = steps.gradient_norm;
+  metrics_.write(line);
   if (!events_) return;
   events_->write(place.step, {{"train/loss", meters.mean_loss()},
                               {"train/lr", lr},

@@ -28,8 +28,9 @@ struct LoggedPlace {
 
 // What the meters do not know of steps.
 struct LoggedSteps {
-  int64_t skipped = 0;  // of the whole run
-  uint64_t tally = 0;   // of the images since the last line (data/sampler.h)
+  int64_t skipped = 0;       // of the whole run
+  uint64_t tally = 0;        // of the images since the last line (data/sampler.h)
+  double gradient_norm = 0;  // of the last one, before clipping
 };
 
 // What a run leaves behind.

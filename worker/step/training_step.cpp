@@ -10,6 +10,7 @@
 
 #include "comm/common/error.h"
 #include "comm/watch/watch.h"
+#include "worker/step/step_reports.h"
 
 namespace resnext {
 namespace {
@@ -56,7 +57,7 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
       loss_(scalar(model, precision.parameter_type())),
       stop_(scalar(model, precision.parameter_type())),
       skip_(scalar(model, at::kFloat)),
-      report_(at::zeros({4}, skip_.options().dtype(at::kDouble))),
+      report_(at::zeros({StepReports::kNumbers}, skip_.options().dtype(at::kDouble))),
       averager_(communicator, averaged(communicator, model, loss_, stop_)),
       reducer_(communicator, model.parameters(), config.comm, std::move(order)),
       optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
@@ -135,8 +136,10 @@ void TrainingStep::finish() {
   watch::enter(watch::Phase::kOptimizer);
   skip_.copy_(at::isfinite(loss_).logical_not());
   scaler_.unscale(flats(reducer_), skip_);
+  const at::Tensor& norm = optimizer_.clip(skip_);
   const auto number = [](const at::Tensor& t) { return t.to(at::kDouble); };
-  report_.copy_(at::stack({number(loss_), number(stop_), number(skip_), number(scaler_.scale())}));
+  report_.copy_(at::stack(
+      {number(loss_), number(stop_), number(skip_), number(scaler_.scale()), number(norm)}));
   optimizer_.step(skip_);
   averager_.restore_where(skip_);
   scaler_.update(skip_);
