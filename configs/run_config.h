@@ -58,7 +58,7 @@ struct OptimizerOptions {
   double bce_threshold = 0;  // targets above it count as 1, the others as 0; 0: as they are
 };
 
-// The running mean of the weights: worker/step/weight_average.h.
+// The moving average of the weights: worker/step/weight_average.h.
 struct EmaOptions {
   double decay = 0;          // share of the past at each update of it; 0: there is none
   int64_t every_steps = 1;   // it is updated with the 1st, (k + 1)th, ... step of each epoch

@@ -176,13 +176,13 @@ const RunKey kKeys[] = {
     {"schedule.per_epoch", "change the rate where an epoch begins, not at each step",
      BoolField{at<&R::schedule, &ScheduleOptions::per_epoch>}},
 
-    {"ema.decay", "running mean of the weights: share of the past at each update; 0: none",
+    {"ema.decay", "moving average (EMA) of the weights: share of the past at each update; 0: none",
      RealField{at<&R::ema, &EmaOptions::decay>, {0, 1, false, true}}},
     {"ema.every_steps", "it is updated with the 1st, (k + 1)th, ... step of each epoch",
      IntField{at<&R::ema, &EmaOptions::every_steps>, 1, kMany}},
     {"ema.warmup_epochs", "so long it is a copy of the weights",
      RealField{at<&R::ema, &EmaOptions::warmup_epochs>, {0, static_cast<double>(kManyEpochs)}}},
-    {"ema.evaluate", "--evaluate takes the mean, not the weights",
+    {"ema.evaluate", "--evaluate takes the average, not the weights",
      BoolField{at<&R::ema, &EmaOptions::evaluate>}},
 
     {"precision.compute", "number type of forward and backward",

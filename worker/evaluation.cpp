@@ -84,7 +84,8 @@ std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config
   }
   check_ranks_agree(config, data, communicator);
   const Precision precision(config.precision, device);
-  ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator);
+  ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator,
+                             config.ema.evaluate ? SavedWeights::kAverage : SavedWeights::kTrained);
   model.to(device, precision.parameter_type(), precision.channels_last());
   broadcast_tensors(communicator, model.parameters());
   broadcast_tensors(communicator, model.statistics());

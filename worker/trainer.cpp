@@ -85,10 +85,12 @@ ExitCode Trainer::loop() {
 }
 
 void Trainer::train_step() {
-  lr_ = schedule_.at(progress_.position);
+  const Position begin = progress_.position;
+  lr_ = schedule_.at(begin);
   course_.advance(progress_);
   watch::enter_step(progress_.step);
-  parts_.learner.step(progress_.step, lr_, parts_.stop_signalled() || saver_.failed());
+  const bool stop = parts_.stop_signalled() || saver_.failed();
+  parts_.learner.step({progress_.step, begin, lr_, stop});
   saved_ = progress_.validated = false;
   accuracy_.reset();
   const std::vector<StepReport> reports = parts_.learner.reports(anything_due());
@@ -157,25 +159,26 @@ void Trainer::watch_ranks(bool warn) {
 
 // The best is a save like others: where none was due it is made now.
 void Trainer::validate() {
-  const std::optional<Accuracy> accuracy = validated_or_saved();
-  if (!accuracy) {
+  const std::optional<Validation> validation = validated_or_saved();
+  if (!validation) {
     stop_agreed_ = true;
     return;
   }
+  const Accuracy& accuracy = validation->deciding();
   progress_.validation_due = false;
   progress_.validated = true;
   if (!saved_) accuracy_ = accuracy;
-  if (decide(parts_.communicator, [&] { return is_best(*accuracy) ? "best" : ""; }) == "best")
+  if (decide(parts_.communicator, [&] { return is_best(accuracy) ? "best" : ""; }) == "best")
     save();
   settle();
   on_rank_0(parts_.communicator, [&] {
-    parts_.log->validation(place(), *accuracy, is_best(*accuracy));
-    if (saved_) parts_.store->validated(*accuracy);
+    parts_.log->validation(place(), *validation, is_best(accuracy));
+    if (saved_) parts_.store->validated(accuracy);
   });
 }
 
 // A damaged image must not end the run before the place is saved.
-std::optional<Accuracy> Trainer::validated_or_saved() {
+std::optional<Validation> Trainer::validated_or_saved() {
   try {
     return parts_.learner.validate(parts_.stop_signalled);
   } catch (const Error& error) {  // the same on all ranks

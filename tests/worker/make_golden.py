@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What PyTorch's optimizers and schedulers do, for tests/worker.
 
-  make_golden.py FOLDER       writes optimizers.json, schedules.json and mixing.json
-                              (launcher/setup.sh --python first)
+  make_golden.py FOLDER       writes optimizers.json, schedules.json, mixing.json and
+                              recipes.json (launcher/setup.sh --python first)
 
 optimizers.json: {"torch": VERSION, "cases": [{"name", "kind", options by our configuration's names,
 "weights": {parameter: [values after STEPS steps, row-major]}}]}. Everything is float64. Start
@@ -17,6 +17,11 @@ mixing.json: of torchvision's v2.CutMix "boxes": [[size, x, y, lambda, left, top
 adjusted lambda]]; of its MixUp and CutMix on two images of SIDE pixels "mixed": [{"lambda",
 "box", "pixels", "targets"}]; and of PyTorch's losses "losses": [{options, "lambda", "loss"}] of
 soft targets, or of labels where lambda is null.
+
+recipes.json: two epochs of four steps of a small network, every part of a recipe at once, on 1, 2
+and 4 ranks: "recipes": [{options, "world", "draws": [[lambda, left, top, right, bottom]], "losses",
+"weights": {tensor: first numbers}, "average": {the same of the moving average}}]. Each rank has its
+own batch statistics; running statistics are the mean over the ranks.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 import json
@@ -27,6 +32,10 @@ import sys
 import torch
 import torchvision
 from torchvision.transforms import v2
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import rule_weights  # noqa: E402
+import torch_twin  # noqa: E402
 
 STEPS = 50
 SHAPES = {"conv.weight": (3, 2, 2, 2), "bn.weight": (3,), "bn.bias": (3,), "fc.weight": (4, 3),
@@ -62,14 +71,14 @@ CASES = [
 ]
 
 
-def decays(case, name):
-    if case.get("decay_norms", True) or name.endswith(("conv.weight", "fc.weight")):
+def decays(case, name, p):
+    if case.get("decay_norms", True) or p.dim() > 1:
         return True
     return name == "fc.bias" and case.get("decay_biases", False)
 
 
 def make(case, parameters):
-    groups = [{"params": [p for name, p in parameters.items() if decays(case, name) == decay],
+    groups = [{"params": [p for name, p in parameters.items() if decays(case, name, p) == decay],
                "weight_decay": case["weight_decay"] if decay else 0.0} for decay in (True, False)]
     groups = [group for group in groups if group["params"]]
     if case["kind"] == "sgd":
@@ -126,19 +135,19 @@ SCHEDULES = [
 ]
 
 
-def rates(case):
+def rates(case, epochs=EPOCHS, epoch_steps=EPOCH_STEPS, rate=RATE):
     schedulers = torch.optim.lr_scheduler
-    unit = 1 if case["per_epoch"] else EPOCH_STEPS
-    total = EPOCHS * unit
+    unit = 1 if case["per_epoch"] else epoch_steps
+    total = epochs * unit
     warmup = round(case.get("warmup_epochs", 0) * unit)
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=RATE)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=rate)
     left = total - warmup - case.get("cooldown_epochs", 0) * unit
     if case["kind"] == "one_cycle":
         start = case.get("warmup_start", 0.04)
         schedule = schedulers.OneCycleLR(
-            optimizer, max_lr=RATE, total_steps=total, pct_start=warmup / total,
+            optimizer, max_lr=rate, total_steps=total, pct_start=warmup / total,
             cycle_momentum=False, div_factor=1 / start,
-            final_div_factor=RATE * start / case["min_lr"])
+            final_div_factor=rate * start / case["min_lr"])
     else:
         after = {"cosine": lambda: schedulers.CosineAnnealingLR(optimizer, left,
                                                                 case.get("min_lr", 0)),
@@ -221,6 +230,135 @@ def losses():
     return found
 
 
+# ---- whole recipes ----------------------------------------------------------------------------
+
+NETWORK = {"family": "cifar", "depth": 11, "cardinality": 2, "base_width": 16, "classes": 4,
+           "stem_width": 32}
+BATCH, STEPS_PER_EPOCH, PIXELS, SHOWN = 16, 4, 16, 4
+TENSORS = ("conv1.weight", "bn1.running_mean", "bn1.running_var", "layer1.0.bn1.weight",
+           "layer1.0.conv2.weight", "layer2.0.downsample.1.bias", "layer3.0.conv3.weight",
+           "fc.weight", "fc.bias")
+DRAWS = [[0.3, 0, 0, 0, 0], [1 - 80 / 256, 4, 2, 14, 10], [0.9, 0, 0, 0, 0], [1, 0, 0, 0, 0],
+         [1 - 30 / 256, 0, 11, 6, 16], [0.55, 0, 0, 0, 0], [0.02, 0, 0, 0, 0],
+         [1 - 225 / 256, 0, 0, 15, 15]]
+RECIPES = [
+    {"name": "torchvision_v2", "kind": "sgd", "momentum": 0.9, "nesterov": False, "lr": 0.05,
+     "weight_decay": 2e-5, "decay_norms": False, "decay_biases": True, "label_smoothing": 0.1,
+     "loss": "cross_entropy", "schedule": "cosine", "per_epoch": True, "warmup_epochs": 1,
+     "warmup_start": 0.01, "ema_decay": 0.9, "ema_every": 2},
+    {"name": "rsb", "kind": "lamb", "lr": 5e-3, "weight_decay": 0.02, "decay_norms": False,
+     "beta1": 0.9, "beta2": 0.999, "clip_norm": 1.0, "label_smoothing": 0.1, "loss": "bce",
+     "bce_threshold": 0.2, "schedule": "cosine", "per_epoch": False, "warmup_epochs": 1,
+     "warmup_start": 1e-4, "min_lr": 1e-6, "ema_decay": 0.8, "ema_every": 1},
+    {"name": "mlperf_lars", "kind": "lars", "momentum": 0.9, "nesterov": False, "lr": 0.5,
+     "trust": 0.001, "weight_decay": 5e-5, "decay_norms": False, "label_smoothing": 0.1,
+     "loss": "cross_entropy", "schedule": "polynomial", "power": 2, "per_epoch": False,
+     "warmup_epochs": 0.5, "warmup_start": 0.001, "ema_decay": 0.8, "ema_every": 3},
+    {"name": "adamw", "kind": "adamw", "lr": 1e-3, "weight_decay": 0.05, "beta1": 0.9,
+     "beta2": 0.95, "clip_norm": 0.5, "loss": "bce", "schedule": "one_cycle", "per_epoch": False,
+     "warmup_epochs": 0.75, "min_lr": 1e-6, "ema_decay": 0.5, "ema_every": 1},
+]
+
+
+def layerwise(case, parameters, state, lr, taken):
+    """LARS and LAMB of one step, by the formulas of worker/step/layerwise_rules.cpp's sources."""
+    for name, p in parameters.items():
+        m, v = state.setdefault(name, [torch.zeros_like(p), torch.zeros_like(p)])
+        adapts, g = p.dim() > 1, p.grad
+        decay = case["weight_decay"] if adapts else 0.0
+        if case["kind"] == "lars":
+            ratio = case["trust"] * p.norm() / (g.norm() + decay * p.norm() + 1e-7)
+            m.mul_(case["momentum"]).add_(lr * (ratio if adapts else 1) * (g + decay * p))
+            p -= m
+            continue
+        m.mul_(case["beta1"]).add_((1 - case["beta1"]) * g)
+        v.mul_(case["beta2"]).add_((1 - case["beta2"]) * g * g)
+        change = (m / (1 - case["beta1"] ** taken)
+                  / ((v / (1 - case["beta2"] ** taken)).sqrt() + 1e-6)) + decay * p
+        p -= lr * (p.norm() / change.norm() if adapts else 1) * change
+
+
+def recipe_loss(case, logits, targets):
+    functional, smoothing = torch.nn.functional, case.get("label_smoothing", 0.0)
+    if case["loss"] == "cross_entropy":
+        return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+    targets = targets * (1 - smoothing) + smoothing / NETWORK["classes"]
+    if "bce_threshold" in case:
+        targets = targets.gt(case["bce_threshold"]).double()
+    return functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+def mix_pairs(images, hot, draw):
+    lam, left, top, right, bottom = draw
+    partner = torch.arange(BATCH) ^ 1
+    if right > left:
+        images = images.clone()
+        others = images[partner]
+        images[..., top:bottom, left:right] = others[..., top:bottom, left:right]
+    else:
+        images = lam * images + (1 - lam) * images[partner]
+    return images, lam * hot + (1 - lam) * hot[partner]
+
+
+def gradients(case, network, images, targets, world):
+    """Leaves them in .grad; returns the loss."""
+    buffers = dict(network.named_buffers())
+    before = {name: b.clone() for name, b in buffers.items()}
+    means = {name: torch.zeros_like(b) for name, b in buffers.items()}
+    network.zero_grad()
+    total = 0.0
+    for x, y in zip(images.chunk(world), targets.chunk(world)):
+        for name, b in buffers.items():
+            b.copy_(before[name])
+        loss = recipe_loss(case, network(x), y) / world
+        loss.backward()
+        total += loss.item()
+        for name, b in buffers.items():
+            means[name] += b / world if b.is_floating_point() else 0
+    for name, b in buffers.items():
+        if b.is_floating_point():
+            b.copy_(means[name])
+    return total
+
+
+def shown(tensors):
+    return {name: tensors[name].detach().flatten()[:SHOWN].tolist() for name in TENSORS}
+
+
+def train_recipe(case, world):
+    network = rule_weights.fill(torch_twin.ResNeXt(**NETWORK).double().train())
+    parameters = dict(network.named_parameters())
+    of_torch = make(case, parameters) if case["kind"] in ("sgd", "adamw") else None
+    images = rule_weights.images(BATCH * STEPS_PER_EPOCH, PIXELS)
+    labels = rule_weights.labels(BATCH * STEPS_PER_EPOCH, NETWORK["classes"])
+    hot = torch.nn.functional.one_hot(labels, NETWORK["classes"]).double()
+    lrs = rates({**case, "kind": case["schedule"]}, 2, STEPS_PER_EPOCH, case["lr"])
+    state, average, losses = {}, {}, []
+    for step, draw in enumerate(DRAWS):
+        mine = slice(step % STEPS_PER_EPOCH * BATCH, (step % STEPS_PER_EPOCH + 1) * BATCH)
+        losses.append(gradients(case, network, *mix_pairs(images[mine], hot[mine], draw), world))
+        with torch.no_grad():
+            if "clip_norm" in case and case["kind"] == "lamb":
+                norm = torch.stack([p.grad.norm() for p in parameters.values()]).norm()
+                for p in parameters.values():
+                    p.grad /= max(norm / case["clip_norm"], 1)
+            elif "clip_norm" in case:
+                torch.nn.utils.clip_grad_norm_(parameters.values(), case["clip_norm"])
+            lr = lrs[step // STEPS_PER_EPOCH if case["per_epoch"] else step]
+            if of_torch:
+                for group in of_torch.param_groups:
+                    group["lr"] = lr
+                of_torch.step()
+            else:
+                layerwise(case, parameters, state, lr, step + 1)
+            if step % STEPS_PER_EPOCH % case["ema_every"] == 0:
+                for name, value in network.state_dict().items():
+                    decay = case["ema_decay"] if name in average else 0.0
+                    average[name] = decay * average.get(name, 0.0) + (1 - decay) * value
+    return {**case, "world": world, "draws": DRAWS, "losses": losses,
+            "weights": shown(network.state_dict()), "average": shown(average)}
+
+
 def write(folder, name, cases):
     document = {"torch": torch.__version__.split("+")[0], "cases": cases}
     text = json.dumps(document, indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"')
@@ -234,3 +372,6 @@ if __name__ == "__main__":
                   "mixed": mixed(), "losses": losses()}
     text = json.dumps(everything, separators=(",", ":")) + "\n"
     (pathlib.Path(sys.argv[1]) / "mixing.json").write_text(text)
+    recipes = [train_recipe(case, world) for case in RECIPES for world in (1, 2, 4)]
+    text = json.dumps({"recipes": recipes}, separators=(",", ":")).replace('{"name"', '\n{"name"')
+    (pathlib.Path(sys.argv[1]) / "recipes.json").write_text(text + "\n")

@@ -26,16 +26,18 @@ double activation_scale(Compute compute) {
   }
 }
 
-// Numbers of each weight's size that training keeps: weight, gradient, the optimizer's state.
+// Numbers of a weight's size that training keeps of each: weight, gradient, the optimizer's
+// state, the average.
 double copies_of(const RunConfig& config) {
+  const double average = config.ema.decay > 0 ? 1 : 0;
   switch (config.optimizer.kind) {
     case OptimizerKind::kLamb:
-      return 5;  // with the index of layerwise_rules.cpp
+      return 5 + average;  // with the index of layerwise_rules.cpp
     case OptimizerKind::kLars:
     case OptimizerKind::kAdamw:
-      return 4;
+      return 4 + average;
     default:
-      return 3;
+      return 3 + average;
   }
 }
 

@@ -20,6 +20,7 @@
 #include "worker/input/batch_input.h"
 #include "worker/record/meters.h"
 #include "worker/step/loss_scaler.h"
+#include "worker/step/mixing.h"
 #include "worker/step/optimizer.h"
 #include "worker/step/precision.h"
 #include "worker/step/step_graph.h"
@@ -37,6 +38,9 @@ class TrainingStep {
   // graphs are replayed (else Error, 70). `stop`: this rank was asked to stop.
   void run(double lr, bool stop, const std::function<Input()>& next);
 
+  // Draws how the batch at `position` is mixed (mixing.h), which the next run() takes.
+  void mix(const Position& position);
+
   // Of the last step: float64 [StepReports::kNumbers] on the device, as StepReports wants it.
   const at::Tensor& report() const { return report_; }
   bool replayed() const { return graph_.replayed(); }
@@ -44,6 +48,7 @@ class TrainingStep {
   GradientReducer& reducer() { return reducer_; }
   Optimizer& optimizer() { return optimizer_; }
   LossScaler& loss_scaler() { return scaler_; }
+  Mixer& mixer() { return mixer_; }
 
  private:
   void check_memory_is_fixed(const Input& input);
@@ -53,6 +58,7 @@ class TrainingStep {
 
   const RunConfig& config_;
   const Precision& precision_;
+  Mixer mixer_;
   ResNeXt& model_;
   Communicator& communicator_;
   Meters& meters_;
