@@ -75,10 +75,36 @@ void check_data(const DataOptions& data, const KeyLocation& where) {
 }
 
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
-  if (!optimizer.nesterov || optimizer.momentum > 0) return;
+  const bool has_momentum =
+      optimizer.kind == OptimizerKind::kSgd || optimizer.kind == OptimizerKind::kLars;
+  if (!has_momentum || !optimizer.nesterov || optimizer.momentum > 0) return;
   throw ConfigError(where("optimizer.momentum"),
                     "optimizer.nesterov is true, but optimizer.momentum is 0",
                     "set optimizer.nesterov to false or give a momentum");
+}
+
+void check_spans(const RunConfig& config, const KeyLocation& where) {
+  const ScheduleOptions& schedule = config.schedule;
+  const auto epochs = static_cast<double>(config.run.epochs);
+  if (schedule.warmup_epochs > epochs) {
+    throw ConfigError(
+        where("schedule.warmup_epochs"),
+        fmt::format("schedule.warmup_epochs is longer than run.epochs ({})", config.run.epochs),
+        "use a shorter warm-up or more run.epochs");
+  }
+  if (schedule.warmup_epochs + schedule.cooldown_epochs > epochs) {
+    throw ConfigError(where("schedule.cooldown_epochs"),
+                      fmt::format("schedule.warmup_epochs and cooldown_epochs together are longer "
+                                  "than run.epochs ({})",
+                                  config.run.epochs),
+                      "use a shorter cool-down or more run.epochs, which count it");
+  }
+  if (schedule.cooldown_epochs > 0 && schedule.kind != ScheduleKind::kStep &&
+      schedule.min_lr == 0) {
+    throw ConfigError(where("schedule.cooldown_epochs"),
+                      "the epochs of schedule.cooldown_epochs would train at schedule.min_lr, 0",
+                      "set schedule.min_lr above 0 or leave schedule.cooldown_epochs out");
+  }
 }
 
 void check_schedule(const RunConfig& config, const KeyLocation& where) {
@@ -88,11 +114,12 @@ void check_schedule(const RunConfig& config, const KeyLocation& where) {
                       "schedule.milestones are not in ascending order, each once",
                       "sort them, such as [30, 60, 90]");
   }
-  if (config.schedule.warmup_epochs > static_cast<double>(config.run.epochs)) {
-    throw ConfigError(
-        where("schedule.warmup_epochs"),
-        fmt::format("schedule.warmup_epochs is longer than run.epochs ({})", config.run.epochs),
-        "use a shorter warm-up or more run.epochs");
+  check_spans(config, where);
+  const double start = config.schedule.warmup_start;
+  if (start < 0 && start != -1) {
+    throw ConfigError(where("schedule.warmup_start"),
+                      fmt::format("schedule.warmup_start {} is not a share of the rate", start),
+                      "give a number from 0 to 1, or -1 to begin at optimizer.base_lr");
   }
 }
 

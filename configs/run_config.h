@@ -20,7 +20,8 @@ struct RunOptions {
   std::string output = "runs/x";  // run folder: metrics, checkpoints, report
   uint64_t seed = 1;              // of initialisation, sample order and augmentation
   int64_t epochs = 100;
-  int64_t steps = 0;             // stop after so many updates in all; 0: by epochs
+  int64_t steps = 0;  // stop after so many updates in all; 0: by epochs
+  int64_t validate_every_epochs = 1;
   std::string resume = "auto";   // auto: latest checkpoint of the run folder; none; or a path
   bool accept_new_data = false;  // go on though the data differ from the checkpoint's
   bool deterministic = false;    // deterministic algorithms only
@@ -33,24 +34,58 @@ struct BatchOptions {
   int64_t accumulation = 1;  // micro-batches whose gradients are summed before a step
 };
 
-// SGD with momentum, as the seed's optim.sgd (dampening 0).
+enum class LossKind { kCrossEntropy, kBce };
+
+enum class OptimizerKind { kSgd, kLars, kLamb, kAdamw };
+
+// The formulas are in worker/step/update_rule.h.
 struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kSgd;
   double base_lr = 0.1;      // learning rate for a global batch of `base_batch`
   int64_t base_batch = 256;  // Goyal et al. 2017, arXiv 1706.02677: lr = base_lr * batch / 256
-  double momentum = 0.9;
-  bool nesterov = true;
+  double momentum = 0.9;     // sgd, lars
+  bool nesterov = true;      // sgd, lars; MLPerf's LARS is without
+  double beta1 = 0.9;        // lamb, adamw
+  double beta2 = 0.999;      // lamb, adamw
+  double eps = 0;            // lars, lamb, adamw; 0: the kind's own
+  double trust = 0.001;      // lars
   double weight_decay = 1e-4;
-  bool decay_norms = true;  // weight decay on BN scales, BN shifts and biases too
+  bool decay_norms = true;    // weight decay on BN scales, BN shifts and biases too
+  bool decay_biases = false;  // without decay_norms: on the biases of other layers all the same
+  double clip_norm = 0;       // largest norm of the gradients; 0: any
+  LossKind loss = LossKind::kCrossEntropy;
   double label_smoothing = 0;
+  double bce_threshold = 0;  // targets above it count as 1, the others as 0; 0: as they are
 };
 
-enum class ScheduleKind { kStep, kCosine };
+// The moving average of the weights: worker/step/weight_average.h.
+struct EmaOptions {
+  double decay = 0;          // share of the past at each update of it; 0: there is none
+  int64_t every_steps = 1;   // it is updated with the 1st, (k + 1)th, ... step of each epoch
+  double warmup_epochs = 0;  // so long it is a copy
+  bool evaluate = false;     // --evaluate takes it
+};
+
+// Mixed images and labels: worker/step/mixing.h.
+struct MixOptions {
+  double mixup = 0;           // both parameters of the Beta distribution; 0: no mixup
+  double cutmix = 0;          // the same of CutMix
+  double probability = 1;     // of a batch to be mixed
+  double cutmix_share = 0.5;  // of the mixed batches, where both are on
+};
+
+enum class ScheduleKind { kStep, kCosine, kPolynomial, kOneCycle };
 
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::kStep;
   std::vector<double> milestones = {30, 60, 90};  // epochs at which the rate is multiplied by gamma
   double gamma = 0.1;
-  double warmup_epochs = 0;  // linear from base_lr to the effective rate, step by step
+  double power = 2;            // polynomial
+  double min_lr = 0;           // where the rate ends (all but step); not scaled by the batch
+  double warmup_epochs = 0;    // up to the effective rate
+  double warmup_start = -1;    // share of it at which the warm-up begins; -1: at base_lr
+  double cooldown_epochs = 0;  // of run.epochs, at the last rate
+  bool per_epoch = false;      // the rate changes where an epoch begins, else at each step
 };
 
 enum class Compute { kFp32, kTf32, kBf16, kFp16, kFp64 };
@@ -81,6 +116,8 @@ struct RunConfig {
   BatchOptions batch;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
+  EmaOptions ema;
+  MixOptions mix;
   PrecisionOptions precision;
   CommOptions comm;
   CheckpointOptions checkpoint;

@@ -15,20 +15,27 @@
 
 namespace resnext {
 
+// One update, as the trainer asks for it.
+struct StepRequest {
+  int64_t step = 0;   // its number, from 1
+  Position position;  // where its global batch begins
+  double lr = 0;
+  bool stop = false;  // this rank was asked to stop
+};
+
 class Learner {
  public:
   virtual ~Learner() = default;
 
   // The next update takes the images from `position` on. Before the first step().
   virtual void start(const Position& position) = 0;
-  // COLLECTIVE. One update, the `step`-th, over the next global batch. `stop`: this rank was asked
-  // to stop.
-  virtual void step(int64_t step, double lr, bool stop) = 0;
+  // COLLECTIVE. One update over the next global batch.
+  virtual void step(const StepRequest& request) = 0;
   // The reports that are due, oldest first; the same on all ranks. `all`: also those of steps that
   // a GPU still works on.
   virtual std::vector<StepReport> reports(bool all) = 0;
   // COLLECTIVE. None when any rank's `stop` said true meanwhile.
-  virtual std::optional<Accuracy> validate(const std::function<bool()>& stop) = 0;
+  virtual std::optional<Validation> validate(const std::function<bool()>& stop) = 0;
 
   // Fills in what it knows of a place: bucket order, loss scale.
   virtual void describe(Progress& progress) const = 0;
@@ -40,7 +47,7 @@ class Learner {
   virtual std::vector<SavedFile> copy() = 0;
   // Of the images that this rank has taken since start() (data/sampler.h).
   virtual uint64_t tally() const = 0;
-  // Checksum of weights, statistics and momentum: equal on all ranks.
+  // Checksum of weights, statistics, their average and the optimizer's state: equal on all ranks.
   virtual uint64_t checksum() const = 0;
 
  protected:

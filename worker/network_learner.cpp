@@ -2,6 +2,7 @@
 #include "worker/network_learner.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include "comm/common/error.h"
 #include "comm/tensor_collectives.h"
@@ -14,12 +15,16 @@ namespace {
 
 constexpr const char* kModelFile = "model.pt";
 constexpr const char* kOptimizerFile = "optimizer.pt";
+constexpr const char* kAverageFile = "ema.pt";
 
 StateDict read_file(const SavedState& state, const char* name) {
   const auto file = state.files.find(name);
   const std::string path = (state.folder / name).string();
   if (file == state.files.end()) {
-    throw CheckpointError(path, "is missing", "name another checkpoint, or set run.resume to auto");
+    throw CheckpointError(path, "is missing",
+                          std::string_view(name) == kAverageFile
+                              ? "leave ema.evaluate out, or name a checkpoint of a run with ema.decay"
+                              : "name another checkpoint, or set run.resume to auto");
   }
   return parse_state_dict(file->second, path);
 }
@@ -39,12 +44,14 @@ SavedFile saved_file(const char* name, const StateDict& state, int64_t step) {
 
 }  // namespace
 
-ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator) {
+ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator,
+                   SavedWeights which) {
   ResNeXt model(config.model, config.run.seed);
   const std::string& file = config.model.pretrained;
   on_rank_0(communicator, [&] {
     if (state != nullptr) {
-      model.load(read_file(*state, kModelFile), (state->folder / kModelFile).string());
+      const char* name = which == SavedWeights::kAverage ? kAverageFile : kModelFile;
+      model.load(read_file(*state, name), (state->folder / name).string());
     } else if (!file.empty()) {
       model.load(load_state_dict(file, config.model.pretrained_key), file,
                  config.model.reset_classifier);
@@ -73,11 +80,13 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
       device_(device.torch()),
       precision_(config.precision, device_),
       model_(make_model(config, state, communicator)),
+      global_batch_(batch.global),
       reports_(device.is_gpu() ? StepReports::kStepsAhead : 0) {
   model_.to(device_, precision_.parameter_type(), precision_.channels_last());
   step_ = std::make_unique<TrainingStep>(
       config, precision_, model_, communicator, meters,
       progress != nullptr ? progress->bucket_order : std::vector<int64_t>{});
+  if (config.ema.decay > 0) make_average(config);
   if (progress != nullptr) restore(*progress, state);
   const auto input = [&](const Container& container, bool training) {
     return make_input(container, data, config, precision_, batch, communicator, device_, training);
@@ -87,6 +96,12 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
 }
 
 NetworkLearner::~NetworkLearner() = default;
+
+void NetworkLearner::make_average(const RunConfig& config) {
+  ResNeXt network(config.model, config.run.seed);
+  network.to(device_, precision_.parameter_type(), precision_.channels_last());
+  average_ = std::make_unique<WeightAverage>(config.ema, std::move(network), model_);
+}
 
 // Weights and statistics come with the step's construction, momentum and counts here.
 void NetworkLearner::restore(const Progress& progress, const SavedState* state) {
@@ -101,20 +116,45 @@ void NetworkLearner::restore(const Progress& progress, const SavedState* state) 
   }
   broadcast_tensors(communicator_, others);
   step_->loss_scaler().restore(progress.loss_scale, progress.loss_scale_steps);
+  if (average_) restore_average(state);
 }
 
-void NetworkLearner::step(int64_t step, double lr, bool stop) {
-  step_->run(lr, stop, [this] {
+// Of a run that had none it begins as a copy of the weights.
+void NetworkLearner::restore_average(const SavedState* state) {
+  on_rank_0(communicator_, [&] {
+    if (state->files.contains(kAverageFile)) {
+      average_->load(read_file(*state, kAverageFile), (state->folder / kAverageFile).string());
+    } else {
+      spdlog::info("the checkpoint has no {}: the average begins with its weights", kAverageFile);
+      average_->copy_model();
+    }
+  });
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : average_->state_dict()) tensors.push_back(tensor);
+  broadcast_tensors(communicator_, tensors);
+}
+
+void NetworkLearner::step(const StepRequest& request) {
+  step_->mix(request.position);
+  step_->run(request.lr, request.stop, [this] {
     Input input = train_input_->next();
     tally_ += input.tally;
     return input;
   });
-  last_step_ = step;
-  reports_.push(step, step_->report());
+  if (average_) average_->follow(request.position, global_batch_);
+  last_step_ = request.step;
+  reports_.push(request.step, step_->report());
 }
 
-std::optional<Accuracy> NetworkLearner::validate(const std::function<bool()>& stop) {
-  return evaluate(model_, precision_, *validation_input_, communicator_, device_, stop);
+std::optional<Validation> NetworkLearner::validate(const std::function<bool()>& stop) {
+  const auto accuracy_of = [&](const ResNeXt& network) {
+    return evaluate(network, precision_, *validation_input_, communicator_, device_, stop);
+  };
+  const std::optional<Accuracy> weights = accuracy_of(model_);
+  if (!weights || !average_)
+    return weights ? std::optional(Validation{*weights, {}}) : std::nullopt;
+  const std::optional<Accuracy> average = accuracy_of(average_->network());
+  return average ? std::optional(Validation{*weights, average}) : std::nullopt;
 }
 
 void NetworkLearner::describe(Progress& progress) const {
@@ -126,22 +166,33 @@ void NetworkLearner::describe(Progress& progress) const {
 std::function<void()> NetworkLearner::make_room_to_copy() {
   model_copy_.make_room(model_.state_dict());
   optimizer_copy_.make_room(step_->optimizer().state_dict());
+  if (average_) average_copy_.make_room(average_->state_dict());
   return [this] {
     model_copy_.touch();
     optimizer_copy_.touch();
+    average_copy_.touch();
   };
 }
 
 // Statistics are equal on all ranks, so one rank's state is everybody's.
 std::vector<SavedFile> NetworkLearner::copy() {
-  return {saved_file(kModelFile, model_copy_.take(model_.state_dict()), last_step_),
-          saved_file(kOptimizerFile, optimizer_copy_.take(step_->optimizer().state_dict()),
-                     last_step_)};
+  std::vector<SavedFile> files = {
+      saved_file(kModelFile, model_copy_.take(model_.state_dict()), last_step_),
+      saved_file(kOptimizerFile, optimizer_copy_.take(step_->optimizer().state_dict()),
+                 last_step_)};
+  if (average_) {
+    files.push_back(
+        saved_file(kAverageFile, average_copy_.take(average_->state_dict()), last_step_));
+  }
+  return files;
 }
 
 uint64_t NetworkLearner::checksum() const {
   std::vector<at::Tensor> learned = model_.parameters();
   for (const auto& [name, momentum] : step_->optimizer().state_dict()) learned.push_back(momentum);
+  if (average_) {
+    for (const auto& [name, tensor] : average_->state_dict()) learned.push_back(tensor);
+  }
   std::vector<at::Tensor> all = whole_storages(learned);
   for (const at::Tensor& statistic : model_.statistics()) all.push_back(statistic);
   return checksum_of(all);

@@ -19,12 +19,17 @@
 #include "worker/step/precision.h"
 #include "worker/step/step_reports.h"
 #include "worker/step/training_step.h"
+#include "worker/step/weight_average.h"
 
 namespace resnext {
 
+// Which of the weights that a checkpoint holds.
+enum class SavedWeights { kTrained, kAverage };
+
 // COLLECTIVE. The network of `config`: on rank 0 with the weights of `state`, else of
 // model.pretrained, else initialised; on the others it awaits rank 0's. `state` may be null.
-ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator);
+ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator,
+                   SavedWeights which = SavedWeights::kTrained);
 
 // A split's batches for this rank, normalised as `data` says. `batch` is resolved. Local.
 std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
@@ -42,9 +47,9 @@ class NetworkLearner final : public Learner {
   ~NetworkLearner() override;
 
   void start(const Position& position) override { train_input_->start(position); }
-  void step(int64_t step, double lr, bool stop) override;
+  void step(const StepRequest& request) override;
   std::vector<StepReport> reports(bool all) override { return reports_.take(all); }
-  std::optional<Accuracy> validate(const std::function<bool()>& stop) override;
+  std::optional<Validation> validate(const std::function<bool()>& stop) override;
   void describe(Progress& progress) const override;
   std::function<void()> make_room_to_copy() override;
   std::vector<SavedFile> copy() override;
@@ -52,19 +57,23 @@ class NetworkLearner final : public Learner {
   uint64_t checksum() const override;
 
  private:
+  void make_average(const RunConfig& config);
   void restore(const Progress& progress, const SavedState* state);
+  void restore_average(const SavedState* state);
 
   Communicator& communicator_;
   at::Device device_;
   Precision precision_;
   mutable ResNeXt model_;
   std::unique_ptr<TrainingStep> step_;
+  std::unique_ptr<WeightAverage> average_;  // none without ema.decay
+  int64_t global_batch_;
   StepReports reports_;
   std::unique_ptr<BatchInput> train_input_;
   std::unique_ptr<BatchInput> validation_input_;  // none without a validation split
   uint64_t tally_ = 0;
   int64_t last_step_ = 0;
-  HostCopy model_copy_, optimizer_copy_;
+  HostCopy model_copy_, optimizer_copy_, average_copy_;
 };
 
 }  // namespace resnext

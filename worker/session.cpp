@@ -58,6 +58,12 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
                                   shape.batch.global, shape.train_images),
                       "lower batch.per_rank, batch.accumulation or the number of ranks");
   }
+  if ((config.mix.mixup > 0 || config.mix.cutmix > 0) && shape.batch.per_rank % 2 != 0) {
+    throw ConfigError(
+        "mix",
+        fmt::format("images are mixed in pairs, but a micro-batch has {}", shape.batch.per_rank),
+        "give batch.per_rank, or batch.global for each rank, an even number");
+  }
   const Course course(config, shape.train_images, shape.batch.global, false);
   shape.steps_per_epoch = course.steps_per_epoch();
   shape.total_steps = course.total_steps({});

@@ -23,6 +23,12 @@ double seconds(Clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
+std::string why_skipped(const StepReport& report, bool scales_loss) {
+  if (!std::isfinite(report.loss)) return fmt::format("the loss is {}", report.loss);
+  if (!scales_loss) return "the gradients are not finite";
+  return fmt::format("a gradient overflowed at loss scale {}", report.loss_scale);
+}
+
 }  // namespace
 
 Trainer::Trainer(const RunConfig& config, TrainerParts parts, const Progress& progress, bool saved)
@@ -64,8 +70,9 @@ void Trainer::begin() {
   if (parts_.log) parts_.log->start(place(), changes(before, progress_));
   if (parts_.store) saver_.start(parts_.learner.make_room_to_copy());
   save();  // what only a host had
-  progress_.validation_due = progress_.step > 0 && (ended || progress_.validation_due) &&
-                             course_.validates() && !progress_.validated;
+  const bool due = progress_.validation_due || (ended && course_.validation_due(progress_));
+  progress_.validation_due =
+      progress_.step > 0 && due && course_.validates() && !progress_.validated;
   if (progress_.validation_due) validate();
 }
 
@@ -78,10 +85,12 @@ ExitCode Trainer::loop() {
 }
 
 void Trainer::train_step() {
-  lr_ = schedule_.at(progress_.position);
+  const Position begin = progress_.position;
+  lr_ = schedule_.at(begin);
   course_.advance(progress_);
   watch::enter_step(progress_.step);
-  parts_.learner.step(progress_.step, lr_, parts_.stop_signalled() || saver_.failed());
+  const bool stop = parts_.stop_signalled() || saver_.failed();
+  parts_.learner.step({progress_.step, begin, lr_, stop});
   saved_ = progress_.validated = false;
   accuracy_.reset();
   const std::vector<StepReport> reports = parts_.learner.reports(anything_due());
@@ -94,17 +103,15 @@ void Trainer::train_step() {
 // until the loss scale has come down.
 void Trainer::observe(const StepReport& report) {
   stop_agreed_ = stop_agreed_ || report.stop;
+  gradient_norm_ = report.gradient_norm;
   if (!report.skipped) {
     parts_.meters.add_loss(report.loss);
     progress_.skipped_in_a_row = 0;
     return;
   }
-  const bool overflow = std::isfinite(report.loss);
-  spdlog::warn("step {}: {}; the step is skipped", report.step,
-               overflow ? fmt::format("a gradient overflowed at loss scale {}", report.loss_scale)
-                        : fmt::format("the loss is {}", report.loss));
-  ++progress_.skipped;
   const bool scales = config_.precision.compute == Compute::kFp16;
+  spdlog::warn("step {}: {}; the step is skipped", report.step, why_skipped(report, scales));
+  ++progress_.skipped;
   const int64_t limit = kMaxSkippedSteps + (scales ? LossScaler::kHalvings : 0);
   if (++progress_.skipped_in_a_row < limit) return;
   throw DivergedError(fmt::format("step {}", report.step),
@@ -133,7 +140,8 @@ void Trainer::log() {
   watch::enter(watch::Phase::kLog);
   watch_ranks(/*warn=*/true);
   if (parts_.log) {
-    parts_.log->train(place(), lr_, {progress_.skipped, progress_.tally}, parts_.meters);
+    parts_.log->train(place(), lr_, {progress_.skipped, progress_.tally, gradient_norm_},
+                      parts_.meters);
   }
   parts_.meters.reset();
   tally_before_ += progress_.tally - tally_saved_;
@@ -151,25 +159,26 @@ void Trainer::watch_ranks(bool warn) {
 
 // The best is a save like others: where none was due it is made now.
 void Trainer::validate() {
-  const std::optional<Accuracy> accuracy = validated_or_saved();
-  if (!accuracy) {
+  const std::optional<Validation> validation = validated_or_saved();
+  if (!validation) {
     stop_agreed_ = true;
     return;
   }
+  const Accuracy& accuracy = validation->deciding();
   progress_.validation_due = false;
   progress_.validated = true;
   if (!saved_) accuracy_ = accuracy;
-  if (decide(parts_.communicator, [&] { return is_best(*accuracy) ? "best" : ""; }) == "best")
+  if (decide(parts_.communicator, [&] { return is_best(accuracy) ? "best" : ""; }) == "best")
     save();
   settle();
   on_rank_0(parts_.communicator, [&] {
-    parts_.log->validation(place(), *accuracy, is_best(*accuracy));
-    if (saved_) parts_.store->validated(*accuracy);
+    parts_.log->validation(place(), *validation, is_best(accuracy));
+    if (saved_) parts_.store->validated(accuracy);
   });
 }
 
 // A damaged image must not end the run before the place is saved.
-std::optional<Accuracy> Trainer::validated_or_saved() {
+std::optional<Validation> Trainer::validated_or_saved() {
   try {
     return parts_.learner.validate(parts_.stop_signalled);
   } catch (const Error& error) {  // the same on all ranks

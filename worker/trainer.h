@@ -60,7 +60,7 @@ class Trainer {
   void log();
   void watch_ranks(bool warn);
   void validate();
-  std::optional<Accuracy> validated_or_saved();
+  std::optional<Validation> validated_or_saved();
   bool is_best(const Accuracy& accuracy) const;
   void settle();
   [[noreturn]] void throw_stuck() const;
@@ -82,7 +82,8 @@ class Trainer {
   uint64_t tally_before_ = 0;         // of all ranks' images up to the last log line of this start
   uint64_t tally_saved_ = 0;          // of those before this start, since the last log line
   double lr_ = 0;                     // of the last step
-  std::optional<Accuracy> accuracy_;  // of the place, while it is not saved
+  double gradient_norm_ = 0;          // of the last step, as in StepReport
+  std::optional<Accuracy> accuracy_;  // that decides, of the place, while it is not saved
   bool stop_agreed_ = false;          // by all ranks
   bool saved_;                        // the place is in the run folder
 };

@@ -146,6 +146,13 @@ const BadFile kBadFiles[] = {
     {"schedule: {milestones: [60, 30]}", {":1:24", "ascending", "[30, 60, 90]"}},
     {"schedule: {milestones: [30, 30]}", {"each once"}},
     {"schedule: {warmup_epochs: 5}\nrun: {epochs: 3}", {"longer than run.epochs (3)"}},
+    {"schedule: {warmup_epochs: 2, cooldown_epochs: 2}\nrun: {epochs: 3}",
+     {":1:47", "together", "longer than run.epochs (3)", "which count it"}},
+    {"schedule: {kind: cosine, cooldown_epochs: 2}", {"schedule.min_lr above 0"}},
+    {"schedule: {warmup_start: -0.5}", {":1:26", "-0.5 is not a share", "-1 to begin"}},
+    {"optimizer: {kind: adam}", {"one of sgd, lars, lamb, adamw"}},
+    {"optimizer: {kind: lars, momentum: 0}", {"optimizer.momentum is 0"}},
+    {"optimizer: {beta2: 1}", {"from 0 to below 1"}},
 };
 
 TEST(BadInput, EachMistakeInAFileIsExplained) {

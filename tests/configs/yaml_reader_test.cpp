@@ -250,6 +250,8 @@ void make_consistent(RunConfig& config) {
   config.optimizer.nesterov = config.optimizer.nesterov && config.optimizer.momentum > 0;
   config.schedule.warmup_epochs =
       std::min(config.schedule.warmup_epochs, static_cast<double>(config.run.epochs));
+  config.schedule.cooldown_epochs = 0;
+  if (config.schedule.warmup_start < 0) config.schedule.warmup_start = -1;
 }
 
 RC_GTEST_PROP(YamlReaderProperty, RandomConfigurationsRoundTripExactly, ()) {

@@ -167,7 +167,8 @@ TEST_F(StepGraphGpu, MomentsTellTheTimeOfEachReplay) {
 // Reports are read later, but hold what was there when they were pushed.
 TEST_F(StepGraphGpu, ReportsComeLateAndUnchanged) {
   StepReports reports(StepReports::kStepsAhead);
-  const at::Tensor values = at::zeros({4}, at::TensorOptions().dtype(at::kDouble).device(gpu()));
+  const at::Tensor values =
+      at::zeros({StepReports::kNumbers}, at::TensorOptions().dtype(at::kDouble).device(gpu()));
   int64_t taken = 0;
   const auto check = [&](const std::vector<StepReport>& due) {
     for (const StepReport& report : due) {

@@ -13,6 +13,7 @@
 #include "tests/support/training.h"
 #include "worker/device/gpu.h"
 #include "worker/step/training_step.h"
+#include "worker/step/weight_average.h"
 
 namespace resnext {
 namespace {
@@ -104,6 +105,32 @@ TEST_F(TrainingStepGpu, WeightsWithoutDecayAreLeftOutInAGraphToo) {
   expect_same(outcome(config, true), outcome(config, false));
 }
 
+// Rate, draws, norms and counts are read on the device.
+RunConfig recipe_of(OptimizerKind kind, Compute compute) {
+  RunConfig config = small_config(compute, 2);
+  config.optimizer.kind = kind;
+  config.optimizer.decay_norms = false;
+  config.optimizer.clip_norm = 1;
+  config.optimizer.loss = kind == OptimizerKind::kLamb ? LossKind::kBce : LossKind::kCrossEntropy;
+  config.mix.mixup = 0.2;
+  config.mix.cutmix = 1;
+  return config;
+}
+
+constexpr OptimizerKind kKinds[] = {OptimizerKind::kSgd, OptimizerKind::kLars, OptimizerKind::kLamb,
+                                    OptimizerKind::kAdamw};
+
+TEST_F(TrainingStepGpu, EachOptimizerAndMixedImagesAreReplayed) {
+  const Deterministic deterministic;
+  for (const OptimizerKind kind : kKinds) {
+    for (const Compute compute : {Compute::kFp32, Compute::kBf16, Compute::kFp16}) {
+      SCOPED_TRACE(name_of(kind));
+      const RunConfig config = recipe_of(kind, compute);
+      expect_same(outcome(config, true), outcome(config, false));
+    }
+  }
+}
+
 TEST_F(TrainingStepGpu, RecomputedStagesGiveTheSame) {
   const Deterministic deterministic;
   for (const Compute compute : {Compute::kFp32, Compute::kBf16}) {
@@ -146,6 +173,28 @@ TEST_F(TrainingStepGpu, NeverWaitsForTheDevice) {
       EXPECT_EQ(it->step->replayed(), graph);
       EXPECT_TRUE(std::isfinite(it->loss()));
     }
+  }
+}
+
+TEST_F(TrainingStepGpu, NoPartOfARecipeWaitsForTheDevice) {
+  for (const OptimizerKind kind : kKinds) {
+    const RunConfig config = recipe_of(kind, Compute::kBf16);
+    const auto it = training(config);
+    ResNeXt network(config.model, 2);
+    network.to(gpu(), at::kFloat, /*channels_last=*/true);
+    EmaOptions ema;
+    ema.decay = 0.9;
+    WeightAverage average(ema, std::move(network), it->model);
+    const auto batches = it->batches(2 * kCaptured, 5);
+    it->train(batches);
+    average.follow({1, 8}, 8);
+    {
+      const ForbidSynchronisation forbid;
+      EXPECT_NO_THROW(it->train(batches));
+      EXPECT_NO_THROW(average.follow({1, 16}, 8));
+    }
+    EXPECT_TRUE(it->step->replayed());
+    EXPECT_TRUE(std::isfinite(it->loss()));
   }
 }
 

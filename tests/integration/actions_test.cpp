@@ -124,6 +124,41 @@ TEST(Actions, EvaluationTakesTheWeightsThatAreNamed) {
   EXPECT_NEAR(named.loss, before.loss, 1.1e-5);
 }
 
+// The average is validated beside the weights, decides what is the best, and is a file by itself.
+TEST(Actions, EvaluationTakesTheAverageWhereAsked) {
+  const Workspace work;
+  const Words averaged = {"ema.decay=0.7", "ema.every_steps=2", "optimizer.base_lr=0.2"};
+  ASSERT_EQ(work.train(2, "run", averaged).exit_code, 0);
+  double weights = 0, average = 0, best = -1;
+  std::istringstream lines(read_text(work / "run/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto event = nlohmann::json::parse(line);
+    if (event.at("event") == "validation") weights = event.at("loss");
+    if (event.at("event") != "ema_validation") continue;
+    average = event.at("loss");
+    best = std::max(best, event.at("top1").get<double>());
+  }
+  EXPECT_NE(weights, average);
+  EXPECT_NEAR(evaluate(work, 2).loss, weights, 1.1e-5);
+  EXPECT_NEAR(evaluate(work, 0, {"ema.evaluate=true"}).loss, average, 1.1e-5);
+  const std::string file = (newest_checkpoint(work / "run") / "ema.pt").string();
+  EXPECT_NEAR(evaluate(work, 0, {"model.pretrained=" + file}).loss, average, 1.1e-5);
+  const auto of_best =
+      nlohmann::json::parse(read_text(work / "run/checkpoints/best/validation.json"));
+  EXPECT_EQ(of_best.at("top1").get<double>(), best);
+  // A run without one goes on with one, and has none to evaluate before.
+  ASSERT_EQ(work.train(0, "plain", {"run.steps=3"}).exit_code, 0);
+  const Result none =
+      run(work.train_command(0, "plain", {"ema.evaluate=true", "--evaluate"}), kRunTimeout);
+  EXPECT_EQ(none.exit_code, 64) << none.err;
+  expect_has(none.err, {"ema.pt", "is missing"});
+  EXPECT_EQ(work.train(0, "plain", averaged).exit_code, 0);
+  EXPECT_TRUE(fs::exists(newest_checkpoint(work / "plain") / "ema.pt"));
+  const Result odd = work.train(0, "odd", {"mix.mixup=0.2", "batch.global=9"});
+  EXPECT_EQ(odd.exit_code, 64) << odd.err;
+  expect_has(odd.err, {"mixed in pairs", "9"});
+}
+
 // Mean, deviation, classes and recipe of the training data come with the checkpoint: what the
 // validation file says of itself changes nothing.
 TEST(Actions, EvaluationFollowsTheCheckpointsData) {

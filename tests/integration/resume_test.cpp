@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -39,7 +40,9 @@ void expect_to_end_as_the_whole_run(int ranks, const std::vector<int>& after, co
   }
   const Result last = work.train(ranks, "parts", more);
   ASSERT_EQ(last.exit_code, 0) << last.err;
-  EXPECT_EQ(reproducible_lines(work / "whole").size(), kSteps + kSteps / kStepsPerEpoch);
+  const bool averages = fs::exists(newest_checkpoint(work / "whole") / "ema.pt");
+  EXPECT_EQ(reproducible_lines(work / "whole").size(),
+            kSteps + (averages ? 2 : 1) * kSteps / kStepsPerEpoch);
   EXPECT_TRUE(same_run(work / "whole", work / "parts"));
 }
 
@@ -59,6 +62,36 @@ std::vector<int> every_step() {
   std::vector<int> steps(kSteps - 1);
   std::iota(steps.begin(), steps.end(), 1);
   return steps;
+}
+
+// What is mixed and averaged follows from the place; the average is a file of the checkpoint.
+TEST(ResumeAfterRecipes, EndsAsTheWholeRun) {
+  const Words mixed = {"mix.mixup=0.2", "mix.cutmix=1", "optimizer.loss=bce",
+                       "optimizer.label_smoothing=0.1"};
+  const Words averaged = {"ema.decay=0.8", "ema.every_steps=3"};
+  const bool all = std::getenv("RESUME_AT_EVERY_STEP") != nullptr;
+  expect_to_end_as_the_whole_run(2, all ? every_step() : std::vector{2, 9}, mixed + averaged);
+  expect_to_end_as_the_whole_run(3, {9}, averaged + Words{"ema.warmup_epochs=1"});
+}
+
+// Each optimizer keeps its state; the gradients' norm is logged with each line.
+TEST(ResumeAfterOptimizers, EndsAsTheWholeRun) {
+  const Words clipped = {"optimizer.clip_norm=0.5", "optimizer.decay_norms=false"};
+  for (const char* kind : {"lars", "lamb", "adamw"}) {
+    expect_to_end_as_the_whole_run(
+        2, {9}, clipped + Words{"optimizer.kind=" + std::string(kind), "schedule.per_epoch=true"});
+  }
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "run", clipped + Words{"run.steps=3"}).exit_code, 0);
+  for (const std::string& line : reproducible_lines(work / "run")) {
+    EXPECT_EQ(line.find("\"gradient_norm\"") != std::string::npos,
+              line.find("\"train\"") != std::string::npos)
+        << line;
+  }
+  const Result other = work.train(2, "run", clipped + Words{"optimizer.kind=lamb"});
+  EXPECT_EQ(other.exit_code, 64);
+  EXPECT_NE(other.err.find("optimizer.kind: is lamb, but"), std::string::npos) << other.err;
+  EXPECT_NE(other.err.find("was saved by sgd"), std::string::npos) << other.err;
 }
 
 std::string name_of(const testing::TestParamInfo<Interrupted>& info) {

@@ -75,8 +75,9 @@ std::vector<std::string> reproducible_lines(const fs::path& run) {
   std::vector<std::string> kept;
   for (const std::string& line : lines_of(read_text(run / "metrics.jsonl"))) {
     auto event = nlohmann::ordered_json::parse(line);
-    if (event["event"] != "train" && event["event"] != "validation") continue;
-    if (event["event"] == "validation" && event["step"].get<int>() % kStepsPerEpoch != 0) continue;
+    const bool validates = event["event"].get<std::string>().ends_with("validation");
+    if (event["event"] != "train" && !validates) continue;
+    if (validates && event["step"].get<int>() % kStepsPerEpoch != 0) continue;
     for (const char* time : {"images_per_second", "data_wait_ms", "forward_ms", "backward_ms",
                              "exposed_comm_ms", "optimizer_ms"}) {
       event.erase(time);
@@ -118,7 +119,11 @@ testing::AssertionResult same_run(const fs::path& a, const fs::path& b) {
   if (last_a.empty() || last_a.filename() != last_b.filename()) {
     return testing::AssertionFailure() << "ended with " << last_a << " / " << last_b;
   }
-  for (const char* file : {"model.pt", "optimizer.pt"}) {
+  for (const char* file : {"model.pt", "optimizer.pt", "ema.pt"}) {
+    if (fs::exists(last_a / file) != fs::exists(last_b / file)) {
+      return testing::AssertionFailure() << file << " is in one of them only";
+    }
+    if (!fs::exists(last_a / file)) continue;
     if (read_text(last_a / file) != read_text(last_b / file)) {
       return testing::AssertionFailure() << file << " differs at the end";
     }

@@ -95,12 +95,12 @@ const std::vector<int64_t>& FakeLearner::order() {
 }
 
 // Each rank brings its share's sum and number; the value is the same however they were shared.
-void FakeLearner::step(int64_t step, double lr, bool stop) {
-  options_.on_step(step, weights_);
+void FakeLearner::step(const StepRequest& request) {
+  options_.on_step(request.step, weights_);
   position_ = at_full_batch(position_, options_.images, options_.global_batch);
   const Share share = share_of_rank(options_.images, options_.global_batch, position_.images,
                                     communicator_.rank(), communicator_.size());
-  int64_t sums[3] = {0, share.end - share.begin, stop ? 1 : 0};
+  int64_t sums[3] = {0, share.end - share.begin, request.stop ? 1 : 0};
   for (int64_t i = share.begin; i < share.end; ++i) {
     sums[0] += brings(order()[static_cast<size_t>(i)]);
   }
@@ -108,12 +108,12 @@ void FakeLearner::step(int64_t step, double lr, bool stop) {
                                                 static_cast<size_t>(share.end - share.begin)));
   communicator_.all_reduce({sums, 3, DataType::kInt64}, ReduceOp::kSum);
   if (sums[1] != options_.global_batch) throw std::runtime_error("a batch is not full");
-  const bool skipped = options_.not_finite && is_skipped(options_.seed, step);
+  const bool skipped = options_.not_finite && is_skipped(options_.seed, request.step);
   if (!skipped) weights_.value = updated(weights_.value, sums[0]);
   weights_.seen.push_back({position_.epoch, position_.images,
                            position_.images + options_.global_batch, options_.images});
   position_ = after_batch(position_, options_.images, options_.global_batch);
-  pending_.push_back({step, skipped ? NAN : 1.0, sums[2] > 0, skipped, 1});
+  pending_.push_back({request.step, skipped ? NAN : 1.0, sums[2] > 0, skipped});
 }
 
 std::vector<StepReport> FakeLearner::reports(bool all) {
@@ -126,7 +126,7 @@ std::vector<StepReport> FakeLearner::reports(bool all) {
 }
 
 // As the network's: a damaged image is everybody's error (worker/evaluator.cpp).
-std::optional<Accuracy> FakeLearner::validate(const std::function<bool()>& stop) {
+std::optional<Validation> FakeLearner::validate(const std::function<bool()>& stop) {
   std::exception_ptr error;
   try {
     options_.on_validation();
@@ -137,7 +137,7 @@ std::optional<Accuracy> FakeLearner::validate(const std::function<bool()>& stop)
   communicator_.all_reduce({sums, 2, DataType::kInt64}, ReduceOp::kSum);
   if (sums[1] > 0) throw_together(communicator_, error);
   if (sums[0] > 0) return std::nullopt;
-  return Accuracy{1.0, top1_of(weights_), 100, 10};
+  return Validation{{1.0, top1_of(weights_), 100, 10}, {}};
 }
 
 std::vector<SavedFile> FakeLearner::copy() {

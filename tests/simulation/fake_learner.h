@@ -57,9 +57,9 @@ class FakeLearner final : public Learner {
   FakeLearner(const FakeOptions& options, Communicator& communicator, FakeWeights weights);
 
   void start(const Position& position) override { position_ = position; }
-  void step(int64_t step, double lr, bool stop) override;
+  void step(const StepRequest& request) override;
   std::vector<StepReport> reports(bool all) override;
-  std::optional<Accuracy> validate(const std::function<bool()>& stop) override;
+  std::optional<Validation> validate(const std::function<bool()>& stop) override;
   void describe(Progress& progress) const override { progress.bucket_order = {0}; }
   std::function<void()> make_room_to_copy() override {
     return [] {};

@@ -27,6 +27,7 @@ inline RunConfig small_config(Compute compute, int64_t accumulation = 1) {
   config.model.base_width = 16;
   config.model.classes = 4;
   config.model.stem.width = 32;
+  config.data.size = 16;
   config.batch.per_rank = 8;
   config.batch.accumulation = accumulation;
   config.optimizer.label_smoothing = 0.1;
@@ -98,6 +99,7 @@ struct Training {
     std::vector<at::Tensor> reports;
     const int64_t parts = config.batch.accumulation;
     for (auto next = all.begin(); all.end() - next >= parts; next += parts) {
+      step->mix({0, next - all.begin()});
       run(next, 0.05 / static_cast<double>(1 + reports.size() % 4));
       reports.push_back(step->report().clone());
     }

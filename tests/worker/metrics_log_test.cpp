@@ -57,6 +57,9 @@ TEST_F(MetricsLogTest, DropsWhatWillBeWrittenAgain) {
 TEST_F(MetricsLogTest, AValidationThatIsMadeAgainIsDropped) {
   const std::string all = std::string(kTrain1) + kTrain2 + kValidation2 + kEnd2;
   EXPECT_EQ(kept(all, {2, false, false}), std::string(kTrain1) + kTrain2 + kEnd2);
+  const std::string averages = "{\"event\":\"ema_validation\",\"step\":2}\n";
+  EXPECT_EQ(kept(all + averages, {2, false, false}), std::string(kTrain1) + kTrain2 + kEnd2);
+  EXPECT_EQ(kept(all + averages, {2, true, false}), all + averages);
   EXPECT_EQ(kept(all, {3, false, false}), all);  // it is of an earlier place
 }
 

@@ -158,13 +158,14 @@ TEST(StepGraph, TellsTheOtherRanksWhenItCannotCapture) {
 
 TEST(StepReports, GiveWhatWasPushedInOrder) {
   StepReports reports(0);
-  const at::Tensor values = at::full({4}, 0.0, at::kDouble);
+  const at::Tensor values = at::full({StepReports::kNumbers}, 0.0, at::kDouble);
   values[0].fill_(2.5);
   values[1].fill_(0.25);  // one of four ranks was asked
   reports.push(7, values);
   values[1].fill_(0);
   values[2].fill_(1);
   values[3].fill_(1024);
+  values[4].fill_(0.5);
   reports.push(8, values);
   const std::vector<StepReport> due = reports.take(/*all=*/false);
   ASSERT_EQ(due.size(), 2u);
@@ -176,6 +177,8 @@ TEST(StepReports, GiveWhatWasPushedInOrder) {
   EXPECT_FALSE(due[1].stop);
   EXPECT_TRUE(due[1].skipped);
   EXPECT_EQ(due[1].loss_scale, 1024);
+  EXPECT_EQ(due[0].gradient_norm, 0);
+  EXPECT_EQ(due[1].gradient_norm, 0.5);
   EXPECT_TRUE(reports.take(true).empty());
 }
 
@@ -184,7 +187,7 @@ TEST(StepReports, ComeLaterWhenTheHostRunsAhead) {
   StepReports reports(StepReports::kStepsAhead);
   std::vector<int64_t> seen;
   for (int64_t step = 1; step <= 5; ++step) {
-    reports.push(step, at::full({4}, static_cast<double>(step), at::kDouble));
+    reports.push(step, at::full({StepReports::kNumbers}, static_cast<double>(step), at::kDouble));
     for (const StepReport& report : reports.take(/*all=*/false)) {
       EXPECT_EQ(report.loss, static_cast<double>(report.step));
       seen.push_back(report.step);

@@ -100,7 +100,8 @@ SavedNetwork load_network(const CommandLine& line, RunConfig config, const DataS
   }
   check_ranks_agree(config, data, communicator);
   Precision precision(config.precision, device);
-  ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator);
+  ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator,
+                             config.ema.evaluate ? SavedWeights::kAverage : SavedWeights::kTrained);
   model.to(device, precision.parameter_type(), precision.channels_last());
   broadcast_tensors(communicator, model.parameters());
   broadcast_tensors(communicator, model.statistics());

@@ -19,7 +19,7 @@ bool holds(const std::string& line, const KeptLines& kept) {
   try {
     const int64_t step = event.value("step", int64_t{0});
     if (step != kept.until) return step < kept.until;
-    return kept.validated || event.value("event", "") != "validation";
+    return kept.validated || !event.value("event", "").ends_with("validation");
   } catch (const nlohmann::json::exception&) {  // a line of somebody else's
     return true;
   }

@@ -104,19 +104,21 @@ void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps
       place.epoch + 1, config_.run.epochs, place.step, place.total_steps, meters.mean_loss(), lr,
       images_per_second, wait,
       duration(static_cast<double>(place.total_steps - place.step) * step_ms / 1000));
-  metrics_.write({{"event", "train"},
-                  {"step", place.step},
-                  {"epoch", place.epoch},
-                  {"loss", meters.mean_loss()},
-                  {"lr", lr},
-                  {"images_per_second", images_per_second},
-                  {"data_wait_ms", wait},
-                  {"forward_ms", meters.mean_ms(Phase::kForward)},
-                  {"backward_ms", meters.mean_ms(Phase::kBackward)},
-                  {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
-                  {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)},
-                  {"skipped", steps.skipped},
-                  {"tally", fmt::format("{:016x}", steps.tally)}});
+  Json line = {{"event", "train"},
+               {"step", place.step},
+               {"epoch", place.epoch},
+               {"loss", meters.mean_loss()},
+               {"lr", lr},
+               {"images_per_second", images_per_second},
+               {"data_wait_ms", wait},
+               {"forward_ms", meters.mean_ms(Phase::kForward)},
+               {"backward_ms", meters.mean_ms(Phase::kBackward)},
+               {"exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)},
+               {"optimizer_ms", meters.mean_ms(Phase::kOptimizer)},
+               {"skipped", steps.skipped},
+               {"tally", fmt::format("{:016x}", steps.tally)}};
+  if (config_.optimizer.clip_norm > 0) line["gradient_norm"] = steps.gradient_norm;
+  metrics_.write(line);
   if (!events_) return;
   events_->write(place.step, {{"train/loss", meters.mean_loss()},
                               {"train/lr", lr},
@@ -124,12 +126,19 @@ void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps
                               {"train/exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)}});
 }
 
-void RunLog::validation(const LoggedPlace& place, const Accuracy& accuracy, bool best) {
+void RunLog::validation(const LoggedPlace& place, const Validation& validation, bool best) {
+  const bool averaged = validation.average.has_value();
+  validation_of("validation", "", place, validation.weights, best && !averaged);
+  if (averaged) validation_of("ema_validation", " of the EMA", place, *validation.average, best);
+}
+
+void RunLog::validation_of(const char* event, const char* weights, const LoggedPlace& place,
+                           const Accuracy& accuracy, bool best) {
   spdlog::info(
-      "validation after epoch {}: top-1 {:.2f} %  top-5 {:.2f} %  loss {:.4f}  ({} images){}",
-      place.epoch + 1, accuracy.top1, accuracy.top5, accuracy.loss, accuracy.images,
+      "validation{} after epoch {}: top-1 {:.2f} %  top-5 {:.2f} %  loss {:.4f}  ({} images){}",
+      weights, place.epoch + 1, accuracy.top1, accuracy.top5, accuracy.loss, accuracy.images,
       best ? "  best so far" : "");
-  metrics_.write({{"event", "validation"},
+  metrics_.write({{"event", event},
                   {"step", place.step},
                   {"epoch", place.epoch},
                   {"loss", accuracy.loss},
@@ -137,9 +146,10 @@ void RunLog::validation(const LoggedPlace& place, const Accuracy& accuracy, bool
                   {"top5", accuracy.top5},
                   {"images", accuracy.images}});
   if (!events_) return;
-  events_->write(place.step, {{"validation/loss", accuracy.loss},
-                              {"validation/top1", accuracy.top1},
-                              {"validation/top5", accuracy.top5}});
+  const std::string group = event;
+  events_->write(place.step, {{group + "/loss", accuracy.loss},
+                              {group + "/top1", accuracy.top1},
+                              {group + "/top5", accuracy.top5}});
 }
 
 void RunLog::saved(int64_t step, double written_s, double stood_still_s) {

@@ -28,8 +28,9 @@ struct LoggedPlace {
 
 // What the meters do not know of steps.
 struct LoggedSteps {
-  int64_t skipped = 0;  // of the whole run
-  uint64_t tally = 0;   // of the images since the last line (data/sampler.h)
+  int64_t skipped = 0;       // of the whole run
+  uint64_t tally = 0;        // of the images since the last line (data/sampler.h)
+  double gradient_norm = 0;  // of the last one, before clipping
 };
 
 // What a run leaves behind.
@@ -47,7 +48,8 @@ class RunLog {
   void start(const LoggedPlace& place, const std::string& changes);
   // `lr` of the last step; the meters cover the steps since the last line.
   void train(const LoggedPlace& place, double lr, const LoggedSteps& steps, const Meters& meters);
-  void validation(const LoggedPlace& place, const Accuracy& accuracy, bool best);
+  // `best`: what decides of it.
+  void validation(const LoggedPlace& place, const Validation& validation, bool best);
   // A save of `step` is whole. From any thread.
   static void saved(int64_t step, double written_s, double stood_still_s);
   // The run ends in order, or with an error.
@@ -58,6 +60,9 @@ class RunLog {
   void sync() { metrics_.sync(); }
 
  private:
+  void validation_of(const char* event, const char* weights, const LoggedPlace& place,
+                     const Accuracy& accuracy, bool best);
+
   using Clock = std::chrono::steady_clock;
 
   RunConfig config_;

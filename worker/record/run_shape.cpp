@@ -26,6 +26,21 @@ double activation_scale(Compute compute) {
   }
 }
 
+// Numbers of a weight's size that training keeps of each: weight, gradient, the optimizer's
+// state, the average.
+double copies_of(const RunConfig& config) {
+  const double average = config.ema.decay > 0 ? 1 : 0;
+  switch (config.optimizer.kind) {
+    case OptimizerKind::kLamb:
+      return 5 + average;  // with the index of layerwise_rules.cpp
+    case OptimizerKind::kLars:
+    case OptimizerKind::kAdamw:
+      return 4 + average;
+    default:
+      return 3 + average;
+  }
+}
+
 std::string batch_text(const BatchOptions& batch, int world_size) {
   return fmt::format("{} = {} a rank x {} ranks x {} accumulation", batch.global, batch.per_rank,
                      world_size, batch.accumulation);
@@ -50,7 +65,8 @@ std::string lr_text(const OptimizerOptions& optimizer, const RunShape& shape) {
 int64_t memory_estimate(const RunConfig& config, const RunShape& shape) {
   const double scale = activation_scale(config.precision.compute);
   const auto weights = static_cast<double>(shape.cost.gradient_bytes) * std::max(scale, 1.0);
-  const double copies = scale < 1 ? 3 + scale : 3;  // autocast keeps one in the reduced type
+  // Autocast keeps one more in the reduced type.
+  const double copies = copies_of(config) + (scale < 1 ? scale : 0);
   const auto activations = static_cast<double>(shape.cost.activation_bytes * shape.batch.per_rank);
   return static_cast<int64_t>(copies * weights + scale * activations);
 }

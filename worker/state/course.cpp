@@ -50,7 +50,9 @@ bool Course::log_due(const Progress& progress) const {
 }
 
 bool Course::validation_due(const Progress& progress) const {
-  return validates_ && (epoch_ended(progress) || finished(progress));
+  const bool its_turn =
+      epoch_ended(progress) && progress.position.epoch % config_.run.validate_every_epochs == 0;
+  return validates_ && (its_turn || finished(progress));
 }
 
 bool Course::snapshot_due(const Progress& progress) const {

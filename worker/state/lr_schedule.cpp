@@ -7,6 +7,15 @@
 #include <utility>
 
 namespace resnext {
+namespace {
+
+constexpr double kOneCycleStart = 0.04;  // torch's div_factor 25
+
+double half_cosine(double from, double to, double t) {
+  return to + (from - to) / 2 * (1 + std::cos(std::numbers::pi * t));
+}
+
+}  // namespace
 
 double steps_at(const Position& position, int64_t images, int64_t global_batch) {
   const int64_t whole = batches_left(images, global_batch, 0);
@@ -28,25 +37,47 @@ LrSchedule::LrSchedule(const OptimizerOptions& optimizer, ScheduleOptions schedu
       effective_lr_(optimizer.base_lr * static_cast<double>(global_batch) /
                     static_cast<double>(optimizer.base_batch)),
       start_lr_(std::min(optimizer.base_lr, effective_lr_)),
-      steps_per_epoch_(static_cast<double>(batches_left(images, global_batch, 0))),
-      warmup_steps_(std::round(schedule_.warmup_epochs * steps_per_epoch_)),
-      total_steps_(static_cast<double>(epochs) * steps_per_epoch_) {}
+      min_lr_(std::min(schedule_.min_lr, effective_lr_)),
+      per_epoch_(schedule_.per_epoch ? 1.0
+                                     : static_cast<double>(batches_left(images, global_batch, 0))),
+      warmup_(std::round(schedule_.warmup_epochs * per_epoch_)),
+      end_(static_cast<double>(epochs) * per_epoch_ -
+           std::round(schedule_.cooldown_epochs * per_epoch_)) {}
 
 double LrSchedule::at(const Position& position) const {
-  const double now = steps_at(position, images_, global_batch_);
-  if (now < warmup_steps_) {
-    return start_lr_ +
-           (effective_lr_ - start_lr_) * std::min(now + 1, warmup_steps_) / warmup_steps_;
-  }
-  if (schedule_.kind == ScheduleKind::kCosine) {
-    const double span = std::max(1.0, total_steps_ - warmup_steps_);
-    const double t = std::min(1.0, (now - warmup_steps_) / span);
-    return effective_lr_ / 2 * (1 + std::cos(std::numbers::pi * t));
+  const double here = schedule_.per_epoch ? static_cast<double>(position.epoch)
+                                          : steps_at(position, images_, global_batch_);
+  const double now = std::min(here, end_);
+  if (schedule_.kind == ScheduleKind::kOneCycle) return in_one_cycle(now);
+  if (now < warmup_) return warming_up(now);
+  const double t = std::min(1.0, (now - warmup_) / std::max(1.0, end_ - warmup_));
+  switch (schedule_.kind) {
+    case ScheduleKind::kCosine:
+      return half_cosine(effective_lr_, min_lr_, t);
+    case ScheduleKind::kPolynomial:
+      return min_lr_ + (effective_lr_ - min_lr_) * std::pow(1 - t, schedule_.power);
+    default:
+      break;
   }
   const auto passed =
       std::count_if(schedule_.milestones.begin(), schedule_.milestones.end(),
-                    [&](double epoch) { return now >= std::round(epoch * steps_per_epoch_); });
+                    [&](double epoch) { return now >= std::round(epoch * per_epoch_); });
   return effective_lr_ * std::pow(schedule_.gamma, static_cast<double>(passed));
+}
+
+double LrSchedule::warming_up(double now) const {
+  const double start = schedule_.warmup_start;
+  if (start >= 0) return effective_lr_ * (start + (1 - start) * now / warmup_);
+  return start_lr_ + (effective_lr_ - start_lr_) * std::min(now + 1, warmup_) / warmup_;
+}
+
+double LrSchedule::in_one_cycle(double now) const {
+  const double start = schedule_.warmup_start >= 0 ? schedule_.warmup_start : kOneCycleStart;
+  const double top = warmup_ - 1;
+  if (now < top) return half_cosine(start * effective_lr_, effective_lr_, now / top);
+  const double begin = std::max(0.0, top);
+  const double t = std::min(1.0, (now - begin) / std::max(1.0, end_ - 1 - begin));
+  return half_cosine(effective_lr_, min_lr_, t);
 }
 
 }  // namespace resnext

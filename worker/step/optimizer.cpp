@@ -2,117 +2,136 @@
 #include "worker/step/optimizer.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
 
 #include "comm/common/error.h"
 
 namespace resnext {
 namespace {
 
-// Norm scales, norm shifts and biases are the parameters of one dimension.
-bool is_norm_or_bias(const at::Tensor& parameter) {
-  return parameter.dim() <= 1;
+constexpr OptimizerKind kKinds[] = {OptimizerKind::kLars, OptimizerKind::kLamb,
+                                    OptimizerKind::kAdamw};
+
+// Norm scales, norm shifts and biases are the parameters of one dimension; a bias is that of a
+// layer whose weight has more.
+std::vector<bool> which_decay(const OptimizerOptions& options,
+                              const std::vector<at::Tensor>& parameters,
+                              const std::vector<std::string>& names) {
+  const auto is_bias = [&](const std::string& name) {
+    if (!name.ends_with(".bias")) return false;
+    const auto weight = std::ranges::find(names, name.substr(0, name.size() - 4) + "weight");
+    return weight != names.end() && parameters[weight - names.begin()].dim() > 1;
+  };
+  std::vector<bool> decays;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    decays.push_back(options.decay_norms || parameters[i].dim() > 1 ||
+                     (options.decay_biases && is_bias(names[i])));
+  }
+  return decays;
 }
 
-at::Tensor part_of(const at::Tensor& flat, const at::Tensor& like, int64_t offset) {
-  return flat.as_strided(like.sizes(), like.strides(), offset);
+// Of the optimizer that saved the state.
+OptimizerKind kind_of(const StateDict& state) {
+  for (const OptimizerKind kind : kKinds) {
+    if (!state.empty() && state.front().first.starts_with(name_of(kind) + ".")) return kind;
+  }
+  return OptimizerKind::kSgd;
 }
 
 }  // namespace
 
 Optimizer::Optimizer(const OptimizerOptions& options, std::vector<at::Tensor> parameters,
                      std::vector<std::string> names, const GradientReducer& reducer)
-    : options_(options), reducer_(reducer), parameters_(std::move(parameters)) {
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    momenta_.emplace_back(names[i], at::Tensor());  // zero, until lay_out() gives it memory
-  }
-  decayed_.weight_decay = options.weight_decay;
-  const at::Tensor& first = parameters_.front();
+    : options_(options),
+      rule_(make_update_rule(options)),
+      names_(std::move(names)),
+      decays_(which_decay(options, parameters, names_)),
+      layout_(std::move(parameters), rule_->slots().size(), reducer) {
+  const at::Tensor& first = layout_.parameters().front();
+  const auto scalars = at::TensorOptions().device(first.device());
   if (first.is_cuda() && first.scalar_type() == at::kFloat) {
-    device_lr_ = at::empty({}, first.options().requires_grad(false));
+    inputs_.device_lr = at::empty({}, scalars.dtype(at::kFloat));
   }
-  lay_out();
+  if (rule_->counts_steps()) inputs_.steps = at::zeros({}, scalars.dtype(at::kFloat));
+  norm_ = at::zeros({}, scalars.dtype(at::kDouble));
+  follow();
 }
 
-// The buckets change once, after the first step of a run that has no checkpoint.
-void Optimizer::lay_out() {
-  const at::NoGradGuard no_grad;
-  for (Group* group : {&decayed_, &undecayed_}) {
-    group->parameters.clear();
-    group->momenta.clear();
-    group->gradients.clear();
-  }
-  for (const GradientBucket& bucket : reducer_.buckets()) follow_bucket(bucket);
-  generation_ = reducer_.generation();
-}
-
-void Optimizer::follow_bucket(const GradientBucket& bucket) {
-  const at::Tensor weights = at::zeros_like(bucket.flat), momenta = at::zeros_like(bucket.flat);
-  for (size_t i = 0; i < bucket.members.size(); ++i) {
-    at::Tensor& parameter = parameters_[bucket.members[i]];
-    at::Tensor& momentum = momenta_[bucket.members[i]].second;
-    const at::Tensor weight = part_of(weights, parameter, bucket.offsets[i]);
-    const at::Tensor moved = part_of(momenta, parameter, bucket.offsets[i]);
-    weight.copy_(parameter);
-    if (momentum.defined()) moved.copy_(momentum);
-    parameter.set_data(weight);
-    momentum = moved;
-    if (options_.decay_norms) continue;
-    Group& group = is_norm_or_bias(parameter) ? undecayed_ : decayed_;
-    group.parameters.push_back(weight);
-    group.momenta.push_back(moved);
-    group.gradients.push_back(part_of(bucket.flat, parameter, bucket.offsets[i]));
-  }
-  if (!options_.decay_norms) return;
-  decayed_.parameters.push_back(weights);
-  decayed_.momenta.push_back(momenta);
-  decayed_.gradients.push_back(bucket.flat);
+void Optimizer::follow() {
+  if (layout_.follow()) rule_->follow(layout_, decays_);
 }
 
 void Optimizer::set_lr(double lr) {
-  lr_ = lr;
-  if (device_lr_.defined()) device_lr_.fill_(lr);
+  inputs_.lr = lr;
+  if (inputs_.device_lr.defined()) inputs_.device_lr.fill_(lr);
+}
+
+const at::Tensor& Optimizer::clip(at::Tensor& skip) {
+  if (options_.clip_norm == 0) return norm_;
+  const at::NoGradGuard no_grad;
+  follow();
+  std::vector<at::Tensor> gradients;
+  for (const ParameterBucket& bucket : layout_.buckets()) gradients.push_back(bucket.gradients);
+  norm_.copy_(at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)).to(at::kDouble)));
+  const double eps = options_.kind == OptimizerKind::kLamb ? 0 : 1e-6;  // as PyTorch's
+  const at::Tensor factor = norm_.add(eps).reciprocal_().mul_(options_.clip_norm).clamp_max_(1);
+  at::_foreach_mul_(gradients, factor.to(gradients.front().scalar_type()));
+  skip.copy_(at::maximum(skip, at::isfinite(norm_).logical_not().to(skip.scalar_type())));
+  return norm_;
 }
 
 void Optimizer::step(const at::Tensor& skip) {
   const at::NoGradGuard no_grad;
-  if (generation_ != reducer_.generation()) lay_out();
-  update(decayed_, skip);
-  update(undecayed_, skip);
+  follow();
+  inputs_.skip = skip;
+  if (inputs_.steps.defined()) inputs_.steps.add_(1).sub_(skip);
+  rule_->update(inputs_);
 }
 
-void Optimizer::update(Group& group, const at::Tensor& skip) const {
-  if (group.parameters.empty()) return;
-  // Without momentum the operator wants no buffers.
-  const at::TensorList momenta =
-      options_.momentum > 0 ? at::TensorList(group.momenta) : at::TensorList();
-  const auto run = [&](const auto& lr) {
-    at::_fused_sgd_(group.parameters, group.gradients, momenta, group.weight_decay,
-                    options_.momentum, lr, /*dampening=*/0, options_.nesterov, /*maximize=*/false,
-                    /*is_first_step=*/false, /*grad_scale=*/{}, skip);
-  };
-  if (device_lr_.defined()) {
-    run(device_lr_);
-  } else {
-    run(lr_);
-  }
+std::string Optimizer::prefix() const {
+  return options_.kind == OptimizerKind::kSgd ? "" : name_of(options_.kind) + ".";
 }
 
 StateDict Optimizer::state_dict() const {
-  return momenta_;
+  StateDict state;
+  const std::vector<std::string> slots = rule_->slots();
+  for (size_t slot = 0; slot < slots.size(); ++slot) {
+    const std::string before = prefix().empty() ? "" : prefix() + slots[slot] + ".";
+    for (size_t i = 0; i < names_.size(); ++i) {
+      state.emplace_back(before + names_[i], layout_.state(slot, i));
+    }
+  }
+  if (inputs_.steps.defined()) state.emplace_back(prefix() + "steps", inputs_.steps);
+  return state;
 }
 
 void Optimizer::load(const StateDict& state, const std::string& source) {
-  for (size_t i = 0; i < momenta_.size(); ++i) {
-    auto& [name, momentum] = momenta_[i];
-    if (i >= state.size() || state[i].first != name ||
-        state[i].second.sizes() != momentum.sizes()) {
-      throw CheckpointError(source, "has no momentum of the right shape for " + name,
+  if (const OptimizerKind saved = kind_of(state); !state.empty() && saved != options_.kind) {
+    throw ConfigError("optimizer.kind",
+                      fmt::format("is {}, but {} was saved by {}", name_of(options_.kind), source,
+                                  name_of(saved)),
+                      fmt::format("set optimizer.kind to {}, or start from the weights alone: "
+                                  "model.pretrained, with another run.output",
+                                  name_of(saved)));
+  }
+  const StateDict mine = state_dict();
+  for (size_t i = 0; i < mine.size(); ++i) {
+    const auto& [name, tensor] = mine[i];
+    if (i >= state.size() || state[i].first != name || state[i].second.sizes() != tensor.sizes()) {
+      throw CheckpointError(source, "has no optimizer state of the right shape for " + name,
                             "resume from a checkpoint of the same model");
     }
-    momentum.copy_(state[i].second);
+    tensor.copy_(state[i].second);
   }
 }
 

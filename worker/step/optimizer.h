@@ -1,59 +1,63 @@
-// SGD with momentum and Nesterov's variant, one fused pass over all parameters.
+// The optimizer: SGD, LARS, LAMB or AdamW (update_rule.h) over the reducer's buckets, with clipping
+// of the gradients' norm.
 //
-// g += weight_decay * w; m = momentum * m + g; w -= lr * (nesterov ? g + momentum * m : m)
-// (Sutskever et al. 2013 as torch.optim.SGD writes it; dampening 0, the seed's optim.sgd).
-// Parameters and momenta are laid out as the reducer's buckets, so that the pass goes over a few
-// long tensors. Local: ranks stay equal because their gradients are.
+// Which parameters decay: all, or, where optimizer.decay_norms is false, those of more than one
+// dimension and, with optimizer.decay_biases, the biases of their layers. On a GPU nothing waits
+// for the device, and the rate is read there, so a captured step() follows it. Local: ranks stay
+// equal because their gradients are.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "comm/gradient_reducer.h"
 #include "configs/run_config.h"
 #include "model/weights/state_dict.h"
+#include "worker/step/parameter_layout.h"
+#include "worker/step/update_rule.h"
 
 namespace resnext {
 
 class Optimizer {
  public:
   // `parameters`: those of `reducer`, in its order; they become views of the optimizer's memory
-  // (handles stay valid). Momentum starts at zero. `reducer` must outlive this.
+  // (handles stay valid). Its state starts at zero. `reducer` must outlive this.
   Optimizer(const OptimizerOptions& options, std::vector<at::Tensor> parameters,
             std::vector<std::string> names, const GradientReducer& reducer);
 
-  // The rate of the steps from now on; on a GPU it is read there, so a captured step() follows it.
+  // The rate of the steps from now on.
   void set_lr(double lr);
-  // `skip` (float32 [] on the parameters' device): where it is 1, nothing changes.
+  // With optimizer.clip_norm: scales the gradients (summed over ranks) such that their Euclidean
+  // norm is at most that, as torch.nn.utils.clip_grad_norm_ does, or exactly for LAMB, as timm's
+  // does; sets `skip` to 1 when it is not finite. The norm before, float64 [] on the device; 0
+  // without clip_norm.
+  const at::Tensor& clip(at::Tensor& skip);
+  // `skip` (float32 [] on the parameters' device): where it is 1, nothing changes. The gradients
+  // mean nothing afterwards.
   void step(const at::Tensor& skip);
 
-  // Momentum, by parameter name. Handles: they share memory.
+  // Handles: they share memory. SGD's momentum has the parameters' names; other kinds' state
+  // "KIND.SLOT.PARAMETER", and "KIND.steps" where the formula counts updates.
   StateDict state_dict() const;
-  // Copies momentum in. Throws CheckpointError naming the tensor that does not fit.
+  // Copies it in. Throws ConfigError when another kind saved it, CheckpointError naming the tensor
+  // that does not fit.
   void load(const StateDict& state, const std::string& source);
 
  private:
-  // Tensors that share a weight decay, element by element in the same places.
-  struct Group {
-    double weight_decay = 0;
-    std::vector<at::Tensor> parameters, momenta, gradients;
-  };
-
-  void lay_out();
-  void follow_bucket(const GradientBucket& bucket);
-  void update(Group& group, const at::Tensor& skip) const;
+  void follow();
+  std::string prefix() const;
 
   OptimizerOptions options_;
-  const GradientReducer& reducer_;
-  int64_t generation_ = -1;  // of the buckets that are followed
-  std::vector<at::Tensor> parameters_;
-  std::vector<std::pair<std::string, at::Tensor>> momenta_;  // in parameter order
-  Group decayed_, undecayed_;
-  double lr_ = 0;
-  at::Tensor device_lr_;  // float32 [] on a GPU, unless parameters are float64
+  std::unique_ptr<UpdateRule> rule_;
+  std::vector<std::string> names_;
+  std::vector<bool> decays_;  // by parameter
+  ParameterLayout layout_;
+  UpdateInputs inputs_;
+  at::Tensor norm_;  // float64 []
 };
 
 }  // namespace resnext

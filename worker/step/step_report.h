@@ -12,6 +12,7 @@ struct StepReport {
   bool stop = false;     // some rank was asked to stop
   bool skipped = false;  // it changed nothing: loss or gradients were not finite
   double loss_scale = 1;
+  double gradient_norm = 0;  // before clipping; 0 without it
 };
 
 }  // namespace resnext

@@ -26,7 +26,7 @@ struct StepReports::Pending {
   StepReport read() const {
     if (copied) copied->synchronize();
     const auto* value = values.const_data_ptr<double>();
-    return {step, value[0], value[1] > 0, value[2] > 0, value[3]};
+    return {step, value[0], value[1] > 0, value[2] > 0, value[3], value[4]};
   }
 };
 

@@ -21,6 +21,7 @@ namespace resnext {
 class StepReports {
  public:
   static constexpr int64_t kStepsAhead = 2;  // of a GPU; 0 on the CPU
+  static constexpr int64_t kNumbers = 5;     // of a step
 
   // `steps_ahead` is what the host may run ahead.
   explicit StepReports(int64_t steps_ahead);
@@ -28,7 +29,7 @@ class StepReports {
   StepReports(const StepReports&) = delete;
   StepReports& operator=(const StepReports&) = delete;
 
-  // `values`: float64 [4] on the device: loss, stop, skipped, loss scale.
+  // `values`: float64 [kNumbers] on the device, in the order of StepReport.
   void push(int64_t step, const at::Tensor& values);
   // The reports that are due, oldest first: all but those of the last `steps_ahead` steps, or
   // `all`.

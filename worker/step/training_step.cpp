@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/step/training_step.h"
 
-#include <ATen/core/Reduction.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include "comm/common/error.h"
 #include "comm/watch/watch.h"
+#include "worker/step/criterion.h"
+#include "worker/step/step_reports.h"
 
 namespace resnext {
 namespace {
@@ -58,13 +58,14 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
                            Communicator& communicator, Meters& meters, std::vector<int64_t> order)
     : config_(config),
       precision_(precision),
+      mixer_(config.mix, config.run.seed, config.data.size, device_of(model)),
       model_(model),
       communicator_(communicator),
       meters_(meters),
       loss_(scalar(model, precision.parameter_type())),
       stop_(scalar(model, precision.parameter_type())),
       skip_(scalar(model, at::kFloat)),
-      report_(at::zeros({4}, skip_.options().dtype(at::kDouble))),
+      report_(at::zeros({StepReports::kNumbers}, skip_.options().dtype(at::kDouble))),
       averager_(communicator, averaged(communicator, model, loss_, stop_)),
       reducer_(communicator, model.parameters(), config.comm, std::move(order)),
       optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
@@ -91,6 +92,10 @@ void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next)
   model_.count_batches(micro_batches);
 }
 
+void TrainingStep::mix(const Position& position) {
+  if (mixer_.enabled()) mixer_.draw(position);
+}
+
 void TrainingStep::check_memory_is_fixed(const Input& input) {
   const void* images = input.images.const_data_ptr();
   const void* labels = input.labels.const_data_ptr();
@@ -115,12 +120,15 @@ void TrainingStep::micro_step(const Input& input, bool first, bool last) {
 
 // The loss is divided such that the sum over micro-batches and ranks is the mean.
 void TrainingStep::forward_backward(const Input& input, bool last) {
+  const bool mixes = mixer_.enabled();
+  const at::Tensor images = mixes ? mixer_.images(input.images) : input.images;
   at::Tensor loss;
   {
     const Precision::Scope scope(precision_);
-    const at::Tensor logits = model_.forward(input.images, Mode::kTrain);
-    loss = at::cross_entropy_loss(logits, input.labels, {}, at::Reduction::Mean, -100,
-                                  config_.optimizer.label_smoothing);
+    const at::Tensor logits = model_.forward(images, Mode::kTrain);
+    loss = loss_of(config_.optimizer, logits,
+                   mixes ? mixer_.targets(input.labels, logits.size(1), precision_.parameter_type())
+                         : input.labels);
   }
   const auto parts = static_cast<double>(config_.batch.accumulation);
   loss_.add_(loss.detach(), 1 / parts);
@@ -143,8 +151,10 @@ void TrainingStep::finish() {
   watch::enter(watch::Phase::kOptimizer);
   skip_.copy_(at::isfinite(loss_).logical_not());
   scaler_.unscale(flats(reducer_), skip_);
+  const at::Tensor& norm = optimizer_.clip(skip_);
   const auto number = [](const at::Tensor& t) { return t.to(at::kDouble); };
-  report_.copy_(at::stack({number(loss_), number(stop_), number(skip_), number(scaler_.scale())}));
+  report_.copy_(at::stack(
+      {number(loss_), number(stop_), number(skip_), number(scaler_.scale()), number(norm)}));
   optimizer_.step(skip_);
   averager_.restore_where(skip_);
   scaler_.update(skip_);

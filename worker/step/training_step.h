@@ -1,11 +1,11 @@
 // One step of training over the next global batch: forward, backward with the gradients summed as
 // they become ready, optimizer.
 //
-// A step whose loss (or, in float16, whose gradients) is not finite on any rank changes nothing on
-// all of them. On a GPU nothing in a step waits for the device, and after a warm-up it is replayed
-// from a CUDA graph. Running statistics, loss and stop flag are averaged over ranks in each step,
-// beside backward. All public functions but report() are COLLECTIVE. One thread.
-// SPDX-License-Identifier: BSD-3-Clause
+// A step whose loss (or, in float16 or with clipping, whose gradients) is not finite on any rank
+// changes nothing on all of them. On a GPU nothing in a step waits for the device, and after a
+// warm-up it is replayed from a CUDA graph. Running statistics, loss and stop flag are averaged
+// over ranks in each step, beside backward. All public functions but report() are COLLECTIVE. One
+// thread. SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <functional>
@@ -20,6 +20,7 @@
 #include "worker/input/batch_input.h"
 #include "worker/record/meters.h"
 #include "worker/step/loss_scaler.h"
+#include "worker/step/mixing.h"
 #include "worker/step/optimizer.h"
 #include "worker/step/precision.h"
 #include "worker/step/step_graph.h"
@@ -37,13 +38,17 @@ class TrainingStep {
   // graphs are replayed (else Error, 70). `stop`: this rank was asked to stop.
   void run(double lr, bool stop, const std::function<Input()>& next);
 
-  // Of the last step: float64 [4] on the device, as StepReports wants it.
+  // Draws how the batch at `position` is mixed (mixing.h), which the next run() takes.
+  void mix(const Position& position);
+
+  // Of the last step: float64 [StepReports::kNumbers] on the device, as StepReports wants it.
   const at::Tensor& report() const { return report_; }
   bool replayed() const { return graph_.replayed(); }
 
   GradientReducer& reducer() { return reducer_; }
   Optimizer& optimizer() { return optimizer_; }
   LossScaler& loss_scaler() { return scaler_; }
+  Mixer& mixer() { return mixer_; }
 
  private:
   void check_memory_is_fixed(const Input& input);
@@ -53,13 +58,14 @@ class TrainingStep {
 
   const RunConfig& config_;
   const Precision& precision_;
+  Mixer mixer_;
   ResNeXt& model_;
   Communicator& communicator_;
   Meters& meters_;
   at::Tensor loss_;    // [] of this step, mean over micro-batches and, once averaged, ranks
   at::Tensor stop_;    // [] > 0 when any rank was asked to stop, once averaged
   at::Tensor skip_;    // float32 [], 1: the step is not to count
-  at::Tensor report_;  // float64 [4]
+  at::Tensor report_;  // float64 [StepReports::kNumbers]
   TensorAverager averager_;
   GradientReducer reducer_;
   Optimizer optimizer_;

@@ -115,6 +115,20 @@ TEST(Course, RunStepsCutsARunShortButNeverLengthensIt) {
   EXPECT_TRUE(course.finished(progress));
 }
 
+// At multiples of the epochs of the run, however it came there, and at its end.
+TEST(Course, ValidatesEverySoManyEpochs) {
+  RunConfig config = config_of(8);
+  config.run.validate_every_epochs = 3;
+  const Course course(config, 80, 8, true), larger(config, 80, 16, true);
+  const auto due = [&](const Progress& p) { return course.validation_due(p); };
+  Progress progress;
+  EXPECT_EQ(walk(course, progress, kMany, due), (std::set<int64_t>{30, 60, 80}));
+  Progress changed;
+  walk(course, changed, 16, never);
+  larger.adopt(changed);
+  EXPECT_EQ(walk(larger, changed, kMany, due), (std::set<int64_t>{23, 38, 48}));
+}
+
 TEST(Course, ValidatesOnlyWhereThereIsASplit) {
   const RunConfig config = config_of(2);
   const Course course(config, 80, 8, false);

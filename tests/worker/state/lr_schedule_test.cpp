@@ -1,10 +1,13 @@
-// The rate against the closed forms of PyTorch's schedulers, and as a function of the place alone.
+// The rate against PyTorch's schedulers (golden/schedules.json), closed forms, and as a function of
+// the place alone.
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/state/lr_schedule.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <numbers>
 
 #include "worker/state/course.h"
@@ -106,11 +109,85 @@ TEST(StepsAt, EndsEveryEpochAtItsWholeNumberHoweverTheRunCameThere) {
   }
 }
 
+ScheduleKind kind_named(const std::string& name) {
+  if (name == "cosine") return ScheduleKind::kCosine;
+  if (name == "polynomial") return ScheduleKind::kPolynomial;
+  return name == "one_cycle" ? ScheduleKind::kOneCycle : ScheduleKind::kStep;
+}
+
+// Twelve epochs of five steps; with per_epoch every step of an epoch has its rate.
+TEST(LrSchedule, GivesTheRatesOfPyTorchsSchedulers) {
+  std::ifstream file(std::string(RESNEXT_SOURCE_DIR) + "/tests/worker/golden/schedules.json");
+  const auto cases = nlohmann::json::parse(file).at("cases");
+  ASSERT_EQ(cases.size(), 8u);
+  for (const auto& entry : cases) {
+    ScheduleOptions options;
+    options.kind = kind_named(entry.at("kind"));
+    options.per_epoch = entry.at("per_epoch");
+    options.power = entry.value("power", options.power);
+    options.milestones = entry.value("milestones", options.milestones);
+    options.gamma = entry.value("gamma", options.gamma);
+    options.min_lr = entry.value("min_lr", options.min_lr);
+    options.warmup_epochs = entry.value("warmup_epochs", options.warmup_epochs);
+    options.warmup_start = entry.value("warmup_start", options.warmup_start);
+    options.cooldown_epochs = entry.value("cooldown_epochs", options.cooldown_epochs);
+    const LrSchedule schedule(rate(0.2, 8), options, 16, 5 * 16 + 3, 12);
+    const std::vector<double> rates = entry.at("rates");
+    ASSERT_EQ(rates.size(), options.per_epoch ? 12u : 60u);
+    for (int64_t step = 0; step < 60; ++step) {
+      const double expected = rates[static_cast<size_t>(options.per_epoch ? step / 5 : step)];
+      EXPECT_NEAR(schedule.at(place(step, 5 * 16 + 3, 16)), expected, 1e-14)
+          << entry.at("name") << " step " << step;
+    }
+  }
+}
+
+// The step's rate is that of the place in the epochs before the cool-down.
+TEST(LrSchedule, StaysAtItsLastRateWhileItCoolsDown) {
+  for (const auto kind : {ScheduleKind::kStep, ScheduleKind::kCosine, ScheduleKind::kPolynomial,
+                          ScheduleKind::kOneCycle}) {
+    ScheduleOptions options = cosine(1);
+    options.kind = kind;
+    options.min_lr = 0.01;
+    options.milestones = {2, 5};
+    const LrSchedule whole(rate(0.1, 8), options, 8, 80, 4);
+    options.cooldown_epochs = 2;
+    const LrSchedule cooled(rate(0.1, 8), options, 8, 80, 6);
+    for (int64_t step = 0; step < 40; ++step) {
+      EXPECT_EQ(cooled.at(place(step, 80, 8)), whole.at(place(step, 80, 8)));
+    }
+    for (int64_t step = 40; step < 60; ++step) {
+      EXPECT_NEAR(cooled.at(place(step, 80, 8)), 0.01, 1e-15);
+    }
+  }
+}
+
+// A floor that is above the rate is no floor.
+TEST(LrSchedule, IsNeverAboveTheEffectiveRate) {
+  for (const auto kind :
+       {ScheduleKind::kCosine, ScheduleKind::kPolynomial, ScheduleKind::kOneCycle}) {
+    ScheduleOptions options = cosine(1);
+    options.kind = kind;
+    options.min_lr = 1;
+    const LrSchedule schedule(rate(0.1, 8), options, 8, 80, 4);
+    for (int64_t step = 0; step < 40; ++step) {
+      EXPECT_LE(schedule.at(place(step, 80, 8)), 0.1 * (1 + 1e-12));
+    }
+  }
+}
+
 // Nothing but the place counts: two runs that meet there go on with the same rates.
-TEST(LrSchedule, IsAFunctionOfThePlace) {
+class EachSchedule : public testing::TestWithParam<ScheduleKind> {};
+INSTANTIATE_TEST_SUITE_P(LrSchedule, EachSchedule,
+                         testing::Values(ScheduleKind::kStep, ScheduleKind::kCosine,
+                                         ScheduleKind::kPolynomial, ScheduleKind::kOneCycle));
+
+TEST_P(EachSchedule, IsAFunctionOfThePlace) {
   RunConfig config;
   config.run.epochs = 4;
-  const LrSchedule schedule(rate(0.1, 256), cosine(1), 24, 320, 4);
+  ScheduleOptions options = cosine(1);
+  options.kind = GetParam();
+  const LrSchedule schedule(rate(0.1, 256), options, 24, 320, 4);
   const Course small(config, 320, 8, false), large(config, 320, 24, false);
   Progress by_small, by_large;
   for (int i = 0; i < 6; ++i) small.advance(by_small);
@@ -125,11 +202,14 @@ TEST(LrSchedule, IsAFunctionOfThePlace) {
 }
 
 // A batch that changes in the middle of an epoch makes no jump but the one of linear scaling.
-TEST(LrSchedule, ChangesByLinearScalingAloneWhereTheBatchChanges) {
+TEST_P(EachSchedule, ChangesByLinearScalingAloneWhereTheBatchChanges) {
+  ScheduleOptions options = cosine(0);
+  options.kind = GetParam();
+  options.milestones = {4};
   for (int64_t images = 8; images < 320; images += 8) {
     const Position here{2, images};
-    const LrSchedule before(rate(0.1, 8), cosine(0), 8, 320, 6);
-    const LrSchedule now(rate(0.1, 8), cosine(0), 24, 320, 6);
+    const LrSchedule before(rate(0.1, 8), options, 8, 320, 6);
+    const LrSchedule now(rate(0.1, 8), options, 24, 320, 6);
     EXPECT_NEAR(now.at(here) / now.effective_lr(), before.at(here) / before.effective_lr(), 0.03);
   }
 }
