@@ -5,6 +5,7 @@
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
@@ -37,14 +38,18 @@ bool names_weights(const CommandLine& line) {
   });
 }
 
-void check_class_names(const RunConfig& config, const DataRecord& trained, const DataRecord& now) {
-  DataRecord renamed = trained;
-  renamed.class_names = now.class_names;
-  const std::string changed = difference(trained, renamed);
-  if (changed.empty() || config.run.accept_new_data) return;
-  throw DataError(config.data.validation,
-                  "its classes are not those that the checkpoint was trained with: " + changed,
-                  "pack it with the same classes, or set run.accept_new_data=true");
+// The weights' classes, as far as it is known what they are.
+void take_classes(const StartPoint& start, const RunConfig& config, DataSets& sets) {
+  if (start.data) {
+    sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
+  } else if (std::filesystem::exists(config.data.train)) {
+    sets.adopt_classes(Container(config.data.train).class_names(), config.data.train,
+                       config.run.accept_new_data);
+  } else {
+    sets.remarks.push_back(fmt::format(
+        "the weights do not say what their classes are: labels of {} are taken as numbers",
+        config.data.validation));
+  }
 }
 
 }  // namespace
@@ -59,9 +64,8 @@ void check_ranks_agree(const RunConfig& config, const DataRecord& data,
                                   "give every host the same files"}});
 }
 
-std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config,
-                                       const DataSets& sets, Communicator& communicator,
-                                       c10::Device device) {
+std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config, DataSets sets,
+                                       Communicator& communicator, c10::Device device) {
   std::optional<RunStore> store;
   if (communicator.rank() == 0) {
     store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
@@ -75,10 +79,11 @@ std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config
     }
   }
   if (start.data) follow_checkpoint(line, *start.data, config);
+  take_classes(start, config, sets);
+  log_remarks(sets, communicator.rank());
   config.model.classes = sets.classes(config.model.classes);
   DataRecord data = describe(sets, config.data, config.model.classes);
   if (start.data) {
-    check_class_names(config, *start.data, data);
     data.mean = start.data->mean;
     data.std = start.data->std;
   }

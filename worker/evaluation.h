@@ -17,9 +17,8 @@ namespace resnext {
 // COLLECTIVE. Of model.pretrained where that is named, else of the run folder's checkpoint, which
 // then says mean, standard deviation, classes, recipe and sizes, but for what `line` names. None
 // when a rank was asked to stop. Throws ConfigError, CheckpointError, DataError, on all ranks.
-std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config,
-                                       const DataSets& sets, Communicator& communicator,
-                                       c10::Device device);
+std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config, DataSets sets,
+                                       Communicator& communicator, c10::Device device);
 
 // COLLECTIVE. Ranks with different programs, configurations or data would train different networks:
 // throws ConfigError or DataError naming what differs, and where.

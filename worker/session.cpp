@@ -135,20 +135,22 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     print(environment, to_yaml(config));
     return ExitCode::kOk;
   }
-  const DataSets sets(config.data, line.action != Action::kEvaluate);
+  DataSets sets(config.data, line.action != Action::kEvaluate);
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
   const int threads = compute_threads(*communicator);
   set_up_torch(config, threads);
   if (line.action == Action::kEvaluate) {
-    const auto accuracy = watch::guard(
-        [&] { return evaluate_saved(line, config, sets, *communicator, device.torch()); });
+    const auto accuracy = watch::guard([&] {
+      return evaluate_saved(line, config, std::move(sets), *communicator, device.torch());
+    });
     if (!accuracy) return ExitCode::kStopped;
     print(environment, to_line(*accuracy));
     return ExitCode::kOk;
   }
   config.model.classes = sets.classes(config.model.classes);
+  log_remarks(sets, environment.rank());
   const RunShape shape =
       shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
   const DataRecord data = describe(sets, config.data, config.model.classes);
