@@ -14,7 +14,7 @@
 namespace resnext {
 namespace {
 
-constexpr int64_t kFormatVersion = 1;
+constexpr int64_t kFormatVersion = 2;
 // Limits far beyond any real set, so that a damaged header cannot make us ask for absurd memory.
 constexpr uint64_t kMaxSamples = uint64_t{1} << 28;
 constexpr uint64_t kMaxSide = 1 << 15;
@@ -27,11 +27,12 @@ constexpr std::array<double, 3> kImagenetStd = {0.229, 0.224, 0.225};
 struct Container::Impl {
   std::string path;
   bool verify_crc = true;
+  int64_t version = 0;      // of the format; 0: made by others
   bool own_format = false;  // made by `resnext_data pack`, so held to the whole format
   Storage storage = Storage::kRaw;
   uint64_t count = 0;
   int64_t classes = 0;
-  std::vector<std::string> class_names;
+  ClassNames class_names;
   uint64_t height = 0;
   uint64_t width = 0;
   std::array<double, 3> mean = kImagenetMean;
@@ -57,8 +58,10 @@ struct Container::Impl {
   void read_labels(const Hdf5Reader& reader);
   void read_crcs(const Hdf5Reader& reader);
   void read_classes(const Hdf5Reader& reader);
+  void check_labels() const;
+  void check_description(const Hdf5Reader& reader) const;
   std::array<double, 3> read_colour(const Hdf5Reader& reader, const char* name,
-                                    std::array<double, 3> standard, bool positive) const;
+                                    std::array<double, 3> standard) const;
 };
 
 Container::Impl::Impl(const std::string& file_path, bool verify)
@@ -72,15 +75,20 @@ Container::Impl::Impl(const std::string& file_path, bool verify)
   read_labels(reader);
   read_crcs(reader);
   read_classes(reader);
-  mean = read_colour(reader, "mean", kImagenetMean, false);
-  std = read_colour(reader, "std", kImagenetStd, true);
+  mean = read_colour(reader, "mean", kImagenetMean);
+  std = read_colour(reader, "std", kImagenetStd);
+  if (std::ranges::min(std) <= 0) fail("std", "is not above 0", "give each channel's deviation");
+  if (version >= 2) check_description(reader);
 }
 
 void Container::Impl::read_version(const Hdf5Reader& reader) {
-  const auto version = reader.int64_attribute("format_version");
-  own_format = version.has_value();
-  if (own_format && *version != kFormatVersion) {
-    fail("format_version", "is " + std::to_string(*version) + ", this program reads version 1",
+  const auto said = reader.int64_attribute("format_version");
+  own_format = said.has_value();
+  version = said.value_or(0);
+  if (own_format && (version < 1 || version > kFormatVersion)) {
+    fail("format_version",
+         "is " + std::to_string(version) + ", this program reads up to version " +
+             std::to_string(kFormatVersion),
          "pack the file again with this program, or use the program that made it");
   }
 }
@@ -158,6 +166,7 @@ void Container::Impl::open_samples(const Hdf5Reader& reader) {
   std::vector<uint64_t> offsets = read_offsets(reader, images);
   if (count == 0) fail(images.name, "holds no image");
   if (count > kMaxSamples) fail(images.name, std::to_string(count) + " images are too many");
+  reader.check_stored(images);
   direct = images.is_uint8 && images.offset.has_value();
   if (!direct) {
     if (own_format) fail(images.name, "is not stored contiguously");
@@ -213,11 +222,17 @@ void Container::Impl::read_crcs(const Hdf5Reader& reader) {
 void Container::Impl::read_classes(const Hdf5Reader& reader) {
   const auto names = reader.strings_attribute("class_names");
   if (own_format && (!names || names->empty())) fail("class_names", "is missing");
-  class_names = names.value_or(std::vector<std::string>{});
-  const auto [lowest, highest] = std::minmax_element(labels.begin(), labels.end());
+  class_names = names.value_or(ClassNames{});
+  check_class_names(class_names, path + ":class_names");
+  const auto highest = std::ranges::max_element(labels);
   classes = class_names.empty() ? *highest + 1 : static_cast<int64_t>(class_names.size());
   constexpr int64_t kMaxClasses = 1 << 24;
   if (classes > kMaxClasses) fail("labels", "the largest is " + std::to_string(*highest));
+  check_labels();
+}
+
+void Container::Impl::check_labels() const {
+  const auto [lowest, highest] = std::minmax_element(labels.begin(), labels.end());
   const bool low = *lowest < 0;
   if (!low && *highest < classes) return;
   const auto wrong = low ? lowest : highest;
@@ -227,17 +242,26 @@ void Container::Impl::read_classes(const Hdf5Reader& reader) {
 }
 
 std::array<double, 3> Container::Impl::read_colour(const Hdf5Reader& reader, const char* name,
-                                                   std::array<double, 3> standard,
-                                                   bool positive) const {
+                                                   std::array<double, 3> standard) const {
   const auto values = reader.doubles_attribute(name);
   if (!values && !own_format) return standard;
   if (!values || values->size() != 3) fail(name, "must be three numbers (RGB)");
   std::array<double, 3> colour{};
   std::copy(values->begin(), values->end(), colour.begin());
   for (const double value : colour) {
-    if (!std::isfinite(value) || (positive && value <= 0)) fail(name, "is not usable");
+    if (value >= 0 && value <= 1) continue;
+    fail(name, "has the value " + std::to_string(value) + ", but is of pixels in 0..1",
+         value > 1 ? "divide it by 255 where it is of pixels in 0..255" : "give numbers in 0..1");
   }
   return colour;
+}
+
+void Container::Impl::check_description(const Hdf5Reader& reader) const {
+  const auto stored = reader.int64_attribute("description_crc32c");
+  if (!stored) fail("description_crc32c", "is missing");
+  if (*stored == description_crc32c(labels, class_names, mean, std)) return;
+  fail("", "the checksum of labels, class names, mean and std differs",
+       "the file is damaged: copy or pack it again");
 }
 
 Container::Container(const std::string& path, bool verify_crc)
@@ -258,7 +282,7 @@ int64_t Container::count() const {
 int64_t Container::classes() const {
   return impl_->classes;
 }
-const std::vector<std::string>& Container::class_names() const {
+const ClassNames& Container::class_names() const {
   return impl_->class_names;
 }
 int64_t Container::height() const {
@@ -266,6 +290,16 @@ int64_t Container::height() const {
 }
 int64_t Container::width() const {
   return static_cast<int64_t>(impl_->width);
+}
+std::vector<int64_t> Container::class_counts() const {
+  std::vector<int64_t> counts(static_cast<size_t>(impl_->classes), 0);
+  for (const int64_t label : impl_->labels) ++counts[static_cast<size_t>(label)];
+  return counts;
+}
+void Container::adopt_classes(const ClassNames& names, const std::vector<int64_t>& places) {
+  for (int64_t& label : impl_->labels) label = places.at(static_cast<size_t>(label));
+  impl_->class_names = names;
+  impl_->classes = static_cast<int64_t>(names.size());
 }
 std::array<double, 3> Container::mean() const {
   return impl_->mean;

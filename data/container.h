@@ -1,16 +1,20 @@
 // The data container: one HDF5 file that holds one split of an image set.
 //
-// Format version 1. `/images`: raw = uint8 [N,H,W,3] contiguous (RGB); jpeg = uint8 [bytes]
+// Format version 2. `/images`: raw = uint8 [N,H,W,3] contiguous (RGB); jpeg = uint8 [bytes]
 // contiguous, the encoded images (JPEG or PNG) one after another, with `/offsets` uint64 [N+1].
 // `/labels` int64 [N], `/crc32c` uint32 [N] (CRC-32C, Castagnoli, of each sample's stored bytes).
 // Attributes of the root: `format_version` int64, `storage` "raw" | "jpeg", `class_names` (array of
-// UTF-8 strings), `mean` and `std` float64 [3] (RGB, of pixels in 0..1).
+// UTF-8 strings, each once), `mean` and `std` float64 [3] (RGB, of pixels in 0..1),
+// `description_crc32c` uint32: CRC-32C of the labels (int64 little-endian), then of each class name
+// with a zero byte behind it, then of mean and std (float64 little-endian). Version 1, which has no
+// `description_crc32c`, is read as well.
 // Space is allocated early and aligned to 4096, so that samples are read with pread() at the
 // dataset's offset in the file, past HDF5's global lock. Files made by others (h5py: chunked,
 // compressed, variable-length JPEG, other dataset names) are read through H5Dread, at their speed.
 //
-// Opening checks shapes, types, offsets, file length and the range of all labels; it throws
-// DataError with file, dataset and remedy. Reading is thread-safe.
+// Opening checks shapes, types, offsets, file length, the range of all labels, the names, and the
+// checksum of the description; it throws DataError with file, dataset and remedy. Reading is
+// thread-safe.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -19,6 +23,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "data/classes.h"
 
 namespace resnext {
 
@@ -36,7 +42,11 @@ class Container {
   Storage storage() const;
   int64_t count() const;
   int64_t classes() const;
-  const std::vector<std::string>& class_names() const;
+  const ClassNames& class_names() const;  // empty where the file names none
+  // Images of each class.
+  std::vector<int64_t> class_counts() const;
+  // Takes over the classes of another set: class i becomes the class at places[i] of `names`.
+  void adopt_classes(const ClassNames& names, const std::vector<int64_t>& places);
   // Height and width of raw samples; 0 for jpeg.
   int64_t height() const;
   int64_t width() const;

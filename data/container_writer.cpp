@@ -154,7 +154,9 @@ void ContainerWriter::write_attributes(const ContainerDescription& description) 
   const Hdf5Handle three = list_space(3);
   const Hdf5Handle names_space = list_space(description.class_names.size());
   const Hdf5Handle text = utf8_text();
-  const int64_t version = 1;
+  const int64_t version = 2;
+  const uint32_t crc =
+      description_crc32c(labels_, description.class_names, description.mean, description.std);
   const char* storage = description.storage == Storage::kRaw ? "raw" : "jpeg";
   std::vector<const char*> names;
   for (const std::string& name : description.class_names) names.push_back(name.c_str());
@@ -167,7 +169,9 @@ void ContainerWriter::write_attributes(const ContainerDescription& description) 
       write_attribute(file, "mean", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, three.get(),
                       description.mean.data()) &&
       write_attribute(file, "std", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, three.get(),
-                      description.std.data());
+                      description.std.data()) &&
+      write_attribute(file, "description_crc32c", H5T_STD_U32LE, H5T_NATIVE_UINT32, scalar.get(),
+                      &crc);
   if (!written) fail("cannot write the attributes: " + hdf5_error());
 }
 
@@ -188,6 +192,7 @@ void ContainerWriter::write_structures(const ContainerDescription& description) 
 
 void ContainerWriter::finish(const ContainerDescription& description) {
   if (labels_.empty()) throw DataError(path_, "there is no image to write", "check the source");
+  check_class_names(description.class_names, path_);
   flush();
   write_structures(description);
   if (::fsync(data_.get()) != 0 || std::rename(partial_.path.c_str(), path_.c_str()) != 0) {

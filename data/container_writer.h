@@ -1,9 +1,10 @@
-// Writes a container of format version 1 (container.h) in one pass.
+// Writes a container of format version 2 (container.h) in one pass.
 //
 // Samples go straight to their final place in a file with a temporary name; finish() adds the
 // HDF5 structures around them and gives the file its name. A writer that is destroyed before
 // finish() leaves nothing behind. The number of samples need not be known before.
-// One thread. Throws OutputError when the file cannot be written (disk full, no permission).
+// One thread. Throws OutputError when the file cannot be written (disk full, no permission),
+// DataError when classes share a name or have none.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -24,7 +25,7 @@ struct ContainerDescription {
   Storage storage = Storage::kRaw;
   int64_t height = 0;  // of raw samples
   int64_t width = 0;
-  std::vector<std::string> class_names;
+  ClassNames class_names;
   std::array<double, 3> mean = {0.485, 0.456, 0.406};  // ImageNet's, of pixels in 0..1
   std::array<double, 3> std = {0.229, 0.224, 0.225};
 };

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "comm/common/error.h"
 
@@ -18,7 +19,7 @@ FileDescriptor::~FileDescriptor() {
 }
 
 InputFile::InputFile(std::string path)
-    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+    : path_(std::move(path)), fd_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   struct stat status {};
   if (fd_.get() < 0 || ::fstat(fd_.get(), &status) != 0) {
     throw DataError(path_, std::string("cannot be opened: ") + std::strerror(errno),
@@ -44,8 +45,29 @@ void InputFile::read_at(uint64_t offset, std::span<uint8_t> bytes) const {
 
 void read_file(const std::string& path, std::vector<uint8_t>& bytes) {
   const InputFile file(path);
+  if (file.size() > kMaxFileBytes) {
+    throw DataError(path, "is of " + std::to_string(file.size()) + " bytes",
+                    "name a file of at most " + std::to_string(kMaxFileBytes) + " bytes");
+  }
   bytes.resize(file.size());
   file.read_at(0, bytes);
+}
+
+std::vector<std::string> read_lines(const std::string& path) {
+  std::vector<uint8_t> bytes;
+  read_file(path, bytes);
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    while (line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
+    if (!line.empty()) lines.emplace_back(line);
+  }
+  return lines;
 }
 
 }  // namespace resnext

@@ -30,7 +30,8 @@ class FileDescriptor {
 
 class InputFile {
  public:
-  // Throws DataError when `path` is missing, a folder, or unreadable.
+  // Throws DataError when `path` is missing, a folder, or unreadable. A pipe or device is refused
+  // without a wait for its other end.
   explicit InputFile(std::string path);
 
   const std::string& path() const { return path_; }
@@ -44,7 +45,13 @@ class InputFile {
   uint64_t size_ = 0;
 };
 
+// Files that are read whole are of at most so many bytes.
+inline constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
+
 // The whole file into `bytes`.
 void read_file(const std::string& path, std::vector<uint8_t>& bytes);
+
+// The lines of a text file, without those that are empty, without a Windows carriage return.
+std::vector<std::string> read_lines(const std::string& path);
 
 }  // namespace resnext

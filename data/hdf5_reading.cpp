@@ -3,6 +3,7 @@
 #include "data/hdf5_reading.h"
 
 #include "comm/common/error.h"
+#include "data/hdf5_storage.h"
 
 namespace resnext {
 namespace {
@@ -99,8 +100,16 @@ std::vector<std::string> Hdf5Reader::dataset_names() const {
   return names;
 }
 
+void Hdf5Reader::check_stored(const DatasetInfo& info) const {
+  const std::string missing = missing_storage(info.id.get(), path_);
+  if (missing.empty()) return;
+  throw DataError(path_ + ":" + info.name, "is not complete: " + missing,
+                  "bring what is missing to its place, or make the file again");
+}
+
 std::vector<int64_t> Hdf5Reader::int64s(const DatasetInfo& info) const {
   if (!info.is_integer || info.dims.size() != 1) fail(info.name, "must be integers [N]");
+  check_stored(info);
   std::vector<int64_t> values(info.dims[0]);
   if (!values.empty() &&
       H5Dread(info.id.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
@@ -111,6 +120,7 @@ std::vector<int64_t> Hdf5Reader::int64s(const DatasetInfo& info) const {
 
 std::vector<uint64_t> Hdf5Reader::uint64s(const DatasetInfo& info) const {
   if (!info.is_integer || info.dims.size() != 1) fail(info.name, "must be integers [N]");
+  check_stored(info);
   std::vector<uint64_t> values(info.dims[0]);
   if (!values.empty() &&
       H5Dread(info.id.get(), H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {

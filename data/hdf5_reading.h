@@ -35,6 +35,9 @@ class Hdf5Reader {
   // Paths of all datasets of the file.
   std::vector<std::string> dataset_names() const;
 
+  // Throws DataError when elements of the dataset are missing, which HDF5 would read as zeros.
+  void check_stored(const DatasetInfo& info) const;
+
   // The elements of a one-dimensional dataset of integers.
   std::vector<int64_t> int64s(const DatasetInfo& info) const;
   std::vector<uint64_t> uint64s(const DatasetInfo& info) const;

@@ -27,6 +27,15 @@ std::string check_sample(const Container& container, int64_t index) try {
   return error.what();
 }
 
+ImageSize size_of_sample(const Container& container, int64_t index) try {
+  std::vector<uint8_t> bytes;
+  container.read_sample(index, bytes);
+  return read_image_size(bytes);
+} catch (const DamagedImage& error) {
+  throw DataError(container.path(), fmt::format("sample {}: {}", index, error.what()),
+                  "`resnext_data verify` lists all damaged samples");
+}
+
 // Smallest and largest of up to a thousand encoded images, spread over the container.
 std::string describe_sizes(const Container& container) {
   if (container.storage() == Storage::kRaw) {
@@ -36,10 +45,8 @@ std::string describe_sizes(const Container& container) {
   const int64_t looked = std::min(kLooked, container.count());
   ImageSize low{kMaxPixels, kMaxPixels};
   ImageSize high;
-  std::vector<uint8_t> bytes;
   for (int64_t i = 0; i < looked; ++i) {
-    container.read_sample(i * container.count() / looked, bytes);
-    const ImageSize size = read_image_size(bytes);
+    const ImageSize size = size_of_sample(container, i * container.count() / looked);
     low = {std::min(low.height, size.height), std::min(low.width, size.width)};
     high = {std::max(high.height, size.height), std::max(high.width, size.width)};
   }
@@ -48,10 +55,7 @@ std::string describe_sizes(const Container& container) {
 }
 
 std::string describe_classes(const Container& container) {
-  std::vector<int64_t> sizes(static_cast<size_t>(container.classes()), 0);
-  for (int64_t i = 0; i < container.count(); ++i) {
-    ++sizes[static_cast<size_t>(container.label(i))];
-  }
+  const std::vector<int64_t> sizes = container.class_counts();
   const auto [low, high] = std::minmax_element(sizes.begin(), sizes.end());
   const auto name = [&](auto it) {
     const auto i = static_cast<size_t>(it - sizes.begin());

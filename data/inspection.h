@@ -1,6 +1,6 @@
 // Checks every sample of a container, and describes a container in words.
 //
-// Throws DataError when the container cannot be opened.
+// Throws DataError when the container cannot be opened, or describe_container() meets a bad sample.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

@@ -60,13 +60,21 @@ std::shared_ptr<Output> add_output(CLI::App& command) {
 }
 
 void add_imagefolder(CLI::App& pack) {
-  auto* command = pack.add_subcommand("imagefolder", "ImageNet's layout: one folder a class");
+  auto* command =
+      pack.add_subcommand("imagefolder", "Class folders, or one folder and a list of labels");
   auto source = std::make_shared<ImageFolderSource>();
   auto size = std::make_shared<int64_t>(0);
   auto on_error = std::make_shared<std::string>("fail");
   source->threads = all_cores();
-  command->add_option("SRC", source->folder, "folder that holds the class folders")->required();
+  command->add_option("SRC", source->folder, "folder that holds the class folders, or the images")
+      ->required();
   auto output = add_output(*command);
+  command->add_option("--classes", source->classes,
+                      "the classes and their order: the training set's container, or a text file "
+                      "with one name a line (default: the folders in order of name)");
+  command->add_option("--labels", source->labels,
+                      "text file for one folder without class folders; a line: file name and "
+                      "class, which is a name or its place in --classes, counted from 0");
   const std::map<std::string, Storage> storages = {{"jpeg", Storage::kJpeg},
                                                    {"raw", Storage::kRaw}};
   command->add_option("--storage", source->storage, "jpeg (default) or raw squares")

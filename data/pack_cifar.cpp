@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <array>
 #include <filesystem>
-#include <fstream>
 
 #include "comm/common/error.h"
 #include "data/container_writer.h"
@@ -46,12 +45,7 @@ Layout layout_of(const CifarSource& source) {
 }
 
 std::vector<std::string> read_names(const std::string& path, size_t classes) {
-  std::ifstream file(path);
-  std::vector<std::string> names;
-  for (std::string line; std::getline(file, line);) {
-    while (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) names.push_back(line);
-  }
+  const std::vector<std::string> names = read_lines(path);
   if (names.size() != classes) {
     throw DataError(path, "must have " + std::to_string(classes) + " class names",
                     "name the folder of the set's binary version");

@@ -11,6 +11,7 @@
 
 #include "comm/common/error.h"
 #include "data/container_writer.h"
+#include "data/file.h"
 #include "data/packer.h"
 
 namespace resnext {
@@ -22,7 +23,7 @@ constexpr uint64_t kMaxBytes = uint64_t{1} << 33;
 class IdxFile {
  public:
   explicit IdxFile(std::string path)
-      : path_(std::move(path)), file_(gzopen(path_.c_str(), "rb"), gzclose) {
+      : path_(std::move(path)), file_(gzopen(InputFile(path_).path().c_str(), "rb"), gzclose) {
     if (!file_) throw DataError(path_, "cannot be opened", "check the path");
   }
 

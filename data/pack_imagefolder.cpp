@@ -1,8 +1,6 @@
 // A folder of class folders to a container, with all cores.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
-#include <array>
-#include <filesystem>
 #include <utility>
 
 #include "comm/common/error.h"
@@ -10,7 +8,7 @@
 #include "data/crop.h"
 #include "data/file.h"
 #include "data/image_decoder.h"
-#include "data/image_name.h"
+#include "data/image_listing.h"
 #include "data/jpeg_encoder.h"
 #include "data/ordered_parallel.h"
 #include "data/packer.h"
@@ -18,53 +16,6 @@
 
 namespace resnext {
 namespace {
-
-namespace fs = std::filesystem;
-
-struct Listing {
-  std::vector<std::string> class_names;
-  std::vector<std::pair<std::string, int64_t>> files;  // path, label
-  int64_t ignored = 0;
-};
-
-void add_class(const fs::path& folder, Listing& listing) {
-  std::vector<std::string> paths;
-  const auto options = fs::directory_options::follow_directory_symlink;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, options)) {
-    if (entry.is_directory()) continue;
-    if (has_image_name(entry.path())) {
-      paths.push_back(entry.path());
-    } else {
-      ++listing.ignored;
-    }
-  }
-  if (paths.empty()) {
-    throw DataError(folder.string(), "the class has no .jpg, .jpeg or .png file",
-                    "remove the folder or add images");
-  }
-  std::sort(paths.begin(), paths.end());
-  const auto label = static_cast<int64_t>(listing.class_names.size());
-  listing.class_names.push_back(folder.filename());
-  for (std::string& path : paths) listing.files.emplace_back(std::move(path), label);
-}
-
-Listing list_folder(const std::string& folder) try {
-  std::vector<fs::path> classes;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory()) classes.push_back(entry.path());
-  }
-  if (classes.empty()) {
-    throw DataError(folder, "has no class folders",
-                    "name the folder that holds one for each class");
-  }
-  std::sort(classes.begin(), classes.end());
-  Listing listing;
-  for (const fs::path& each : classes) add_class(each, listing);
-  return listing;
-} catch (const fs::filesystem_error& error) {
-  throw DataError(folder, std::string("cannot be listed: ") + error.code().message(),
-                  "check the path and its permissions");
-}
 
 // What one file becomes, or why it cannot.
 struct Packed {
@@ -128,43 +79,89 @@ void check_options(const ImageFolderSource& source) {
   if (source.threads < 1) throw ConfigError("--threads", "must be positive", "give 1 or more");
 }
 
+ImageListing list_images(const ImageFolderSource& source) {
+  const ClassNames classes =
+      source.classes.empty() ? ClassNames{} : read_class_list(source.classes);
+  return source.labels.empty() ? list_class_folders(source.folder, classes)
+                               : list_labelled_files(source.folder, source.labels, classes);
+}
+
+void warn_of_empty_classes(const ImageListing& listing, const PackObserver& observer) {
+  std::vector<bool> used(listing.class_names.size(), false);
+  for (const auto& [path, label] : listing.files) used[static_cast<size_t>(label)] = true;
+  ClassNames empty;
+  for (size_t i = 0; i < used.size(); ++i) {
+    if (!used[i]) empty.push_back(listing.class_names[i]);
+  }
+  if (empty.empty()) return;
+  observer.warning(std::to_string(empty.size()) + " of " + std::to_string(used.size()) +
+                   " classes have no image: " + name_some(empty));
+}
+
+// Takes what the files become, in order; remembers which could not be used.
+class Packing {
+ public:
+  Packing(const ImageFolderSource& source, const std::string& out, const PackObserver& observer)
+      : source_(source), observer_(observer), writer_(out) {}
+
+  void add(const std::string& path, int64_t label, const Packed& packed) {
+    if (!packed.damage.empty()) {
+      if (damaged_ == 0) first_ = path + ": " + packed.damage;
+      if (++damaged_ <= kNamed) observer_.warning(path + ": " + packed.damage);
+    } else if (damaged_ == 0 || source_.skip_damaged) {  // else nothing will be written
+      writer_.append(packed.bytes, label);
+    }
+  }
+
+  void finish(ClassNames class_names) {
+    if (damaged_ > kNamed) {
+      observer_.warning("and " + std::to_string(damaged_ - kNamed) + " more damaged files");
+    }
+    if (damaged_ > 0 && (!source_.skip_damaged || writer_.count() == 0)) {
+      throw DataError(source_.folder,
+                      std::to_string(damaged_) + " files are damaged, the first " + first_,
+                      source_.skip_damaged ? "check the source"
+                                           : "remove them, or leave them out: --on-error skip");
+    }
+    if (damaged_ > 0) {
+      observer_.warning(std::to_string(damaged_) + " damaged files are left out");
+    }
+    ContainerDescription description;
+    description.storage = source_.storage;
+    description.height = description.width = source_.size;
+    description.class_names = std::move(class_names);
+    writer_.finish(description);
+  }
+
+ private:
+  static constexpr int64_t kNamed = 1000;
+
+  const ImageFolderSource& source_;
+  const PackObserver& observer_;
+  ContainerWriter writer_;
+  int64_t damaged_ = 0;
+  std::string first_;
+};
+
 }  // namespace
 
 void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer) {
   check_options(source);
-  Listing listing = list_folder(source.folder);
-  if (listing.ignored > 0) {
-    observer.warning(std::to_string(listing.ignored) +
-                     " files are not named .jpg, .jpeg or .png and are left out");
-  }
-  ContainerWriter writer(out);
+  ImageListing listing = list_images(source);
+  for (const std::string& left_out : listing.left_out) observer.warning(left_out);
+  warn_of_empty_classes(listing, observer);
+  Packing packing(source, out, observer);
   const auto total = static_cast<int64_t>(listing.files.size());
   const auto produce = [&](int64_t i) {
     return pack_file(source, listing.files[static_cast<size_t>(i)].first);
   };
   ordered_parallel(total, source.threads, produce, [&](int64_t i, const Packed& packed) {
     const auto& [path, label] = listing.files[static_cast<size_t>(i)];
-    if (packed.damage.empty()) {
-      writer.append(packed.bytes, label);
-    } else if (source.skip_damaged) {
-      observer.warning(path + ": " + packed.damage + "; left out");
-    } else {
-      throw DataError(path, packed.damage, "remove it, or leave such files out: --on-error skip");
-    }
+    packing.add(path, label, packed);
     observer.progress(i + 1, total);
   });
-  const int64_t damaged = total - writer.count();
-  if (writer.count() == 0) {
-    throw DataError(source.folder, "all " + std::to_string(damaged) + " files are damaged",
-                    "check the source");
-  }
-  if (damaged > 0) observer.warning(std::to_string(damaged) + " damaged files are left out");
-  ContainerDescription description;
-  description.storage = source.storage;
-  description.height = description.width = source.size;
-  description.class_names = std::move(listing.class_names);
-  writer.finish(description);
+  packing.finish(std::move(listing.class_names));
 }
 
 }  // namespace resnext

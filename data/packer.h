@@ -20,10 +20,12 @@ struct PackObserver {
   std::function<void(const std::string& message)> warning = [](const std::string&) {};
 };
 
-// ImageNet's layout: one folder for each class, classes in order of name, files in order of path.
-// Files named .jpg, .jpeg or .png count; their content says what they are.
+// ImageNet's layouts: one folder for each class, or one for all with a list of labels
+// (image_listing.h).
 struct ImageFolderSource {
   std::string folder;
+  std::string classes;  // container or text file with the classes in order; empty: the folders'
+  std::string labels;   // list of files with their classes; empty: one folder for each class
   Storage storage = Storage::kJpeg;
   // raw: side of the stored square, the middle of the image with its shorter side resized to it
   // (bilinear). jpeg: images whose shorter side is longer are resized to it and encoded again;
@@ -31,7 +33,8 @@ struct ImageFolderSource {
   int64_t size = 0;
   int quality = 90;  // of JPEG that is encoded again, 1..100
   int64_t threads = 1;
-  bool skip_damaged = false;  // false: the first damaged file is an error
+  // false: damaged files are an error, once all files have been looked at
+  bool skip_damaged = false;
 };
 void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer = {});

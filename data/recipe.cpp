@@ -64,7 +64,9 @@ ImageView whole_pixels(const ImageView& image, Box& box) {
 }
 
 // The part of the image that the recipe uses. May draw from `random`.
-Crop choose_crop(const RecipeOptions& options, int64_t height, int64_t width, KeyedRandom& random) {
+Crop choose_crop(const RecipeOptions& options, const StoredSample& sample, const ImageSize& image,
+                 KeyedRandom& random) {
+  const auto [height, width] = image;
   const int64_t size = options.size;
   const bool draws =
       options.training && options.name != RecipeName::kNone && options.name != RecipeName::kCifar;
@@ -72,7 +74,8 @@ Crop choose_crop(const RecipeOptions& options, int64_t height, int64_t width, Ke
     return random_sized_crop(height, width, size, random);
   }
   if (draws) return random_resized_crop(height, width, size, random);
-  const bool fits = height == size && width == size;
+  // What was packed as raw squares has its crop behind it; an encoded image is as it came.
+  const bool fits = sample.storage == Storage::kRaw && height == size && width == size;
   const int64_t resize =
       fits || options.name == RecipeName::kCifar ? size : std::max(options.resize, size);
   const Centre centre = options.name == RecipeName::kSeed ? Centre::kSeed : Centre::kTorchvision;
@@ -186,7 +189,7 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
   RecipeBuffers& buffers = *scratch.buffers_;
   ImageSize stored{sample.height, sample.width};
   if (sample.storage == Storage::kJpeg) stored = read_image_size(sample.bytes);
-  const Crop crop = choose_crop(options_, stored.height, stored.width, random);
+  const Crop crop = choose_crop(options_, sample, stored, random);
   if (options_.crops == kTenCrops) {
     ten_crops(options_, sample, crop, buffers, out, stride);
   } else if (!options_.training || options_.name == RecipeName::kNone) {

@@ -13,7 +13,7 @@
 //                 image itself. Images of another size are first cropped and resized to `size`.
 // none            shorter side to `resize`, centre crop, also in training.
 //
-// Where nothing is drawn, an image that already is size x size passes unchanged.
+// Where nothing is drawn, a raw image that already is size x size passes unchanged.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

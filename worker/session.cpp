@@ -157,6 +157,7 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     code = use_network(line, config, opened ? &*opened : nullptr, *communicator, device);
   } else {
     const DataSets& sets = *opened;
+    log_remarks(sets, environment.rank());
     config.model.classes = sets.classes(config.model.classes);
     const RunShape shape =
         shape_of(config, sets, environment, std::string(communicator->name()), device, threads);

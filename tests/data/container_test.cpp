@@ -131,6 +131,75 @@ TEST(Container, NamesTheSampleWhoseBitFlipped) {
   EXPECT_NO_THROW(Container(path, false).read_sample(3, bytes)) << "checksums can be turned off";
 }
 
+// Each bit of the labels and of the names.
+TEST(Container, NoticesEachFlippedBitOfLabelsAndNames) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.h5";
+  ContainerDescription description;
+  description.height = description.width = 1;
+  for (int i = 0; i < 128; ++i) description.class_names.push_back("name" + std::to_string(i));
+  const std::vector<int64_t> labels = {3, 1, 2, 64};
+  {
+    ContainerWriter writer(path);
+    for (const int64_t label : labels) writer.append(Bytes{1, 2, 3}, label);
+    writer.finish(description);
+  }
+  const Bytes good = testing::read_bytes(path);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(labels.data());
+  const std::string name = "name77";
+  const auto damage = [&](auto begin, auto end) {
+    const auto at = std::search(good.begin(), good.end(), begin, end);
+    ASSERT_NE(at, good.end());
+    for (std::ptrdiff_t bit = 0; bit < 8 * (end - begin); ++bit) {
+      Bytes file = good;
+      file[static_cast<size_t>(at - good.begin() + bit / 8)] ^= static_cast<uint8_t>(1 << bit % 8);
+      testing::write_bytes(path, file);
+      EXPECT_THROW(Container{path}, DataError) << "bit " << bit;
+    }
+  };
+  damage(bytes, bytes + labels.size() * sizeof(int64_t));
+  damage(name.begin(), name.end());
+}
+
+// As an earlier program wrote it.
+TEST(Container, ReadsFormatVersion1) {
+  const TemporaryFolder folder;
+  testing::write_raw_container(folder / "a.h5", 7, 5, 6, 3);
+  {
+    Hdf5Editor editor(folder / "a.h5");
+    editor.put_attribute("format_version", std::vector<int64_t>{1});
+    editor.remove_attribute("description_crc32c");
+  }
+  const Container container(folder / "a.h5");
+  EXPECT_EQ(container.label(5), 2);
+  EXPECT_EQ(container.class_names()[2], "class 2");
+}
+
+TEST(Container, AdoptsTheClassesOfAnotherSet) {
+  const TemporaryFolder folder;
+  testing::write_raw_container(folder / "a.h5", 5, 2, 2, 3);
+  Container container(folder / "a.h5");
+  EXPECT_EQ(container.class_counts(), (std::vector<int64_t>{2, 2, 1}));
+  container.adopt_classes({"z", "class 2", "class 0", "class 1"}, {2, 3, 1});
+  for (int64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(container.class_names()[static_cast<size_t>(container.label(i))],
+              "class " + std::to_string(i % 3));
+  }
+  EXPECT_EQ(container.class_counts(), (std::vector<int64_t>{0, 1, 2, 2}));
+}
+
+TEST(ContainerWriter, RefusesClassesThatShareANameOrHaveNone) {
+  const TemporaryFolder folder;
+  for (const auto& names : {ClassNames{"a", "b", "a"}, ClassNames{"a", ""}}) {
+    ContainerWriter writer(folder / "a.h5");
+    writer.append(Bytes{1, 2, 3}, 0);
+    ContainerDescription description;
+    description.height = description.width = 1;
+    description.class_names = names;
+    EXPECT_THROW(writer.finish(description), DataError);
+  }
+}
+
 TEST(Container, RefusesSamplesOutOfRange) {
   const TemporaryFolder folder;
   testing::write_raw_container(folder / "a.h5", 2, 2, 2, 2);
@@ -248,8 +317,36 @@ TEST(Container, RefusesMalformedRawFiles) {
        [](Hdf5Editor& e) { e.put("crc32c", {3}, std::vector<uint32_t>(3)); }},
       {"wide checksums", "crc32c",
        [](Hdf5Editor& e) { e.put("crc32c", {4}, std::vector<int64_t>(4)); }},
-      {"version 2", "format_version",
-       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{2}); }},
+      {"version 3", "format_version",
+       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{3}); }},
+      {"version 0", "format_version",
+       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{0}); }},
+      {"no checksum of the description", "description_crc32c",
+       [](Hdf5Editor& e) { e.remove_attribute("description_crc32c"); }},
+      {"another label", "the checksum of labels",
+       [](Hdf5Editor& e) {
+         e.put("labels", {4}, std::vector<int64_t>{0, 1, 1, 1});
+       }},
+      {"another mean", "the checksum of labels",
+       [](Hdf5Editor& e) {
+         e.put_attribute("mean", std::vector<double>{0.1, 0.2, 0.31});
+       }},
+      {"mean of 0..255", "divide it by 255",
+       [](Hdf5Editor& e) {
+         e.put_attribute("mean", std::vector<double>{123.7, 116.3, 103.5});
+       }},
+      {"std of 0..255", "divide it by 255",
+       [](Hdf5Editor& e) {
+         e.put_attribute("std", std::vector<double>{58.4, 57.1, 57.4});
+       }},
+      {"negative mean", "0..1",
+       [](Hdf5Editor& e) {
+         e.put_attribute("mean", std::vector<double>{0.1, -0.1, 0.1});
+       }},
+      {"std NaN", "std",
+       [&](Hdf5Editor& e) {
+         e.put_attribute("std", std::vector<double>{1, nan, 1});
+       }},
       {"version of float", "format_version",
        [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<double>{1}); }},
       {"no storage", "storage", [](Hdf5Editor& e) { e.remove_attribute("storage"); }},

@@ -104,6 +104,101 @@ TEST(ForeignContainer, ReadsVariableLengthJpeg) {
   }
 }
 
+// Opens a file of images that `fill` writes, and five labels.
+template <typename Fill>
+std::string refusal_of(const TemporaryFolder& folder, const Fill& fill) {
+  const std::string path = folder / "set.h5";
+  {
+    Hdf5Editor file(path, true);
+    file.put("labels", {kCount}, std::vector<int64_t>{0, 2, 4, 1, 3});
+    fill(file);
+  }
+  try {
+    expect_pixels(Container(path));
+    return "";
+  } catch (const DataError& error) {
+    return error.what();
+  }
+}
+
+#define EXPECT_WORD(text, word) \
+  EXPECT_NE(std::string(text).find(word), std::string::npos) << text << " lacks " << word
+
+// HDF5 would read zeros.
+TEST(ForeignContainer, RefusesWhatWasNeverWritten) {
+  const TemporaryFolder folder;
+  const std::vector<hsize_t> dims = {kCount, kHeight, kWidth, 3};
+  EXPECT_WORD(refusal_of(folder, [&](Hdf5Editor& f) { f.put_unwritten("images", dims, false); }),
+              "never written");
+  EXPECT_WORD(refusal_of(folder, [&](Hdf5Editor& f) { f.put_unwritten("images", dims, true); }),
+              "only 0 of its 5 chunks");
+  const Bytes pixels = all_pixels();
+  const auto first = [&](hsize_t count) {
+    return [&, count](Hdf5Editor& f) {
+      f.put_unwritten("images", dims, true);
+      f.fill_first(
+          "images", count,
+          Bytes(pixels.begin(), pixels.begin() + static_cast<long>(count * kHeight * kWidth * 3)));
+    };
+  };
+  EXPECT_WORD(refusal_of(folder, first(4)), "only 4 of its 5 chunks");
+  EXPECT_EQ(refusal_of(folder, first(5)), "");
+  EXPECT_WORD(refusal_of(folder,
+                         [&](Hdf5Editor& f) {
+                           f.put("images", dims, pixels);
+                           f.put_unwritten("labels", {kCount}, false);
+                         }),
+              "labels: is not complete");
+}
+
+TEST(ForeignContainer, ReadsVirtualDatasetsWhoseSourcesAreThere) {
+  const TemporaryFolder folder;
+  const std::vector<hsize_t> dims = {kCount, kHeight, kWidth, 3};
+  const Bytes pixels = all_pixels();
+  const auto cut = pixels.begin() + 2 * kHeight * kWidth * 3;
+  const auto write = [&](const std::string& name, hsize_t count, const Bytes& bytes) {
+    Hdf5Editor(folder / name, true).put("x", {count, kHeight, kWidth, 3}, bytes);
+  };
+  const auto joined = [&](Hdf5Editor& f) {
+    f.put_virtual("images", dims, {{"a.h5", "x", 2}, {"b.h5", "x", 3}});
+  };
+  write("a.h5", 2, Bytes(pixels.begin(), cut));
+  EXPECT_WORD(refusal_of(folder, joined), "its source b.h5 is not there");
+  write("b.h5", 3, Bytes(cut, pixels.end()));
+  EXPECT_EQ(refusal_of(folder, joined), "");
+  write("b.h5", 2, Bytes(cut, pixels.end()));
+  EXPECT_WORD(refusal_of(folder, joined), "b.h5:x is too short");
+  Hdf5Editor(folder / "b.h5", true).put("y", {3}, Bytes{1, 2, 3});
+  EXPECT_WORD(refusal_of(folder, joined), "b.h5:x is not there");
+  Hdf5Editor(folder / "b.h5", true).put_unwritten("x", {3, kHeight, kWidth, 3}, false);
+  EXPECT_WORD(refusal_of(folder, joined), "b.h5:x, it was never written");
+  write("b.h5", 3, Bytes(cut, pixels.end()));
+  EXPECT_WORD(refusal_of(folder,
+                         [&](Hdf5Editor& f) {
+                           f.put_virtual("images", dims, {{"b.h5", "x", 3}});
+                         }),
+              "of its 630 elements have a source");
+  EXPECT_EQ(refusal_of(folder,
+                       [&](Hdf5Editor& f) {
+                         f.put("pixels", dims, pixels);
+                         f.put_virtual("images", dims, {{".", "/pixels", kCount}});
+                       }),
+            "");
+}
+
+TEST(ForeignContainer, ReadsExternalFilesThatAreWhole) {
+  const TemporaryFolder folder;
+  const Bytes pixels = all_pixels();
+  const auto outside = [&](Hdf5Editor& f) {
+    f.put_external("images", {kCount, kHeight, kWidth, 3}, folder / "pixels", pixels.size());
+  };
+  EXPECT_WORD(refusal_of(folder, outside), "pixels is not there");
+  testing::write_bytes(folder / "pixels", pixels);
+  EXPECT_EQ(refusal_of(folder, outside), "");
+  testing::write_bytes(folder / "pixels", Bytes(pixels.begin(), pixels.end() - 1));
+  EXPECT_WORD(refusal_of(folder, outside), "pixels is too short");
+}
+
 TEST(ForeignContainer, RefusesWhatIsAmbiguousOrMissing) {
   const TemporaryFolder folder;
   const auto write = [&](auto fill) {

@@ -50,6 +50,55 @@ class Hdf5Editor {
     H5Pset_deflate(properties.get(), 1);
     write(name, type_of<T>(), dims, values.data(), properties.get());
   }
+  // A dataset of bytes that is created and never written, in chunks of one where `chunked`.
+  void put_unwritten(const std::string& name, const std::vector<hsize_t>& dims, bool chunked) {
+    const Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    std::vector<hsize_t> chunk = dims;
+    chunk[0] = 1;
+    if (chunked) H5Pset_chunk(properties.get(), static_cast<int>(chunk.size()), chunk.data());
+    create(name, H5T_NATIVE_UINT8, dims, properties.get());
+  }
+  // Fills the first `count` of a dataset's places.
+  void fill_first(const std::string& name, hsize_t count, const std::vector<uint8_t>& values) {
+    const Hdf5Handle data(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+    const Hdf5Handle space(H5Dget_space(data.get()), H5Sclose);
+    std::vector<hsize_t> size(static_cast<size_t>(H5Sget_simple_extent_ndims(space.get())));
+    H5Sget_simple_extent_dims(space.get(), size.data(), nullptr);
+    size[0] = count;
+    const std::vector<hsize_t> first(size.size(), 0);
+    H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, first.data(), nullptr, size.data(), nullptr);
+    const hsize_t all = values.size();
+    const Hdf5Handle memory(H5Screate_simple(1, &all, nullptr), H5Sclose);
+    H5Dwrite(data.get(), H5T_NATIVE_UINT8, memory.get(), space.get(), H5P_DEFAULT, values.data());
+  }
+  // Bytes that lie in another file, in one piece.
+  void put_external(const std::string& name, const std::vector<hsize_t>& dims,
+                    const std::string& other, hsize_t bytes) {
+    const Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_external(properties.get(), other.c_str(), 0, bytes);
+    create(name, H5T_NATIVE_UINT8, dims, properties.get());
+  }
+  // A virtual dataset of bytes: `parts` in a row, each (file, dataset, its length).
+  struct Part {
+    std::string file;
+    std::string dataset;
+    hsize_t length;
+  };
+  void put_virtual(const std::string& name, const std::vector<hsize_t>& dims,
+                   const std::vector<Part>& parts) {
+    const Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    const Hdf5Handle space = space_of(dims);
+    std::vector<hsize_t> first(dims.size(), 0), size = dims;
+    for (const Part& part : parts) {
+      size[0] = part.length;
+      H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, first.data(), nullptr, size.data(), nullptr);
+      const Hdf5Handle source = space_of(size);
+      H5Pset_virtual(properties.get(), space.get(), part.file.c_str(), part.dataset.c_str(),
+                     source.get());
+      first[0] += part.length;
+    }
+    create(name, H5T_NATIVE_UINT8, dims, properties.get());
+  }
   // Variable-length sequences of bytes.
   void put_sequences(const std::string& name, const std::vector<std::vector<uint8_t>>& sequences) {
     const Hdf5Handle type(H5Tvlen_create(H5T_NATIVE_UINT8), H5Tclose);
@@ -89,14 +138,22 @@ class Hdf5Editor {
     if constexpr (std::is_same_v<T, double>) return H5T_NATIVE_DOUBLE;
   }
 
+  static Hdf5Handle space_of(const std::vector<hsize_t>& dims) {
+    return {H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose};
+  }
+
+  Hdf5Handle create(const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
+                    hid_t properties) {
+    remove(name);
+    const Hdf5Handle space = space_of(dims);
+    return {H5Dcreate2(file_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, properties,
+                       H5P_DEFAULT),
+            H5Dclose};
+  }
+
   void write(const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
              const void* values, hid_t properties) {
-    remove(name);
-    const Hdf5Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
-                           H5Sclose);
-    const Hdf5Handle data(H5Dcreate2(file_.get(), name.c_str(), type, space.get(), H5P_DEFAULT,
-                                     properties, H5P_DEFAULT),
-                          H5Dclose);
+    const Hdf5Handle data = create(name, type, dims, properties);
     if (H5Dwrite(data.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
       throw std::runtime_error("cannot write " + name);
     }

@@ -3,6 +3,7 @@
 #include "data/packer.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -125,6 +126,7 @@ TEST_F(PackerTest, DamagedFilesAreNamedAndLeftOutOrAnError) {
     pack_imagefolder(source(), out());
     FAIL() << "the damage was not noticed";
   } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("2 files"), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("cut.jpg"), std::string::npos) << error.what();
   }
   EXPECT_FALSE(fs::exists(out()));
@@ -154,11 +156,144 @@ TEST_F(PackerTest, NothingUsableIsAnError) {
   ImageFolderSource s = source();
   s.skip_damaged = true;
   EXPECT_THROW(pack_imagefolder(s, out()), DataError);  // all damaged
-  fs::create_directories(folder_ / "src/empty");
-  EXPECT_THROW(pack_imagefolder(s, out()), DataError);  // a class without images
   s.storage = Storage::kRaw;
   s.size = 0;
   EXPECT_THROW(pack_imagefolder(s, out()), ConfigError);
+}
+
+// A pipe without a writer, and a file that looks huge.
+TEST_F(PackerTest, WhatIsNoImageFileIsDamage) {
+  make_image_folder(false);
+  ASSERT_EQ(::mkfifo((folder_ / "src/a_class/pipe.jpg").c_str(), 0600), 0);
+  write_bytes(folder_ / "src/a_class/huge.jpg", {});
+  fs::resize_file(folder_ / "src/a_class/huge.jpg", 40'000'000'000);
+  ImageFolderSource s = source();
+  s.skip_damaged = true;
+  std::string warnings;
+  PackObserver observer;
+  observer.warning = [&](const std::string& w) { warnings += w + "\n"; };
+  pack_imagefolder(s, out(), observer);
+  EXPECT_EQ(Container(out()).count(), 5);
+  for (const char* word : {"pipe.jpg: is not a file", "huge.jpg: is of 40000000000 bytes"}) {
+    EXPECT_NE(warnings.find(word), std::string::npos) << warnings;
+  }
+}
+
+class ClassesTest : public PackerTest {
+ protected:
+  void add(const std::string& name) {
+    write_bytes(folder_ / ("src/" + name), read_bytes(golden_path("grey.jpg")));
+  }
+  void list(const std::string& name, const std::string& lines) {
+    write_bytes(folder_ / name, text(lines));
+  }
+  // What packing says besides.
+  std::string pack(const ImageFolderSource& s) {
+    std::string warnings;
+    PackObserver observer;
+    observer.warning = [&](const std::string& w) { warnings += w + "\n"; };
+    pack_imagefolder(s, out(), observer);
+    return warnings;
+  }
+  // The class name of each image.
+  ClassNames packed() const {
+    const Container container(out());
+    ClassNames names;
+    for (int64_t i = 0; i < container.count(); ++i) {
+      names.push_back(container.class_names().at(static_cast<size_t>(container.label(i))));
+    }
+    return names;
+  }
+  void expect_refused(const ImageFolderSource& s, const std::string& word) {
+    try {
+      pack(s);
+      ADD_FAILURE() << "was not refused: " << word;
+    } catch (const DataError& error) {
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+    }
+    EXPECT_FALSE(fs::exists(out()));
+  }
+};
+
+TEST_F(ClassesTest, HiddenEntriesAreLeftOutAndCounted) {
+  for (const char* name : {".ipynb_checkpoints/1.jpg", ".DS_Store", "a/1.jpg", "a/._1.jpg",
+                           "a/.Trash/2.jpg", "a/.Trash/3.jpg", "b/2.jpg"}) {
+    add(name);
+  }
+  add("b/.hidden.txt");
+  const std::string warnings = pack(source());
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"a", "b"}));
+  EXPECT_EQ(packed(), (ClassNames{"a", "b"}));
+  EXPECT_NE(warnings.find("5 hidden"), std::string::npos) << warnings;
+}
+
+TEST_F(ClassesTest, AnEmptyFolderStaysAClass) {
+  for (const char* name : {"a/1.jpg", "c/1.jpg"}) add(name);
+  fs::create_directories(folder_ / "src/b");
+  const std::string warnings = pack(source());
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"a", "b", "c"}));
+  EXPECT_EQ(packed(), (ClassNames{"a", "c"}));
+  EXPECT_NE(warnings.find("1 of 3 classes have no image: b"), std::string::npos) << warnings;
+  fs::remove(folder_ / "src/a/1.jpg");
+  fs::remove(folder_ / "src/c/1.jpg");
+  fs::remove(out());
+  expect_refused(source(), "has no .jpg");
+}
+
+TEST_F(ClassesTest, AreTakenFromAContainerOrAList) {
+  for (const char* name : {"b/1.jpg", "d/1.jpg"}) add(name);
+  ImageFolderSource s = source();
+  list("classes", "d\r\n\na\nb\n");
+  s.classes = folder_ / "classes";
+  pack(s);
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"d", "a", "b"}));
+  EXPECT_EQ(packed(), (ClassNames{"d", "b"}));
+  fs::rename(out(), folder_ / "train.h5");
+  s.classes = folder_ / "train.h5";
+  const std::string warnings = pack(s);
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"d", "a", "b"}));
+  EXPECT_NE(warnings.find("1 of 3 classes have no image: a"), std::string::npos) << warnings;
+  fs::remove(out());
+  add("e/1.jpg");
+  expect_refused(s, "not among the classes: e");
+  list("classes", "d\nb\nd\n");
+  s.classes = folder_ / "classes";
+  expect_refused(s, "two classes are named 'd'");
+  s.classes = folder_ / "none";
+  expect_refused(s, "cannot be opened");
+}
+
+TEST_F(ClassesTest, AFlatFolderTakesAListOfLabels) {
+  for (const char* name : {"val_1.jpg", "val_2.jpg", "deeper/val 3.jpg", "unlisted.jpg"}) add(name);
+  list("classes", "zebra\nant\ncrane bird\n");
+  ImageFolderSource s = source();
+  s.classes = folder_ / "classes";
+  s.labels = folder_ / "labels";
+  list("labels", "val_2.jpg ant\nval_1.jpg,zebra\r\ndeeper/val 3.jpg\tcrane bird\n");
+  const std::string warnings = pack(s);
+  EXPECT_EQ(packed(), (ClassNames{"ant", "zebra", "crane bird"}));
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"zebra", "ant", "crane bird"}));
+  EXPECT_NE(warnings.find("1 images are not in the list"), std::string::npos) << warnings;
+  list("labels", "val_1.jpg 2\nval_2.jpg 0\n");
+  pack(s);
+  EXPECT_EQ(packed(), (ClassNames{"crane bird", "zebra"}));
+  s.classes = "";
+  list("labels", "val_1.jpg ant\nval_2.jpg 7\n");
+  pack(s);
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"7", "ant"}));
+  fs::remove(out());
+  s.classes = folder_ / "classes";
+  for (const auto& [lines, word] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"val_1.jpg 3\n", "index 3 is not in 0..2"},
+           {"val_1.jpg -1\n", "index -1"},
+           {"val_1.jpg wolf\n", "'wolf' is not among the classes"},
+           {"val_9.jpg ant\n", "'val_9.jpg', which is no image"},
+           {"val_1.jpg ant\nval_1.jpg ant\n", "stands there twice"},
+           {"490\n361\n", "'490' is no file name and class"},
+           {"val_1.jpg\n", "no file name and class"}}) {
+    list("labels", lines);
+    expect_refused(s, word);
+  }
 }
 
 TEST_F(PackerTest, ResultDoesNotDependOnThreads) {
@@ -378,6 +513,16 @@ TEST_F(CommandTest, DataErrorsAre65) {
   *std::search(file.begin(), file.end(), pixels.begin(), pixels.end()) ^= 1;
   write_bytes(out(), file);
   EXPECT_NE(expect(65, "verify " + out()).find("1 of 4 samples are bad"), std::string::npos);
+}
+
+TEST_F(CommandTest, ABadSampleIsADataErrorOfInspectToo) {
+  ContainerDescription description;
+  description.storage = Storage::kJpeg;
+  description.class_names = {"x"};
+  ContainerWriter writer(out());
+  writer.append(text("not an image"), 0);
+  writer.finish(description);
+  EXPECT_NE(expect(65, "inspect " + out()).find("sample 0"), std::string::npos);
 }
 
 TEST_F(CommandTest, OutputErrorsAre73AndLeaveNothing) {

@@ -108,7 +108,7 @@ TEST(Recipe, SeveralCropsAreForValidation) {
   EXPECT_THROW(Recipe{options}, ConfigError);
 }
 
-TEST(Recipe, ImagesOfTheRightSizePassUnchangedInValidation) {
+TEST(Recipe, RawImagesOfTheRightSizePassUnchangedInValidation) {
   const Image image = make_image(28, 28, 1);
   for (const RecipeName name : kAll) {
     EXPECT_EQ(apply(options_of(name, false, 28, 256), raw(image)).pixels, image.pixels);
@@ -118,6 +118,21 @@ TEST(Recipe, ImagesOfTheRightSizePassUnchangedInValidation) {
   const Image larger = make_image(32, 32, 2);
   const Image out = apply(options_of(RecipeName::kTorchvision, false, 28, 32), raw(larger));
   EXPECT_EQ(difference(out.view(), larger.view().crop(2, 2, 28, 28)).largest, 0);
+}
+
+// As torchvision's Resize(32), CenterCrop(28) do it, whatever the size of the file.
+TEST(Recipe, EncodedImagesOfTheRightSizeAreResizedAndCropped) {
+  const Bytes jpeg = encode_jpeg(make_image(28, 28, 1).view(), 90);
+  Image decoded, resized;
+  decode_image(jpeg, decoded);
+  resized.resize(32, 32);
+  Resampler().resize(decoded.view(), {{0, 0, 28, 28}, 32, 32, 0, 0, Filter::kBilinear}, 32, 32,
+                     resized.pixels.data());
+  for (const RecipeName name : {RecipeName::kTorchvision, RecipeName::kNone}) {
+    const Image out = apply(options_of(name, false, 28, 32), encoded(jpeg));
+    EXPECT_LE(difference(out.view(), resized.view().crop(2, 2, 28, 28)).largest, 1);
+    EXPECT_GT(difference(out.view(), decoded.view()).largest, 8);
+  }
 }
 
 TEST(Recipe, CifarTrainingIsAShiftWithFillAndFlip) {

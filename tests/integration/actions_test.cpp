@@ -176,11 +176,26 @@ TEST(Actions, EvaluationFollowsTheCheckpointsData) {
   const auto metrics =
       nlohmann::json::parse(read_text(work / "run/checkpoints/step-00000016/validation.json"));
   EXPECT_NEAR(own.loss, metrics.at("loss").get<double>(), 1.1e-5);  // as training found it
-  write_tiny_container(work / "validation.h5", {.images = 40, .classes = 3, .key = 2, .named = 3});
-  const Words command = work.train_command(0, "run", {"--evaluate"});
-  const Result refused = run(command, kRunTimeout);
+}
+
+// The same images under other labels: what they are called counts, not their numbers.
+TEST(Actions, EvaluationMatchesClassesByName) {
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "run").exit_code, 0);
+  const Evaluation own = evaluate(work, 0);
+  TinyData data{.images = 37, .key = 2, .first_class = 2};  // 2, 3, 0, 1 are called 0, 1, 2, 3
+  write_tiny_container(work / "validation.h5", data);
+  EXPECT_EQ(evaluate(work, 0, {"data.train=\"\""}).loss, own.loss);
+  const std::string weights = (newest_checkpoint(work / "run") / "model.pt").string();
+  EXPECT_EQ(evaluate(work, 2, {"model.pretrained=" + weights}).top1, own.top1)
+      << "by the names of data.train";
+  const Words nameless = {"--evaluate", "model.pretrained=" + weights, "data.train=\"\""};
+  expect_has(run(work.train_command(0, "run", nameless), kRunTimeout).err,
+             {"the weights do not say what their classes are"});
+  write_tiny_container(work / "validation.h5", {.images = 37, .classes = 5, .named = 5});
+  const Result refused = run(work.train_command(0, "run", {"--evaluate"}), kRunTimeout);
   EXPECT_EQ(refused.exit_code, 65) << refused.err;
-  expect_has(refused.err, {"class 3 was 'class 3', is no class", "run.accept_new_data=true"});
+  expect_has(refused.err, {"only here: class 4", "not those of the checkpoint"});
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ const Mistake kMistakes[] = {
     {{"data.train=@/five.h5", "model.classes=4"},
      kData,
      {"/five.h5", "has 5 classes, the model only 4", "model.classes"}},
-    {{"data.validation=@/five.h5"}, kData, {"/five.h5", "has 5 classes", "model.classes"}},
+    {{"data.validation=@/five.h5"}, kData, {"/five.h5", "only here: class 4", "--classes"}},
     {{"model.pretrained=@/none.pt"}, kConfig, {"/none.pt", "cannot be opened", "name"}},
     {{"model.pretrained=@/text"}, kConfig, {"/text", "not a file of torch.save()", "use"}},
     {{"model.pretrained=@/cut.pt"}, kConfig, {"/cut.pt", "", ""}},

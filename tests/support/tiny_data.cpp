@@ -17,12 +17,14 @@ void write_tiny_container(const std::string& path, const TinyData& data) {
     const auto base = static_cast<uint64_t>(160 * label / data.classes);
     KeyedRandom random(RandomUse::kAugment, data.key, 0, static_cast<uint64_t>(i));
     for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(base + random.below(96));
-    writer.append(pixels, label);
+    const int64_t turned = label - data.first_class;
+    writer.append(pixels, turned < 0 ? turned + data.named : turned);
   }
   ContainerDescription description;
   description.height = description.width = data.side;
   for (int64_t c = 0; c < data.named; ++c) {
-    description.class_names.push_back("class " + std::to_string(c));
+    description.class_names.push_back("class " +
+                                      std::to_string((c + data.first_class) % data.named));
   }
   writer.finish(description);
 }

@@ -17,7 +17,7 @@
 #include "comm/watch/watch.h"
 #include "data/file.h"
 #include "data/image_decoder.h"
-#include "data/image_name.h"
+#include "data/image_listing.h"
 #include "data/recipe.h"
 #include "worker/evaluator.h"
 #include "worker/inference/class_counts.h"
@@ -28,18 +28,9 @@ namespace {
 namespace fs = std::filesystem;
 
 void add_folder(const fs::path& folder, std::vector<std::string>& files) {
-  std::vector<std::string> found;
-  for (auto entry = fs::recursive_directory_iterator(folder);
-       entry != fs::recursive_directory_iterator(); ++entry) {
-    const bool hidden = entry->path().filename().string().starts_with('.');
-    if (hidden && entry->is_directory()) entry.disable_recursion_pending();
-    if (!hidden && entry->is_regular_file() && has_image_name(entry->path())) {
-      found.push_back(entry->path());
-    }
-  }
+  std::vector<std::string> found = list_images(folder);
   if (found.empty())
     throw ConfigError("--classify", folder.string() + " holds no image", "name one");
-  std::ranges::sort(found);
   std::ranges::move(found, std::back_inserter(files));
 }
 

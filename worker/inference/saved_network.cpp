@@ -5,6 +5,7 @@
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
@@ -39,14 +40,18 @@ bool names_weights(const CommandLine& line) {
   });
 }
 
-void check_class_names(const RunConfig& config, const DataRecord& trained, const DataRecord& now) {
-  DataRecord renamed = trained;
-  renamed.class_names = now.class_names;
-  const std::string changed = difference(trained, renamed);
-  if (changed.empty() || config.run.accept_new_data) return;
-  throw DataError(config.data.validation,
-                  "its classes are not those that the checkpoint was trained with: " + changed,
-                  "pack it with the same classes, or set run.accept_new_data=true");
+// The weights' classes, as far as it is known what they are.
+void take_classes(const StartPoint& start, const RunConfig& config, DataSets& sets) {
+  if (start.data) {
+    sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
+  } else if (std::filesystem::exists(config.data.train)) {
+    sets.adopt_classes(Container(config.data.train).class_names(), config.data.train,
+                       config.run.accept_new_data);
+  } else {
+    sets.remarks.push_back(fmt::format(
+        "the weights do not say what their classes are: labels of {} are taken as numbers",
+        config.data.validation));
+  }
 }
 
 // Normalised as ImageNet is; classes without names.
@@ -86,15 +91,18 @@ void check_ranks_agree(const RunConfig& config, const DataRecord& data,
                                   "give every host the same files"}});
 }
 
-SavedNetwork load_network(const CommandLine& line, RunConfig config, const DataSets* sets,
+SavedNetwork load_network(const CommandLine& line, RunConfig config, DataSets* sets,
                           Communicator& communicator, at::Device device) {
   const StartPoint start = find_weights(line, config, communicator);
   if (start.data) follow_checkpoint(line, *start.data, config);
-  if (sets != nullptr) config.model.classes = sets->classes(config.model.classes);
-  DataRecord data = sets != nullptr ? describe(*sets, config.data, config.model.classes)
-                                    : start.data.value_or(unknown_data());
+  DataRecord data = start.data.value_or(unknown_data());
+  if (sets != nullptr) {
+    take_classes(start, config, *sets);
+    log_remarks(*sets, communicator.rank());
+    config.model.classes = sets->classes(config.model.classes);
+    data = describe(*sets, config.data, config.model.classes);
+  }
   if (start.data) {
-    if (sets != nullptr) check_class_names(config, *start.data, data);
     data.mean = start.data->mean;
     data.std = start.data->std;
   }

@@ -25,9 +25,10 @@ struct SavedNetwork {
 };
 
 // COLLECTIVE. Of model.pretrained where the command line names it, else of the run folder's
-// checkpoint, else of model.pretrained. `sets`: what it will be used on, or null. Throws
+// checkpoint, else of model.pretrained. `sets`: what it will be used on,
+// whose labels become those of the network, or null. Throws
 // ConfigError, CheckpointError, DataError (other classes than it was trained with), on all ranks.
-SavedNetwork load_network(const CommandLine& line, RunConfig config, const DataSets* sets,
+SavedNetwork load_network(const CommandLine& line, RunConfig config, DataSets* sets,
                           Communicator& communicator, at::Device device);
 
 // The validation split's batches for this rank, as the network wants them. Local.

@@ -35,7 +35,7 @@ bool uses_network(Action action) {
   return action == Action::kEvaluate || action == Action::kClassify || action == Action::kFeatures;
 }
 
-ExitCode use_network(const CommandLine& line, const RunConfig& config, const DataSets* sets,
+ExitCode use_network(const CommandLine& line, const RunConfig& config, DataSets* sets,
                      Communicator& communicator, const ComputeDevice& device) {
   return watch::guard([&] {
     const std::vector<std::string> files = image_files(line.images);

@@ -2,7 +2,9 @@
 #include "worker/input/data_sets.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
@@ -32,10 +34,59 @@ SplitRecord describe(const Container& container) {
           container.storage() == Storage::kRaw ? "raw" : "jpeg"};
 }
 
+// Names as far as there are, else numbers; those of the classes that `choose` chooses.
+template <typename Choose>
+ClassNames chosen_classes(const Container& container, int64_t classes, const Choose& choose) {
+  ClassNames chosen;
+  for (int64_t i = 0; i < classes; ++i) {
+    if (!choose(static_cast<size_t>(i))) continue;
+    const bool named = i < static_cast<int64_t>(container.class_names().size());
+    chosen.push_back(named ? container.class_names()[static_cast<size_t>(i)] : std::to_string(i));
+  }
+  return chosen;
+}
+
+void remark(std::vector<std::string>& remarks, const ClassNames& classes, size_t of,
+            const char* what) {
+  if (classes.empty()) return;
+  remarks.push_back(
+      fmt::format("{} of {} classes {}: {}", classes.size(), of, what, name_some(classes)));
+}
+
+// Which classes have images, in training and in validation.
+void compare_counts(const Container& train, const Container& validation,
+                    std::vector<std::string>& remarks) {
+  std::vector<int64_t> learned = train.class_counts(), asked = validation.class_counts();
+  const size_t classes = std::max(learned.size(), asked.size());
+  learned.resize(classes);
+  asked.resize(classes);
+  const auto choose = [&](auto which) {
+    return chosen_classes(train, static_cast<int64_t>(classes), which);
+  };
+  if (choose([&](size_t i) { return learned[i] > 0 && asked[i] > 0; }).empty()) {
+    throw DataError(
+        validation.path(),
+        fmt::format("has no image of any class that {} has images of: classes {} there, "
+                    "{} here",
+                    train.path(), name_some(choose([&](size_t i) { return learned[i] > 0; })),
+                    name_some(choose([&](size_t i) { return asked[i] > 0; }))),
+        "name two splits of one data set, with the same labels");
+  }
+  remark(remarks, choose([&](size_t i) { return learned[i] > 0 && asked[i] == 0; }), classes,
+         "have no validation image");
+  remark(remarks, choose([&](size_t i) { return learned[i] == 0 && asked[i] > 0; }), classes,
+         "have validation images, but no training image");
+}
+
 // As a manifest can hold it: what is not UTF-8 becomes U+FFFD.
 std::string valid_utf8(const std::string& text) {
   using Json = nlohmann::json;
   return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+ClassNames valid_utf8(ClassNames names) {
+  for (std::string& name : names) name = valid_utf8(name);
+  return names;
 }
 
 }  // namespace
@@ -48,6 +99,43 @@ DataSets::DataSets(const DataOptions& options, bool training) {
     check_named(options.validation, "data.validation");
   }
   if (!options.validation.empty()) validation.emplace(options.validation);
+  if (!train) return;
+  const std::vector<int64_t> learned = train->class_counts();
+  remark(remarks,
+         chosen_classes(*train, train->classes(), [&](size_t i) { return learned[i] == 0; }),
+         learned.size(), "have no training image");
+  if (!validation) return;
+  adopt_classes(train->class_names(), train->path(), /*accept=*/false);
+  compare_counts(*train, *validation, remarks);
+}
+
+void DataSets::adopt_classes(const ClassNames& names, const std::string& owner, bool accept) {
+  const ClassNames own = valid_utf8(validation->class_names()), all = valid_utf8(names);
+  if (own.empty() || all.empty()) {
+    if (own.empty() && all.empty()) return;
+    remarks.push_back(fmt::format("{} does not name its classes: labels are taken as numbers",
+                                  own.empty() ? validation->path() : owner));
+    return;
+  }
+  const ClassNames unknown = missing_from(all, own), unused = missing_from(own, all);
+  if (!unknown.empty()) {
+    const std::string difference =
+        fmt::format("only here: {}; only there: {}", name_some(unknown), name_some(unused));
+    if (!accept) {
+      throw DataError(
+          validation->path(), fmt::format("its classes are not those of {}: {}", owner, difference),
+          "pack it with the list of those: resnext_data pack imagefolder ... --classes FILE.h5");
+    }
+    remarks.push_back(
+        fmt::format("the classes of {} are not those of {}, labels are taken as "
+                    "numbers: {}",
+                    validation->path(), owner, difference));
+    return;
+  }
+  if (own == all) return;
+  validation->adopt_classes(names, places_of(own, all));
+  remarks.push_back(fmt::format("the {} classes of {} are matched by name with the {} of {}",
+                                own.size(), validation->path(), all.size(), owner));
 }
 
 int64_t DataSets::classes(int64_t configured) const {
@@ -57,13 +145,16 @@ int64_t DataSets::classes(int64_t configured) const {
   return classes;
 }
 
+void log_remarks(const DataSets& sets, int rank) {
+  if (rank != 0) return;
+  for (const std::string& text : sets.remarks) spdlog::warn("{}", text);
+}
+
 DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t classes) {
   DataRecord record;
   if (sets.train) record.train = describe(*sets.train);
   if (sets.validation) record.validation = describe(*sets.validation);
-  for (const std::string& name : sets.reference().class_names()) {
-    record.class_names.push_back(valid_utf8(name));
-  }
+  record.class_names = valid_utf8(sets.reference().class_names());
   record.classes = classes;
   record.mean = sets.reference().mean();
   record.std = sets.reference().std();

@@ -1,10 +1,16 @@
-// The containers that a run reads, opened and checked against the configuration.
+// The containers that a run reads, opened and checked against the configuration and each other.
+//
+// A label means the name of its class. Where two sets name their classes, those of the second are
+// found by name among those of the first, in whatever order they are, and refused where they are
+// others. Where one does not, labels are numbers, which is said.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "configs/run_config.h"
 #include "data/container.h"
@@ -17,16 +23,25 @@ namespace resnext {
 struct DataSets {
   std::optional<Container> train;
   std::optional<Container> validation;
+  std::vector<std::string> remarks;  // what a user should know of the classes, a line each
 
   // Local; opens read-only. Throws ConfigError (a file that is needed is not named) or DataError.
-  // `training` false opens the validation split alone.
+  // `training` false opens the validation split alone. The validation split takes over the classes
+  // of the training split.
   DataSets(const DataOptions& options, bool training);
+
+  // Gives the validation split the classes `names` of `owner`, a file or the like. `accept`: what
+  // cannot be matched keeps its numbers, with a remark. Throws DataError.
+  void adopt_classes(const ClassNames& names, const std::string& owner, bool accept);
 
   // The split that says the number of classes, mean and standard deviation.
   const Container& reference() const { return train ? *train : *validation; }
   // `configured`, or from the data when that is 0. Throws DataError when labels do not fit.
   int64_t classes(int64_t configured) const;
 };
+
+// The remarks as warnings, on rank 0.
+void log_remarks(const DataSets& sets, int rank);
 
 // What `sets` hold, for a network of `classes`. Local; costs a pass over the labels.
 DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t classes);

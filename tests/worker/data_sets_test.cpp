@@ -1,0 +1,151 @@
+// Labels mean names: how a validation set's classes are matched with the training set's.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "worker/input/data_sets.h"
+
+#include <gtest/gtest.h>
+
+#include "comm/common/error.h"
+#include "data/container_writer.h"
+#include "tests/data/hdf5_editor.h"
+#include "tests/support/process.h"
+
+namespace resnext {
+namespace {
+
+using test::TemporaryFolder;
+
+class DataSetsTest : public ::testing::Test {
+ protected:
+  // One image for each label; nameless as other programs write it.
+  void write(const std::string& name, const ClassNames& names, const std::vector<int64_t>& labels) {
+    const std::vector<uint8_t> pixels(labels.size() * 12, 7);
+    if (names.empty()) {
+      testing::Hdf5Editor file(folder_ / name, /*create=*/true);
+      file.put("images", {labels.size(), 2, 2, 3}, pixels);
+      file.put("labels", {labels.size()}, labels);
+      return;
+    }
+    ContainerWriter writer(folder_ / name);
+    for (const int64_t label : labels) writer.append(std::span(pixels).first(12), label);
+    ContainerDescription description;
+    description.height = description.width = 2;
+    description.class_names = names;
+    writer.finish(description);
+  }
+  void train(const ClassNames& names, const std::vector<int64_t>& labels) {
+    write("train.h5", names, labels);
+  }
+  void validation(const ClassNames& names, const std::vector<int64_t>& labels) {
+    write("validation.h5", names, labels);
+  }
+  DataSets open() const {
+    DataOptions options;
+    options.train = folder_ / "train.h5";
+    options.validation = folder_ / "validation.h5";
+    return {options, /*training=*/true};
+  }
+  static std::vector<int64_t> labels(const DataSets& sets) {
+    std::vector<int64_t> all;
+    for (int64_t i = 0; i < sets.validation->count(); ++i) {
+      all.push_back(sets.validation->label(i));
+    }
+    return all;
+  }
+  void expect_refused(const std::vector<std::string>& words) const {
+    try {
+      open();
+      ADD_FAILURE() << "was not refused: " << words[0];
+    } catch (const DataError& error) {
+      for (const std::string& word : words) {
+        EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+      }
+    }
+  }
+  static void expect_said(const DataSets& sets, const std::string& word) {
+    std::string all;
+    for (const std::string& text : sets.remarks) all += text + "\n";
+    EXPECT_NE(all.find(word), std::string::npos) << all << "lacks " << word;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(DataSetsTest, ASubsetInAnyOrderIsMatchedByName) {
+  train({"a", "b", "c"}, {0, 1, 2});
+  validation({"b", "c"}, {0, 1, 1});
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{1, 2, 2}));
+  expect_said(open(), "1 of 3 classes have no validation image: a");
+  expect_said(open(), "matched by name");
+  validation({"a", "c"}, {0, 1});
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{0, 2}));
+  validation({"c", "a", "b"}, {0, 1, 2});
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{2, 0, 1}));
+  EXPECT_EQ(open().validation->class_names(), (ClassNames{"a", "b", "c"}));
+  EXPECT_EQ(open().classes(0), 3);
+}
+
+TEST_F(DataSetsTest, OtherClassesAreRefusedWithTheDifference) {
+  train({"a", "b", "c"}, {0, 1, 2});
+  validation({"b", "c", "d"}, {0, 1, 2});
+  expect_refused({"validation.h5", "only here: d; only there: a", "--classes"});
+  validation({"b", "c", "d"}, {0, 1, 1});  // though nothing is of it
+  expect_refused({"only here: d"});
+}
+
+TEST_F(DataSetsTest, EqualClassesAreNothingToTalkAbout) {
+  train({"a", "b"}, {0, 1, 0});
+  validation({"a", "b"}, {1, 0});
+  EXPECT_TRUE(open().remarks.empty());
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{1, 0}));
+}
+
+TEST_F(DataSetsTest, ClassesWithoutImagesAreSaid) {
+  train({}, {1, 2, 3, 4});
+  validation({}, {4, 0});
+  expect_said(open(), "1 of 5 classes have no training image: 0");
+  expect_said(open(), "1 of 5 classes have validation images, but no training image: 0");
+  train({"a", "b"}, {0, 0});
+  validation({"a", "b"}, {0, 1});
+  expect_said(open(), "1 of 2 classes have no training image: b");
+}
+
+TEST_F(DataSetsTest, SetsThatShareNoClassAreRefused) {
+  train({}, {0, 1, 2});
+  validation({}, {1000, 2000});
+  expect_refused({"no image of any class", "0, 1, 2", "1000, 2000"});
+  train({"a", "b"}, {0, 0});
+  validation({"b"}, {0});
+  expect_refused({"no image of any class"});
+}
+
+TEST_F(DataSetsTest, WithoutNamesOnOneSideLabelsAreNumbers) {
+  train({"a", "b", "c"}, {0, 1, 2});
+  validation({}, {2, 1});
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{2, 1}));
+  expect_said(open(), "labels are taken as numbers");
+  validation({}, {2, 3});
+  EXPECT_THROW(open().classes(0), DataError);
+}
+
+// What a checkpoint holds of names that are not UTF-8.
+TEST_F(DataSetsTest, NamesThatAreNotUtf8AreMatchedAsTheyAreKept) {
+  train({"caf\xe9", "b"}, {0, 1});
+  validation({"b", "caf\xe9"}, {0, 1});
+  DataSets sets = open();
+  EXPECT_EQ(labels(sets), (std::vector<int64_t>{1, 0}));
+  sets.adopt_classes({"b", "caf\xef\xbf\xbd"}, "the checkpoint", false);
+  EXPECT_EQ(labels(sets), (std::vector<int64_t>{0, 1}));
+}
+
+TEST_F(DataSetsTest, OtherClassesKeepTheirNumbersWhereThatIsAccepted) {
+  train({"a", "b"}, {0, 1});
+  validation({"a", "b"}, {0, 1});
+  DataSets sets = open();
+  sets.adopt_classes({"x", "y"}, "the checkpoint", /*accept=*/true);
+  EXPECT_EQ(labels(sets), (std::vector<int64_t>{0, 1}));
+  expect_said(sets, "labels are taken as numbers: only here: a, b; only there: x, y");
+  EXPECT_THROW(sets.adopt_classes({"x", "y"}, "the checkpoint", false), DataError);
+}
+
+}  // namespace
+}  // namespace resnext
