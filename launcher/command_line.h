@@ -12,7 +12,7 @@
 
 namespace resnext {
 
-enum class Task { kHelp, kRun, kSweep, kReport, kDoctor };
+enum class Task { kHelp, kRun, kSweep, kSweepStatus, kReport, kDoctor };
 
 struct RunTask {
   LaunchOptions launch;
