@@ -68,8 +68,10 @@ void add_sweep(CLI::App& app, SweepTask& task) {
 
 void add_report(CLI::App& app, ReportTask& task) {
   CLI::App* report = app.add_subcommand("report", "draw the curves of runs, or of a sweep");
-  report->add_option("folders", task.folders, "run folders, or the folder of a sweep")->required();
+  report->add_option("folders", task.folders, "run folders, sweeps, or folders that hold such")
+      ->required();
   report->add_option("-o,--output", task.output, "folder for report.html and the pictures");
+  report->add_flag("--png", task.pictures, "also draw the main charts as PNG, with gnuplot");
 }
 
 void add_doctor(CLI::App& app, DoctorTask& task) {

@@ -41,7 +41,8 @@ struct SweepTask {
 
 struct ReportTask {
   std::vector<std::string> folders;
-  std::string output;  // folder; empty: the first of `folders`
+  std::string output;  // folder; empty: that of the run, or what all `folders` lie in
+  bool pictures = false;
 };
 
 struct DoctorTask {
