@@ -71,7 +71,11 @@ function points(run, curve, values, smoothed) {
 }
 
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const grey = () => isDark() ? "rgba(160,170,180,.35)" : "rgba(90,100,110,.3)";
+// The more lines there are, the fainter is each.
+const grey = () => {
+  const alpha = Math.max(.07, .4 / Math.sqrt(1 + data.runs.length / 20));
+  return isDark() ? `rgba(170,180,190,${alpha})` : `rgba(80,90,100,${alpha})`;
+};
 const isDark = () => document.documentElement.dataset.theme === "dark";
 const colourOf = run => run.colour ?? grey();
 
@@ -110,19 +114,21 @@ const directLabels = {
     chart.data.datasets.forEach((set, i) => {
       if (!set.labelled) return;
       const inside = chart.getDatasetMeta(i).data.filter(p => p.x <= chartArea.right + 1 && p.x >= chartArea.left - 1);
-      if (inside.length) labels.push({text: shorten(set.label, 18), x: inside.at(-1).x, y: Math.min(Math.max(inside.at(-1).y, chartArea.top), chartArea.bottom), colour: set.borderColor});
+      if (inside.length) labels.push({text: labelOf(set), x: inside.at(-1).x, y: Math.min(Math.max(inside.at(-1).y, chartArea.top), chartArea.bottom), colour: set.borderColor});
     });
     labels.sort((a, b) => a.y - b.y);
     const step = 14, overflow = () => labels.length && labels.at(-1).y - (chartArea.bottom + 4);
     labels.forEach((l, i) => { if (i && l.y < labels[i - 1].y + step) l.y = labels[i - 1].y + step; });
     if (overflow() > 0) for (let i = labels.length - 1, y = chartArea.bottom + 4; i >= 0; --i, y -= step) labels[i].y = Math.min(labels[i].y, y);
     ctx.save();
-    ctx.font = "600 12px system-ui, sans-serif";
+    ctx.font = kLabelFont;
     ctx.textBaseline = "middle";
     for (const l of labels) { ctx.fillStyle = l.colour; ctx.fillText(l.text, chartArea.right + 6, l.y); }
     ctx.restore();
   }
 };
+const kLabelFont = "600 12px system-ui, sans-serif";
+const labelOf = set => shorten(set.label, innerWidth < 640 ? 11 : 18);
 const shorten = (text, n) => text.length <= n ? text : text.slice(0, Math.ceil(n / 2) - 1) + "…" + text.slice(-(Math.floor(n / 2)));
 
 const spreadBars = {
@@ -152,7 +158,7 @@ const brief = v => Math.abs(v) >= 1e6 ? +(v / 1e6).toPrecision(4) + "M" : Math.a
 function axis(title, log) {
   const small = innerWidth < 640;
   return {type: log ? "logarithmic" : "linear", title: {display: true, text: title, color: css("--soft")}, grid: {color: css("--line"), drawBorder: false},
-    ticks: {color: css("--soft"), maxTicksLimit: small ? 5 : 8, maxRotation: 0, callback: brief}};
+    ticks: {color: css("--soft"), maxTicksLimit: small ? 5 : 8, maxRotation: 0, includeBounds: false, callback: brief}};
 }
 
 function figure(name, title, options = {}) {
@@ -233,11 +239,12 @@ function drawLines() {
     const sets = chart.data.datasets = of(runs);
     chart.options.scales = {x: axis(state.x === "hours" ? "hours of training" : state.x, false), y: axis(chart.y, state.log[name])};
     if (state.range) Object.assign(chart.options.scales.x, {min: state.range[0], max: state.range[1]});
-    else if (sets.length) chart.options.scales.x.max = Math.max(...sets.flatMap(s => s.data.slice(-1).map(p => p.x)));
+    else if (sets.length) chart.options.scales.x.min = 0, chart.options.scales.x.max = Math.max(...sets.flatMap(s => s.data.slice(-1).map(p => p.x)));
     if (name === "error" && !state.log.error) chart.options.scales.y.max = errorLimit(sets);
     if (name === "images_per_second" && !state.log[name]) chart.options.scales.y.beginAtZero = true;
-    const widest = Math.max(0, ...sets.filter(s => s.labelled).map(s => Math.min(18, s.label.length)));
-    chart.options.layout.padding.right = widest ? 12 + 7 * widest : 8;
+    chart.ctx.font = kLabelFont;
+    const widest = Math.max(0, ...sets.filter(s => s.labelled).map(s => chart.ctx.measureText(labelOf(s)).width));
+    chart.options.layout.padding.right = widest ? 10 + widest : 8;
     chart.update();
   }
 }
