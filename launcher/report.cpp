@@ -281,8 +281,7 @@ std::vector<Plot> make_plots(const std::vector<ReportRun>& runs) {
 
 int execute(const ReportTask& task) {
   const std::vector<ReportRun> runs = read_runs(task.folders);
-  const fs::path folder =
-      task.output.empty() ? common_folder(task.folders) : fs::path(task.output);
+  const fs::path folder = task.output.empty() ? common_folder(task.folders) : fs::path(task.output);
   const fs::path page = folder / "report.html";
   write_file(page, make_page(report_data(runs, title_of(task, runs), about(runs))));
   spdlog::info("{}: {} run{}", page.string(), runs.size(), runs.size() == 1 ? "" : "s");
