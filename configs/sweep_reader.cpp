@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -22,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxValues = 1000;  // of an axis
+constexpr int kMaxRepeats = 1000;
 
 // One sweep file while it is read.
 class SweepReader {
@@ -55,10 +57,12 @@ class SweepReader {
   void read_metric(const YAML::Node& node);
   void read_set(const YAML::Node& node);
   void read_exclude(const YAML::Node& node);
+  void read_repeats(const YAML::Node& node);
   void check_whole(const YAML::Node& root) const;
 
   SweepFile sweep_;
   std::set<std::string> varied_;
+  std::string repeats_where_;
 };
 
 // Calls `visit` for each key of a map, in the file's order; each may be there once.
@@ -175,6 +179,19 @@ void SweepReader::read_exclude(const YAML::Node& node) {
   }
 }
 
+void SweepReader::read_repeats(const YAML::Node& node) {
+  const std::string given = text(node, "repeats");
+  const auto [end, error] =
+      std::from_chars(given.data(), given.data() + given.size(), sweep_.repeats);
+  repeats_where_ = at(node);
+  if (error == std::errc() && end == given.data() + given.size() && sweep_.repeats >= 1 &&
+      sweep_.repeats <= kMaxRepeats) {
+    return;
+  }
+  fail(node, fmt::format("'{}' is no number of repeats", shorten(given)),
+       fmt::format("give a whole number from 1 to {}", kMaxRepeats));
+}
+
 void SweepReader::read_entry(const std::string& key, const YAML::Node& key_node,
                              const YAML::Node& given) {
   const auto axes = [&](std::vector<SweepAxis>& list) {
@@ -202,9 +219,11 @@ void SweepReader::read_entry(const std::string& key, const YAML::Node& key_node,
     axes(sweep_.zip);
   } else if (key == "exclude") {
     read_exclude(given);
+  } else if (key == "repeats") {
+    read_repeats(given);
   } else {
     fail(key_node, fmt::format("unknown key '{}'", shorten(key)),
-         "the keys are base, output, name, metric, match, set, grid, zip and exclude");
+         "the keys are base, output, name, metric, match, set, grid, zip, exclude and repeats");
   }
 }
 
@@ -220,6 +239,10 @@ void SweepReader::check_whole(const YAML::Node& root) const {
                       fmt::format("'{}' has {} values, but '{}' has {}", a.key, a.values.size(),
                                   first.key, first.values.size()),
                       "give lists of one length below 'zip'");
+  }
+  if (sweep_.repeats > 1 && varied_.contains("run.seed")) {
+    throw ConfigError(repeats_where_, "'repeats' varies run.seed, which is varied too",
+                      "remove one of the two");
   }
   if (sweep_.match == Match::kNone) return;
   if (varied_.contains("model.base_width")) {

@@ -9,6 +9,7 @@
 //   grid: {model.cardinality: [1, 2], run.seed: [1, 2]}   # every combination
 //   zip: {optimizer.base_lr: [0.1, 0.2], schedule.warmup_epochs: [0, 5]}   # first with first, ...
 //   exclude: [{model.cardinality: 2, run.seed: 2}]
+//   repeats: 3                          # of each, over seeds: run.seed, run.seed + 1, ...
 //
 // Keys and values are checked here, each by itself, against the table of configuration keys; whole
 // configurations are checked when trials are made of them. Local. Throws ConfigError with the line.
@@ -46,6 +47,7 @@ struct SweepFile {
   std::vector<SweepAxis> grid;                              // in the file's order
   std::vector<SweepAxis> zip;                               // lists of one length
   std::vector<std::map<std::string, std::string>> exclude;  // key -> value
+  int repeats = 1;                                          // over seeds
 };
 
 SweepFile read_sweep(const std::string& file);

@@ -39,7 +39,10 @@ void add_run(CLI::App& app, RunTask& task) {
 
 void add_sweep(CLI::App& app, SweepTask& task) {
   CLI::App* sweep = app.add_subcommand("sweep", "run a grid of configurations");
-  sweep->add_option("sweep", task.file, "sweep file (YAML)")->required();
+  CLI::App* status = sweep->add_subcommand("status", "how the trials of a sweep stand");
+  status->add_option("sweep", task.file, "sweep file (YAML), or the sweep's folder")->required();
+  sweep->require_subcommand(0, 1);
+  sweep->add_option("sweep", task.file, "sweep file (YAML)");
   sweep->add_option("overrides", task.overrides, "KEY=VALUE for every trial");
   sweep->add_option("--parallel", task.parallel, "trials at once, on disjoint GPUs or cores")
       ->check(CLI::Range(1, 1024));
@@ -65,8 +68,10 @@ void add_sweep(CLI::App& app, SweepTask& task) {
 
 void add_report(CLI::App& app, ReportTask& task) {
   CLI::App* report = app.add_subcommand("report", "draw the curves of runs, or of a sweep");
-  report->add_option("folders", task.folders, "run folders, or the folder of a sweep")->required();
+  report->add_option("folders", task.folders, "run folders, sweeps, or folders that hold such")
+      ->required();
   report->add_option("-o,--output", task.output, "folder for report.html and the pictures");
+  report->add_flag("--png", task.pictures, "also draw the main charts as PNG, with gnuplot");
 }
 
 void add_doctor(CLI::App& app, DoctorTask& task) {
@@ -77,7 +82,10 @@ void add_doctor(CLI::App& app, DoctorTask& task) {
 
 Task chosen_task(const CLI::App& app) {
   if (app.got_subcommand("run")) return Task::kRun;
-  if (app.got_subcommand("sweep")) return Task::kSweep;
+  if (app.got_subcommand("sweep")) {
+    const bool status = app.get_subcommand("sweep")->got_subcommand("status");
+    return status ? Task::kSweepStatus : Task::kSweep;
+  }
   if (app.got_subcommand("report")) return Task::kReport;
   return Task::kDoctor;
 }
@@ -105,6 +113,9 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
     throw ConfigError("command line", error.what(), "see resnext_launcher --help");
   }
   command.task = chosen_task(app);
+  if (command.task == Task::kSweep && command.sweep.file.empty()) {
+    throw ConfigError("command line", "sweep is required", "name the sweep's file (YAML)");
+  }
   return command;
 }
 

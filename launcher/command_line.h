@@ -12,7 +12,7 @@
 
 namespace resnext {
 
-enum class Task { kHelp, kRun, kSweep, kReport, kDoctor };
+enum class Task { kHelp, kRun, kSweep, kSweepStatus, kReport, kDoctor };
 
 struct RunTask {
   LaunchOptions launch;
@@ -41,7 +41,8 @@ struct SweepTask {
 
 struct ReportTask {
   std::vector<std::string> folders;
-  std::string output;  // folder; empty: the first of `folders`
+  std::string output;  // folder; empty: that of the run, or what all `folders` lie in
+  bool pictures = false;
 };
 
 struct DoctorTask {

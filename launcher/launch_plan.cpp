@@ -198,6 +198,7 @@ void Planner::start_with_srun() {
   if (per_node_ > where_.cores_per_node) add({"--overcommit"});
   if (!options_.rank_logs.empty()) {
     add({fmt::format("--output={}/rank-%t.log", options_.rank_logs), "--open-mode=append"});
+    plan_.only_rank_logs = true;
   }
 }
 
@@ -207,6 +208,7 @@ LaunchPlan Planner::plan() {
   choose_interfaces();
   if (!options_.lock_token.empty()) set(kLauncherLockVariable, options_.lock_token);
   describe();
+  plan_.rank_logs = options_.rank_logs;
   const bool alone = plan_.ranks == 1 && options_.rank_logs.empty();
   if (under_srun()) {
     start_with_srun();

@@ -33,6 +33,9 @@ struct LaunchPlan {
   std::vector<std::pair<std::string, std::string>> environment;  // added to this process's
   int ranks = 1;
   bool under_mpirun = false;
+  std::string rank_logs;  // folder of one log a rank; empty: none
+  bool only_rank_logs =
+      false;  // the ranks write there alone (srun), not to our outputs too (mpirun)
   std::vector<std::string> notes;  // for people: what was decided, what looks wrong
 };
 

@@ -4,7 +4,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "comm/common/error.h"
 #include "configs/run_keys.h"
 #include "launcher/text_file.h"
 
@@ -14,73 +16,202 @@ namespace {
 struct Entry {
   const Trial* trial = nullptr;
   TrialRecord record;
-  bool finished = false;
-  std::optional<double> metric;
-  int64_t step = 0;
+  std::optional<double> metric;  // of a finished trial
 };
 
-Entry look_at(const SweepFile& sweep, const Trial& trial, const SweepFolder& folder) {
-  const RunMetrics metrics = read_metrics(folder.folder(trial));
-  Entry entry{&trial, folder.record(trial), metrics.finished(), metrics.final_figure(sweep.metric),
-              metrics.train.empty() ? 0 : metrics.train.rbegin()->first};
-  return entry;
+// Trials that differ in their seed only; most sweeps have one trial a group.
+struct Group {
+  std::vector<Entry> entries;
+  size_t finished = 0;
+  double mean = 0;
+  double spread = 0;
+};
+
+std::optional<double> metric_of(const SweepFile& sweep, const TrialRecord& record) {
+  const auto found = record.figures.find(sweep.metric);
+  if (found == record.figures.end()) return std::nullopt;
+  return found->second;
 }
 
-std::string state_of(const Entry& entry) {
-  if (entry.finished) return "finished";
-  if (entry.record.starts == 0) return "waiting";
-  if (!entry.record.exit_code) return "unfinished";  // it runs, or was killed
-  return fmt::format("failed ({})", *entry.record.exit_code);
+void summarise(Group& group) {
+  std::vector<double> values;
+  for (const Entry& entry : group.entries) {
+    if (entry.record.finished && entry.metric) values.push_back(*entry.metric);
+  }
+  group.finished = values.size();
+  if (values.empty()) return;
+  const auto n = static_cast<double>(values.size());
+  for (const double value : values) group.mean += value / n;
+  double squares = 0;
+  for (const double value : values) squares += (value - group.mean) * (value - group.mean);
+  group.spread = values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0;
 }
 
-bool is_ranked(const Entry& entry) {
-  return entry.finished && entry.metric.has_value();
+std::vector<Group> ranked_groups(const SweepFile& sweep, const std::vector<Trial>& trials,
+                                 const SweepFolder& folder) {
+  std::vector<Group> groups;
+  std::map<std::string, size_t> places;
+  for (const Trial& trial : trials) {
+    const auto [place, is_new] = places.emplace(trial.group, groups.size());
+    if (is_new) groups.emplace_back();
+    const TrialRecord record = folder.record(trial);
+    groups[place->second].entries.push_back({&trial, record, metric_of(sweep, record)});
+  }
+  std::ranges::for_each(groups, summarise);
+  std::ranges::stable_sort(groups, [&](const Group& a, const Group& b) {
+    if ((a.finished > 0) != (b.finished > 0)) return a.finished > 0;
+    if (a.finished == 0) return false;
+    return sweep.goal == Goal::kMax ? a.mean > b.mean : a.mean < b.mean;
+  });
+  return groups;
 }
 
-bool is_better(const Entry& a, const Entry& b, Goal goal) {
-  if (is_ranked(a) != is_ranked(b)) return is_ranked(a);
-  if (!is_ranked(a)) return false;
-  return goal == Goal::kMax ? *a.metric > *b.metric : *a.metric < *b.metric;
+bool has_repeats(const std::vector<Trial>& trials) {
+  return std::ranges::any_of(trials, [](const Trial& t) { return t.group != t.name; });
+}
+
+std::string place_of(const Group& group, size_t index) {
+  return group.finished > 0 ? std::to_string(index + 1) : "";
+}
+
+std::string spread_of(const Group& group) {
+  return group.finished > 1 ? fmt::format("{:.2g}", group.spread) : "";
+}
+
+void add_costs(const Trial& trial, Row& row) {
+  row.push_back(std::to_string(trial.cost.parameters));
+  row.push_back(fmt::format("{:.4g}", trial.cost.gmac));
 }
 
 Row heading(const SweepFile& sweep, const std::vector<Trial>& trials) {
   Row row = {"trial", "place", sweep.metric, "state"};
   for (const auto& [key, value] : trials.front().values) row.push_back(key);
   for (const char* name : {"parameters", "GMAC", "step", "seconds", "starts"}) row.push_back(name);
+  if (!has_repeats(trials)) return row;
+  for (const char* name : {"mean", "spread", "seeds"}) row.push_back(name);
   return row;
 }
 
-Row to_row(const Entry& entry, size_t place) {
+Row to_row(const Group& group, const Entry& entry, size_t index, bool repeats) {
   const Trial& trial = *entry.trial;
-  Row row = {trial.name, is_ranked(entry) ? std::to_string(place) : "",
-             entry.metric ? fmt::format("{:.4g}", *entry.metric) : "", state_of(entry)};
+  const bool ranked = entry.record.finished && entry.metric;
+  Row row = {trial.name, ranked ? place_of(group, index) : "",
+             entry.metric ? fmt::format("{:.4g}", *entry.metric) : "", state_of(entry.record)};
   for (const auto& [key, value] : trial.values) row.push_back(value);
-  row.push_back(std::to_string(trial.cost.parameters));
-  row.push_back(fmt::format("{:.4g}", trial.cost.gmac));
-  row.push_back(std::to_string(entry.step));
+  add_costs(trial, row);
+  row.push_back(std::to_string(entry.record.step));
   row.push_back(fmt::format("{:.0f}", entry.record.seconds));
   row.push_back(std::to_string(entry.record.starts));
+  if (!repeats) return row;
+  row.push_back(group.finished > 0 ? fmt::format("{:.4g}", group.mean) : "");
+  row.push_back(spread_of(group));
+  row.push_back(std::to_string(group.finished));
+  return row;
+}
+
+// The state that all share, or how many have come how far.
+std::string state_of(const Group& group) {
+  const std::string first = state_of(group.entries.front().record);
+  const bool same = std::ranges::all_of(
+      group.entries, [&](const Entry& entry) { return state_of(entry.record) == first; });
+  return same ? first : fmt::format("{}/{} finished", group.finished, group.entries.size());
+}
+
+Row short_row(const Group& group, size_t index, bool repeats) {
+  const Entry& first = group.entries.front();
+  const std::optional<double> metric =
+      group.finished > 0 ? std::optional(group.mean) : first.metric;
+  Row row = {first.trial->group, place_of(group, index),
+             metric ? fmt::format("{:.4g}", *metric) : ""};
+  if (repeats) {
+    row.push_back(spread_of(group));
+    row.push_back(std::to_string(group.finished));
+  }
+  row.push_back(state_of(group));
+  for (const auto& [key, value] : first.trial->values) {
+    if (!repeats || key != "run.seed") row.push_back(value);
+  }
+  double seconds = 0;
+  for (const Entry& entry : group.entries) seconds += entry.record.seconds;
+  add_costs(*first.trial, row);
+  row.push_back(std::to_string(first.record.step));
+  row.push_back(fmt::format("{:.0f}", seconds));
   return row;
 }
 
 }  // namespace
 
+std::string state_of(const TrialRecord& record) {
+  if (record.finished) return "finished";
+  if (record.starts == 0) return "waiting";
+  if (!record.exit_code) return "unfinished";
+  if (*record.exit_code == static_cast<int>(ExitCode::kStopped)) return "stopped";
+  if (*record.exit_code == 0) return "no result";
+  return fmt::format("failed ({})", *record.exit_code);
+}
+
+std::string reason_of(const TrialRecord& record) {
+  if (record.finished || !record.exit_code) return "";
+  switch (static_cast<ExitCode>(*record.exit_code)) {
+    case ExitCode::kOk:
+      return "ended with 0, but its metrics have no end";
+    case ExitCode::kConfig:
+      return "configuration or usage error";
+    case ExitCode::kData:
+      return "the data cannot be used";
+    case ExitCode::kInternal:
+      return "internal error";
+    case ExitCode::kOutput:
+      return "a file could not be written";
+    case ExitCode::kStopped:
+      return "stopped on request";
+    case ExitCode::kPeerLost:
+      return "a rank was lost";
+    case ExitCode::kDiverged:
+      return "diverged";
+  }
+  if (*record.exit_code > 128) return fmt::format("killed by signal {}", *record.exit_code - 128);
+  return fmt::format("exit code {}", *record.exit_code);
+}
+
 std::vector<Row> make_leaderboard(const SweepFile& sweep, const std::vector<Trial>& trials,
                                   const SweepFolder& folder) {
-  std::vector<Entry> entries;
-  for (const Trial& trial : trials) entries.push_back(look_at(sweep, trial, folder));
-  std::ranges::stable_sort(
-      entries, [&](const Entry& a, const Entry& b) { return is_better(a, b, sweep.goal); });
+  const std::vector<Group> groups = ranked_groups(sweep, trials, folder);
+  const bool repeats = has_repeats(trials);
   std::vector<Row> rows = {heading(sweep, trials)};
-  for (size_t i = 0; i < entries.size(); ++i) rows.push_back(to_row(entries[i], i + 1));
+  for (size_t i = 0; i < groups.size(); ++i) {
+    for (const Entry& entry : groups[i].entries) {
+      rows.push_back(to_row(groups[i], entry, i, repeats));
+    }
+  }
   return rows;
 }
 
+std::vector<Row> make_short_leaderboard(const SweepFile& sweep, const std::vector<Trial>& trials,
+                                        const SweepFolder& folder) {
+  const std::vector<Group> groups = ranked_groups(sweep, trials, folder);
+  const bool repeats = has_repeats(trials);
+  Row head = {"trial", "place", sweep.metric};
+  if (repeats) head.insert(head.end(), {"spread", "seeds"});
+  head.emplace_back("state");
+  for (const auto& [key, value] : trials.front().values) {
+    if (!repeats || key != "run.seed") head.emplace_back(leaf_of(key));
+  }
+  head.insert(head.end(), {"parameters", "GMAC", "step", "seconds"});
+  std::vector<Row> rows = {head};
+  for (size_t i = 0; i < groups.size(); ++i) rows.push_back(short_row(groups[i], i, repeats));
+  return rows;
+}
+
+// Whoever writes last looks last, so nothing that another has added is missing.
 std::string write_leaderboard(const SweepFile& sweep, const std::vector<Trial>& trials,
-                              const SweepFolder& folder) {
-  const std::vector<Row> rows = make_leaderboard(sweep, trials, folder);
-  write_file(folder.path() / "leaderboard.csv", to_csv(rows));
-  return to_columns(rows);
+                              SweepFolder& folder) {
+  const std::filesystem::path file = folder.path() / "leaderboard.csv";
+  folder.read_journal();
+  do {
+    write_file(file, to_csv(make_leaderboard(sweep, trials, folder)));
+  } while (folder.read_journal());
+  return to_columns(make_short_leaderboard(sweep, trials, folder), terminal_width());
 }
 
 }  // namespace resnext

@@ -12,6 +12,7 @@
 #include "launcher/report.h"
 #include "launcher/run_task.h"
 #include "launcher/signal_inbox.h"
+#include "launcher/sweep_status.h"
 #include "launcher/sweep_task.h"
 
 namespace {
@@ -25,6 +26,9 @@ int run(int argc, char** argv, SignalInbox& inbox) {
       return execute(command.run, inbox);
     case Task::kSweep:
       return execute(command.sweep, inbox);
+    case Task::kSweepStatus:
+      inbox.let_in();
+      return show_sweep_status(command.sweep);
     case Task::kReport:
       inbox.let_in();
       return execute(command.report);

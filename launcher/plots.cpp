@@ -24,13 +24,8 @@ std::string quote(const std::string& text) {
   return quoted + "'";
 }
 
-std::string terminal(const Plot& plot, const fs::path& output) {
-  if (output.extension() == ".svg") {
-    return fmt::format("set terminal svg size 760,440 font 'sans-serif,13' noenhanced name '{}'\n",
-                       plot.name);
-  }
-  return "set terminal pngcairo size 1140,660 font 'sans-serif,13' noenhanced\n";
-}
+constexpr const char* kTerminal =
+    "set terminal pngcairo size 1140,660 font 'sans-serif,13' noenhanced\n";
 
 std::string data_block(const Series& series, size_t number) {
   std::string block = fmt::format("$data{} << EOD\n", number);
@@ -72,7 +67,7 @@ std::string bars(const Plot& plot) {
 }  // namespace
 
 std::string gnuplot_script(const Plot& plot, const fs::path& output) {
-  std::string script = "reset\n" + terminal(plot, output);
+  std::string script = std::string("reset\n") + kTerminal;
   script += fmt::format("set output {}\nset title {}\nset xlabel {}\nset ylabel {}\n",
                         quote(output.string()), quote(plot.title), quote(plot.x_label),
                         quote(plot.y_label));
@@ -89,9 +84,7 @@ std::string gnuplot_script(const Plot& plot, const fs::path& output) {
 void draw_plots(const std::vector<Plot>& plots, const fs::path& folder) {
   std::string script;
   for (const Plot& plot : plots) {
-    for (const char* ending : {".svg", ".png"}) {
-      script += gnuplot_script(plot, folder / (plot.name + ending));
-    }
+    script += gnuplot_script(plot, folder / (plot.name + ".png"));
   }
   const fs::path file = folder / "plots.gnuplot";
   write_file(file, script);

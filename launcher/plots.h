@@ -1,4 +1,4 @@
-// Charts, drawn by gnuplot as SVG (for the page) and PNG.
+// Charts, drawn by gnuplot as PNG.
 //
 // Local. draw_plots() throws ConfigError when gnuplot is missing and OutputError when it fails.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -32,10 +32,10 @@ struct Plot {
   bool from_zero = false;  // y
 };
 
-// The gnuplot commands of one chart into `output` ("svg" or "png" by its ending); pure.
+// The gnuplot commands of one chart into `output` ; pure.
 std::string gnuplot_script(const Plot& plot, const std::filesystem::path& output);
 
-// FOLDER/NAME.png and FOLDER/NAME.svg of each.
+// FOLDER/NAME.png of each.
 void draw_plots(const std::vector<Plot>& plots, const std::filesystem::path& folder);
 
 }  // namespace resnext

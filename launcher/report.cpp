@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "launcher/report.h"
 
+#include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <ctime>
 #include <functional>
+#include <set>
 
 #include "comm/common/error.h"
 #include "configs/yaml_reader.h"
+#include "launcher/report_data.h"
 #include "launcher/report_page.h"
 #include "launcher/sweep_folder.h"
 #include "launcher/text_file.h"
@@ -35,10 +40,10 @@ std::optional<double> top1_error(const Figures& figures) {
   return 100 - *top1;
 }
 
-ReportRun read_run(const fs::path& folder) {
+ReportRun read_run(const fs::path& folder, size_t points) {
   ReportRun run;
-  run.name = folder.filename().string();
-  run.metrics = read_metrics(folder);
+  run.folder = folder;
+  run.metrics = read_metrics(folder, points);
   for (const char* file : {"config.yaml", "trial.yaml"}) {
     if (run.config || !fs::exists(folder / file)) continue;
     try {
@@ -91,20 +96,6 @@ Plot error_plot(const std::vector<ReportRun>& runs) {
   return plot;
 }
 
-// Mean over the logged steps but the first, which also pays for the start.
-double mean_phase(const RunMetrics& metrics, const std::string& phase) {
-  double sum = 0;
-  int64_t count = 0;
-  for (auto it = metrics.train.begin(); it != metrics.train.end(); ++it) {
-    if (it == metrics.train.begin() && metrics.train.size() > 1) continue;
-    if (const auto ms = get(it->second, phase)) {
-      sum += *ms;
-      ++count;
-    }
-  }
-  return count == 0 ? 0 : sum / static_cast<double>(count);
-}
-
 Plot phase_plot(const std::vector<ReportRun>& runs) {
   constexpr std::pair<const char*, const char*> kPhases[] = {
       {"data_wait_ms", "data"},
@@ -119,7 +110,7 @@ Plot phase_plot(const std::vector<ReportRun>& runs) {
     if (run.metrics.train.empty()) continue;
     for (size_t i = 0; i < plot.series.size(); ++i) {
       plot.series[i].points.emplace_back(static_cast<double>(plot.groups.size()),
-                                         mean_phase(run.metrics, kPhases[i].first));
+                                         mean_phase(run.metrics, kPhases[i].first).value_or(0));
     }
     plot.groups.push_back(run.name);
   }
@@ -148,31 +139,110 @@ std::optional<double> parameters_of(const ReportRun& run) {
   return get(run.metrics.start, "parameters");
 }
 
-std::string number(const std::optional<double>& value, const char* format = "{:.4g}") {
-  return value ? fmt::format(fmt::runtime(format), *value) : "";
+bool is_run(const fs::path& folder) {
+  return fs::exists(folder / "metrics.jsonl") || fs::exists(folder / "config.yaml");
 }
 
-std::string state_of(const RunMetrics& metrics) {
-  if (metrics.finished()) return "finished";
-  if (metrics.exit_code) return fmt::format("ended with {}", *metrics.exit_code);
-  return metrics.train.empty() ? "no steps yet" : "unfinished";
+// A folder's own run or sweep, else those of the folders in it.
+void find_runs(const fs::path& folder, int depth, std::vector<fs::path>& found) {
+  const std::vector<fs::path> trials = trial_folders(folder);
+  if (!trials.empty()) {
+    found.insert(found.end(), trials.begin(), trials.end());
+  } else if (is_run(folder)) {
+    found.push_back(folder);
+  } else if (depth > 0) {
+    std::vector<fs::path> inner;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (entry.is_directory(error) && !entry.is_symlink(error)) inner.push_back(entry.path());
+    }
+    std::ranges::sort(inner);
+    for (const fs::path& path : inner) find_runs(path, depth - 1, found);
+  }
+}
+
+// The last `parts` names of a path.
+std::string end_of(const fs::path& path, size_t parts) {
+  std::vector<std::string> names;
+  for (const fs::path& name : path) names.push_back(name.string());
+  const size_t skipped = names.size() - std::min(parts, names.size());
+  return fmt::format("{}",
+                     fmt::join(names.begin() + static_cast<ptrdiff_t>(skipped), names.end(), "/"));
+}
+
+// Each run that shares its name with another gets one folder more of its path.
+void name_runs(std::vector<ReportRun>& runs) {
+  constexpr size_t kDeepest = 64;
+  for (size_t parts = 1; parts < kDeepest; ++parts) {
+    std::map<std::string, std::vector<ReportRun*>> same;
+    for (ReportRun& run : runs) {
+      if (run.name.empty()) run.name = end_of(run.folder, 1);
+      same[run.name].push_back(&run);
+    }
+    if (same.size() == runs.size()) return;
+    for (auto& [name, those] : same) {
+      if (those.size() == 1) continue;
+      for (ReportRun* run : those) run->name = end_of(run->folder, parts + 1);
+    }
+  }
+}
+
+fs::path without_slash(const std::string& name) {
+  const fs::path folder = fs::path(name).lexically_normal();
+  return folder.has_filename() ? folder : folder.parent_path();
+}
+
+// The folder that all lie in; a lone one is that itself.
+fs::path common_folder(const std::vector<std::string>& folders) {
+  fs::path common = fs::absolute(without_slash(folders.front()));
+  for (const std::string& name : folders) {
+    const fs::path path = fs::absolute(without_slash(name));
+    while (path.lexically_relative(common).string().starts_with(".."))
+      common = common.parent_path();
+  }
+  return common;
+}
+
+std::string today() {
+  return fmt::format("{:%Y-%m-%d %H:%M}", fmt::localtime(std::time(nullptr)));
+}
+
+// Number of runs, their versions, date.
+std::string about(const std::vector<ReportRun>& runs) {
+  std::set<std::string> versions;
+  for (const ReportRun& run : runs) {
+    for (const auto& [program, version] : run.metrics.versions) {
+      versions.insert(program + " " + version);
+    }
+  }
+  return fmt::format("{} run{}{}{} \u00b7 report of {} by resnext {}", runs.size(),
+                     runs.size() == 1 ? "" : "s", versions.empty() ? "" : " \u00b7 made with ",
+                     fmt::join(versions, ", "), today(), RESNEXT_VERSION);
+}
+
+std::string title_of(const ReportTask& task, const std::vector<ReportRun>& runs) {
+  if (runs.size() == 1) return runs.front().name;
+  return common_folder(task.folders).filename().string();
 }
 
 }  // namespace
 
 std::vector<ReportRun> read_runs(const std::vector<std::string>& folders) {
-  std::vector<ReportRun> runs;
+  constexpr int kDepth = 4;
+  std::vector<fs::path> found;
   for (const std::string& name : folders) {
-    const fs::path folder = fs::path(name).lexically_normal();
-    if (!fs::is_directory(folder)) {
+    if (!fs::is_directory(name)) {
       throw ConfigError(name, "is not a folder", "name run folders, such as runs/fashion_mnist");
     }
-    const std::vector<fs::path> trials = trial_folders(folder);
-    for (const fs::path& trial : trials) runs.push_back(read_run(trial));
-    if (trials.empty()) {
-      runs.push_back(read_run(folder.has_filename() ? folder : folder.parent_path()));
-    }
+    const size_t before = found.size();
+    find_runs(without_slash(name), kDepth, found);
+    if (found.size() > before) continue;
+    throw ConfigError(name, "holds no run", "name a folder with a metrics.jsonl below it");
   }
+  const size_t points = points_of_a_run(found.size());
+  std::vector<ReportRun> runs;
+  for (const fs::path& folder : found) runs.push_back(read_run(folder, points));
+  name_runs(runs);
   return runs;
 }
 
@@ -209,34 +279,16 @@ std::vector<Plot> make_plots(const std::vector<ReportRun>& runs) {
   return plots;
 }
 
-std::vector<Row> make_summary(const std::vector<ReportRun>& runs) {
-  std::vector<Row> rows = {{"run", "state", "step", "training loss", "top-1 error, %",
-                            "top-5 error, %", "images/s", "ranks", "parameters", "GMAC"}};
-  for (const ReportRun& run : runs) {
-    const RunMetrics& m = run.metrics;
-    const Figures last = m.train.empty() ? Figures{} : m.train.rbegin()->second;
-    const auto error = [&](const char* name) {
-      const auto accuracy = m.final_figure(name);
-      return accuracy ? fmt::format("{:.2f}", 100 - *accuracy) : "";
-    };
-    rows.push_back({run.name, state_of(m), number(get(last, "step"), "{:.0f}"),
-                    number(get(last, "loss")), error("top1"), error("top5"),
-                    number(get(last, "images_per_second")),
-                    number(get(m.start, "world_size"), "{:.0f}"),
-                    number(parameters_of(run), "{:.0f}"), number(get(m.start, "gmac"))});
-  }
-  return rows;
-}
-
 int execute(const ReportTask& task) {
   const std::vector<ReportRun> runs = read_runs(task.folders);
-  const fs::path folder = task.output.empty() ? task.folders.front() : task.output;
+  const fs::path folder = task.output.empty() ? common_folder(task.folders) : fs::path(task.output);
+  const fs::path page = folder / "report.html";
+  write_file(page, make_page(report_data(runs, title_of(task, runs), about(runs))));
+  spdlog::info("{}: {} run{}", page.string(), runs.size(), runs.size() == 1 ? "" : "s");
+  if (!task.pictures) return 0;
   const std::vector<Plot> plots = make_plots(runs);
   if (!plots.empty()) draw_plots(plots, folder);
-  const fs::path page = folder / "report.html";
-  write_file(page, make_page(make_summary(runs), plots, folder));
-  for (const Plot& plot : plots) fs::remove(folder / (plot.name + ".svg"));  // now in the page
-  spdlog::info("{} and {} charts as PNG beside it", page.string(), plots.size());
+  spdlog::info("{} charts as PNG beside it", plots.size());
   return 0;
 }
 

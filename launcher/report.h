@@ -1,8 +1,9 @@
-// `resnext_launcher report`: one page with the curves of runs, and the same charts as PNG.
+// `resnext_launcher report`: one page with the curves of runs, and the main charts as PNG if
+// wanted.
 //
 // The page holds everything it shows, so it opens from disk and without a network. Runs that still
 // go on, were killed, or never logged anything are shown as far as they came. Local. Throws
-// ConfigError (no such folder, no gnuplot) and OutputError.
+// ConfigError (no such folder, no runs in it, no gnuplot) and OutputError.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -15,24 +16,23 @@
 #include "launcher/command_line.h"
 #include "launcher/plots.h"
 #include "launcher/run_folder.h"
-#include "launcher/text_table.h"
 
 namespace resnext {
 
 struct ReportRun {
-  std::string name;
+  std::string name;  // the shortest end of its path that no other run has
+  std::filesystem::path folder;
   RunMetrics metrics;
   std::optional<RunConfig> config;  // none: not written yet, or not readable
 };
 
-// The runs in `folders`; that of a sweep stands for its trials.
+// The runs in `folders`: run folders, sweeps (which stand for their trials), and folders that hold
+// such at any depth down to four.
 std::vector<ReportRun> read_runs(const std::vector<std::string>& folders);
 
-// Charts that have anything to show. With two runs or more, also error against cardinality and
-// against parameters.
+// Charts for PNGs that have anything to show. With two runs or more, also error against cardinality
+// and against parameters.
 std::vector<Plot> make_plots(const std::vector<ReportRun>& runs);
-
-std::vector<Row> make_summary(const std::vector<ReportRun>& runs);
 
 int execute(const ReportTask& task);
 

@@ -1,23 +1,15 @@
-// The page of a report: text and charts in one HTML file without scripts or links.
+// The page of a report: one HTML file with its data, its script and Chart.js, without links.
 //
-// Local.
+// The script and the style are launcher/page/; Chart.js is taken from the distribution's package
+// when the program is built, and its licence stands at the end of the page. Local.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <filesystem>
 #include <string>
-#include <vector>
-
-#include "launcher/plots.h"
-#include "launcher/text_table.h"
 
 namespace resnext {
 
-// `summary` becomes a table; each chart's FOLDER/NAME.svg is taken into the page.
-std::string make_page(const std::vector<Row>& summary, const std::vector<Plot>& plots,
-                      const std::filesystem::path& folder);
-
-// `text` as HTML shows it literally.
-std::string escape_html(const std::string& text);
+// `data`: JSON (report_data.h).
+std::string make_page(const std::string& data);
 
 }  // namespace resnext

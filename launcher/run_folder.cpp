@@ -5,6 +5,9 @@
 #include <charconv>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "launcher/text_file.h"
 
 namespace resnext {
 namespace {
@@ -41,6 +44,16 @@ Figures figures_of(const nlohmann::json& event) {
   return figures;
 }
 
+std::map<std::string, std::string> versions_of(const nlohmann::json& start) {
+  std::map<std::string, std::string> versions;
+  const auto found = start.find("versions");
+  if (found == start.end() || !found->is_object()) return versions;
+  for (const auto& [name, value] : found->items()) {
+    if (value.is_string()) versions[name] = value.get<std::string>();
+  }
+  return versions;
+}
+
 void take(const nlohmann::json& event, RunMetrics& metrics) {
   const std::string kind = event.value("event", "");
   const Figures figures = figures_of(event);
@@ -48,15 +61,48 @@ void take(const nlohmann::json& event, RunMetrics& metrics) {
   const int64_t at = step == figures.end() ? -1 : static_cast<int64_t>(step->second);
   if (kind == "start") {
     metrics.start = figures;
+    metrics.versions = versions_of(event);
     metrics.exit_code.reset();
+    metrics.marks.push_back({std::max<int64_t>(at, 0), std::nullopt});
   } else if (kind == "end") {
     const auto code = figures.find("exit_code");
     if (code != figures.end()) metrics.exit_code = static_cast<int>(code->second);
+    metrics.marks.push_back({std::max(at, metrics.last_step()), metrics.exit_code});
   } else if (kind == "train" && at >= 0) {
     metrics.train[at] = figures;
   } else if (kind == "validation" && at >= 0) {
     metrics.validation[at] = figures;
   }
+}
+
+void take_line(std::string_view line, RunMetrics& metrics) {
+  try {
+    const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (event.is_object()) return take(event, metrics);
+  } catch (const nlohmann::json::exception&) {  // "event" is not text
+  }
+  if (!line.empty()) ++metrics.unreadable_lines;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// As the worker writes it. A line that is spelled otherwise is only read more often than need be.
+bool is_train(std::string_view line) {
+  return line.starts_with(R"({"event":"train",)");
+}
+
+// Whether line `i` of `count` is among `wanted` evenly spaced ones.
+bool is_sampled(size_t i, size_t count, size_t wanted) {
+  if (count <= wanted || i + 1 == count) return true;
+  return i == 0 || i * wanted / count != (i - 1) * wanted / count;
 }
 
 }  // namespace
@@ -79,21 +125,39 @@ std::optional<double> RunMetrics::final_figure(const std::string& name) const {
   return found->second;
 }
 
-RunMetrics read_metrics(const fs::path& run_folder) {
+std::optional<std::pair<double, int64_t>> RunMetrics::highest_figure(
+    const std::string& name) const {
+  std::optional<std::pair<double, int64_t>> highest;
+  for (const auto& [step, figures] : validation) {
+    const auto found = figures.find(name);
+    if (found == figures.end() || (highest && found->second <= highest->first)) continue;
+    highest = {found->second, step};
+  }
+  return highest;
+}
+
+RunMetrics read_metrics(const fs::path& run_folder, size_t max_train_lines) {
+  const std::string text = read_file(run_folder / "metrics.jsonl");
+  const std::vector<std::string_view> lines = split_lines(text);
+  const auto trains = static_cast<size_t>(std::ranges::count_if(lines, is_train));
   RunMetrics metrics;
-  std::ifstream stream(run_folder / "metrics.jsonl");
-  for (std::string line; std::getline(stream, line);) {
-    try {
-      const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (event.is_object()) {
-        take(event, metrics);
-        continue;
-      }
-    } catch (const nlohmann::json::exception&) {  // "event" is not text
-    }
-    if (!line.empty()) ++metrics.unreadable_lines;
+  size_t train = 0;
+  for (const std::string_view line : lines) {
+    if (is_train(line) && !is_sampled(train++, trains, max_train_lines)) continue;
+    take_line(line, metrics);
   }
   return metrics;
+}
+
+bool has_finished(const fs::path& run_folder) {
+  constexpr std::streamoff kTail = 4096;  // several lines of any kind
+  std::ifstream stream(run_folder / "metrics.jsonl", std::ios::binary | std::ios::ate);
+  if (!stream) return false;
+  stream.seekg(std::max<std::streamoff>(0, stream.tellg() - kTail));
+  const std::string tail{std::istreambuf_iterator<char>(stream), {}};
+  RunMetrics metrics;
+  for (const std::string_view line : split_lines(tail)) take_line(line, metrics);
+  return metrics.finished();
 }
 
 }  // namespace resnext

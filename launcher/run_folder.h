@@ -11,6 +11,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace resnext {
 
@@ -27,18 +29,34 @@ CheckpointMark newest_checkpoint(const std::filesystem::path& run_folder);
 // One line of metrics.jsonl: its figures by name ("loss", "lr", "forward_ms", "top1", ...).
 using Figures = std::map<std::string, double>;
 
+// A start or an end of the run.
+struct RunMark {
+  int64_t step = 0;
+  std::optional<int> exit_code;  // of an end
+};
+
 struct RunMetrics {
   std::map<int64_t, Figures> train;       // by step
   std::map<int64_t, Figures> validation;  // by step
   Figures start;                          // of the last start: parameters, gmac, world_size, ...
-  std::optional<int> exit_code;           // of the last end; none: still running, or killed
+  std::map<std::string, std::string> versions;  // of the last start: resnext, libtorch
+  std::vector<RunMark> marks;                   // every start and end, in order
+  std::optional<int> exit_code;                 // of the last end; none: still running, or killed
   int64_t unreadable_lines = 0;
 
   bool finished() const { return exit_code == 0; }
+  int64_t last_step() const { return train.empty() ? 0 : train.rbegin()->first; }
   // The last validation's figure; none when it is not there.
   std::optional<double> final_figure(const std::string& name) const;
+  // Of all validations the highest, with its step; none when it is not there.
+  std::optional<std::pair<double, int64_t>> highest_figure(const std::string& name) const;
 };
 
-RunMetrics read_metrics(const std::filesystem::path& run_folder);
+// Of more train lines than `max_train_lines` only so many are read, evenly spaced, the first and
+// the last among them; all other events are. What was read costs, not what is there.
+RunMetrics read_metrics(const std::filesystem::path& run_folder, size_t max_train_lines = 2000);
+
+// read_metrics(run_folder).finished(), from the end of the file alone.
+bool has_finished(const std::filesystem::path& run_folder);
 
 }  // namespace resnext

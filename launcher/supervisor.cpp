@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 
 #include "comm/common/error.h"
 #include "comm/common/launched.h"
 #include "launcher/child_process.h"
+#include "launcher/rank_logs.h"
 #include "launcher/reaper.h"
 #include "launcher/run_folder.h"
 
@@ -69,7 +71,11 @@ class Supervisor {
  public:
   Supervisor(const LaunchPlan& plan, const std::filesystem::path& run_folder, SignalInbox& inbox,
              FolderLock& lock)
-      : plan_(plan), run_folder_(run_folder), inbox_(inbox), lock_(lock) {}
+      : plan_(plan),
+        run_folder_(run_folder),
+        inbox_(inbox),
+        lock_(lock),
+        rank_logs_(plan.only_rank_logs ? plan.rank_logs : "") {}
   ~Supervisor() { reaper_.end_strays(); }
   Supervisor(const Supervisor&) = delete;
 
@@ -80,14 +86,28 @@ class Supervisor {
  private:
   int run_child();
   void check_lock();
+  void tell(const std::string& text) const;
+  void explain() const;
 
   const LaunchPlan& plan_;
   const std::filesystem::path& run_folder_;
   SignalInbox& inbox_;
   FolderLock& lock_;
+  RankLogs rank_logs_;
   const Reaper reaper_;
   int children_ = 0;  // started so far
 };
+
+void Supervisor::tell(const std::string& text) const {
+  if (text.empty()) return;
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void Supervisor::explain() const {
+  for (const std::string& error : rank_logs_.errors()) spdlog::warn("{}", error);
+  if (!plan_.rank_logs.empty()) spdlog::warn("all that the ranks said is in {}", plan_.rank_logs);
+}
 
 void Supervisor::check_lock() {
   if (lock_.heartbeat()) return;
@@ -108,6 +128,7 @@ int Supervisor::run_child() {
   StopMessenger messenger(child);
   while (true) {
     if (const auto code = child.poll()) return *code;
+    tell(rank_logs_.news_of_rank_0());
     check_lock();
     double tick = kTick_s;
     if (inbox_.must_end_at_once()) {
@@ -124,8 +145,11 @@ Attempt Supervisor::attempt() {
   result.serial_before = newest_checkpoint(run_folder_).serial;
   const auto start = Clock::now();
   if (inbox_.stop_signal() == 0) {
+    rank_logs_ = RankLogs(plan_.only_rank_logs ? plan_.rank_logs : "");
     result.exit_code = run_child();
     reaper_.end_strays();
+    tell(rank_logs_.news_of_rank_0(/*last=*/true));
+    if (result.exit_code != 0) explain();
   } else {
     result.exit_code = kStopped;
   }

@@ -12,6 +12,7 @@
 #include "launcher/child_process.h"
 #include "launcher/programs.h"
 #include "launcher/reaper.h"
+#include "launcher/text_table.h"
 
 namespace resnext {
 namespace {
@@ -28,7 +29,7 @@ struct Running {
 
 class Pool {
  public:
-  Pool(const SweepFolder& folder, const std::vector<const Trial*>& trials,
+  Pool(SweepFolder& folder, const std::vector<const Trial*>& trials,
        const std::vector<Resources>& shares, const PoolOptions& options, SignalInbox& inbox)
       : folder_(folder),
         waiting_(trials.begin(), trials.end()),
@@ -45,11 +46,12 @@ class Pool {
   void start(const Trial& trial, size_t share);
   void collect();
   void finish(Running& running, int code);
+  void tell_progress() const;
   void end_strays();
   void stop_when_asked();
 
   const std::string launcher_ = this_program();  // asked once: a rebuild must not end the sweep
-  const SweepFolder& folder_;
+  SweepFolder& folder_;
   std::deque<const Trial*> waiting_;
   const size_t total_;
   const std::vector<Resources>& shares_;
@@ -59,6 +61,9 @@ class Pool {
   std::vector<bool> busy_;
   std::deque<Running> running_;
   size_t started_ = 0;
+  size_t finished_ = 0;
+  size_t failed_ = 0;
+  double trial_seconds_ = 0;  // of the trials that ended
   int code_ = 0;
   bool stopping_ = false;
   bool left_undone_ = false;  // by a stop request
@@ -84,6 +89,7 @@ void Pool::start(const Trial& trial, size_t share) {
   TrialRecord record = folder_.record(trial);
   ++record.starts;
   record.exit_code.reset();
+  record.finished = false;
   folder_.write_record(trial, record);
   spdlog::info("trial {}/{} {}: started{}", ++started_, total_, trial.name,
                record.starts > 1 ? fmt::format(" (start {})", record.starts) : "");
@@ -107,6 +113,7 @@ void Pool::finish(Running& running, int code) {
   const double seconds = std::chrono::duration<double>(Clock::now() - running.start).count();
   record.seconds += seconds;
   record.exit_code = code;
+  record = with_results(std::move(record), folder_.folder(*running.trial));
   folder_.write_record(*running.trial, record);
   busy_[running.share] = false;
   if (code == 0) {
@@ -119,6 +126,20 @@ void Pool::finish(Running& running, int code) {
     left_undone_ = left_undone_ || (stopping_ && code == static_cast<int>(ExitCode::kStopped));
   }
   if (options_.on_end) options_.on_end(*running.trial);
+  ++(code == 0 ? finished_ : failed_);
+  trial_seconds_ += seconds;
+  if (total_ > 1) tell_progress();
+}
+
+// Running trials count as half done.
+void Pool::tell_progress() const {
+  const size_t ended = finished_ + failed_;
+  const auto running = static_cast<double>(running_.size() - 1);  // but the one that just ended
+  const double left = (static_cast<double>(waiting_.size()) + running / 2) * trial_seconds_ /
+                      static_cast<double>(ended * shares_.size());
+  spdlog::info("{} of {} trials finished, {} failed, {} running, {} waiting{}", finished_, total_,
+               failed_, running_.size() - 1, waiting_.size(),
+               left > 0 ? ", about " + duration_text(left) + " left" : "");
 }
 
 void Pool::collect() {
@@ -176,7 +197,7 @@ std::vector<std::string> trial_command(const std::string& launcher, const SweepF
   return argv;
 }
 
-int run_trials(const SweepFolder& folder, const std::vector<const Trial*>& trials,
+int run_trials(SweepFolder& folder, const std::vector<const Trial*>& trials,
                const std::vector<Resources>& shares, const PoolOptions& options,
                SignalInbox& inbox) {
   return Pool(folder, trials, shares, options, inbox).run();

@@ -29,7 +29,7 @@ std::vector<std::string> trial_command(const std::string& launcher, const SweepF
 
 // 0 when all finished; 75 when a stop request has left something to do; else the code of the first
 // that failed.
-int run_trials(const SweepFolder& folder, const std::vector<const Trial*>& trials,
+int run_trials(SweepFolder& folder, const std::vector<const Trial*>& trials,
                const std::vector<Resources>& shares, const PoolOptions& options,
                SignalInbox& inbox);
 

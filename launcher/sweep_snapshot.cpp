@@ -16,20 +16,24 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-std::string to_text(const SweepFile& sweep, const std::vector<Trial>& trials) {
-  Json json = {{"sweep", sweep.name},
-               {"file", sweep.path},
-               {"output", sweep.output},
-               {"metric", sweep.metric},
-               {"goal", sweep.goal == Goal::kMax ? "max" : "min"}};
-  json["trials"] = Json::array();
-  for (const Trial& trial : trials) {
-    json["trials"].push_back({{"name", trial.name}, {"values", trial.values}});
+Trial read_trial(const Json& json, const std::string& output, int ranks, bool whole) {
+  const auto name = json.at("name").get<std::string>();
+  auto values = json.at("values").get<decltype(Trial::values)>();
+  Trial trial;
+  if (whole) {
+    const fs::path config = fs::path(output) / name / "trial.yaml";
+    trial = make_trial(name, std::move(values), read_run_config(config.string(), {}), ranks);
+  } else {
+    trial.name = name;
+    trial.values = std::move(values);
+    json.at("parameters").get_to(trial.cost.parameters);
+    json.at("gmac").get_to(trial.cost.gmac);
   }
-  return json.dump(1) + "\n";
+  trial.group = json.value("group", name);
+  return trial;
 }
 
-SweepSnapshot parse(const Json& json, int ranks) {
+SweepSnapshot parse(const Json& json, int ranks, int only) {
   SweepSnapshot snapshot;
   SweepFile& sweep = snapshot.sweep;
   json.at("sweep").get_to(sweep.name);
@@ -38,33 +42,48 @@ SweepSnapshot parse(const Json& json, int ranks) {
   json.at("metric").get_to(sweep.metric);
   sweep.goal = json.at("goal") == "max" ? Goal::kMax : Goal::kMin;
   for (const Json& trial : json.at("trials")) {
-    const auto name = trial.at("name").get<std::string>();
-    const fs::path config = fs::path(sweep.output) / name / "trial.yaml";
-    snapshot.trials.push_back(make_trial(name, trial.at("values").get<decltype(Trial::values)>(),
-                                         read_run_config(config.string(), {}), ranks));
+    const bool whole = static_cast<int>(snapshot.trials.size()) == only;
+    snapshot.trials.push_back(read_trial(trial, sweep.output, ranks, whole));
   }
   return snapshot;
 }
 
 }  // namespace
 
+std::string snapshot_text(const SweepFile& sweep, const std::vector<Trial>& trials) {
+  Json json = {{"sweep", sweep.name},
+               {"file", sweep.path},
+               {"output", sweep.output},
+               {"metric", sweep.metric},
+               {"goal", sweep.goal == Goal::kMax ? "max" : "min"}};
+  json["trials"] = Json::array();
+  for (const Trial& trial : trials) {
+    json["trials"].push_back({{"name", trial.name},
+                              {"group", trial.group},
+                              {"values", trial.values},
+                              {"parameters", trial.cost.parameters},
+                              {"gmac", trial.cost.gmac}});
+  }
+  return json.dump(1) + "\n";
+}
+
 fs::path snapshot_path(const SweepFile& sweep, const std::vector<Trial>& trials) {
-  const size_t hash = std::hash<std::string>()(to_text(sweep, trials));
+  const size_t hash = std::hash<std::string>()(snapshot_text(sweep, trials));
   const fs::path file = fs::path(sweep.output) / fmt::format("snapshot-{:016x}.json", hash);
   return fs::absolute(file).lexically_normal();
 }
 
 void write_snapshot(const SweepFile& sweep, const std::vector<Trial>& trials) {
-  write_file(snapshot_path(sweep, trials), to_text(sweep, trials));
+  write_file(snapshot_path(sweep, trials), snapshot_text(sweep, trials));
 }
 
 bool is_snapshot(const fs::path& file) {
   return file.filename().string().starts_with("snapshot-") && file.extension() == ".json";
 }
 
-SweepSnapshot read_snapshot(const fs::path& file, int ranks) {
+SweepSnapshot read_snapshot(const fs::path& file, int ranks, int only) {
   try {
-    return parse(Json::parse(read_file(file)), ranks);
+    return parse(Json::parse(read_file(file)), ranks, only);
   } catch (const nlohmann::json::exception&) {
     throw ConfigError(file.string(), "is missing or not the snapshot of a sweep",
                       "submit the sweep again with --slurm");

@@ -30,7 +30,7 @@ SweepSnapshot read_trials(const SweepTask& task) {
     const SweepFile sweep = read_sweep(task.file);
     return {sweep, expand_sweep(sweep, task.overrides, task.ranks)};
   }
-  if (task.overrides.empty()) return read_snapshot(task.file, task.ranks);
+  if (task.overrides.empty()) return read_snapshot(task.file, task.ranks, task.trial);
   throw ConfigError("override '" + task.overrides.front() + "'",
                     "cannot change trials that were submitted", "give it when submitting");
 }
@@ -38,11 +38,6 @@ SweepSnapshot read_trials(const SweepTask& task) {
 // Numbers of the trials that this call is to run: not finished, and not in the hands of Slurm.
 std::vector<size_t> left_to_do(const SweepTask& task, const std::vector<Trial>& trials,
                                const SweepFolder& folder) {
-  if (task.trial >= static_cast<int>(trials.size())) {
-    throw ConfigError("--trial",
-                      fmt::format("{} is not one of {} trials", task.trial, trials.size()),
-                      fmt::format("give a number from 0 to {}", trials.size() - 1));
-  }
   std::map<size_t, std::string> unfinished;
   std::set<std::string> names;
   for (size_t i = 0; i < trials.size(); ++i) {
@@ -59,6 +54,22 @@ std::vector<size_t> left_to_do(const SweepTask& task, const std::vector<Trial>& 
     if (!queued.contains(name)) numbers.push_back(number);
   }
   return numbers;
+}
+
+// All trials, or the one that is asked for.
+std::vector<Trial> wanted(const SweepTask& task, const std::vector<Trial>& trials) {
+  const auto number = static_cast<size_t>(task.trial);
+  if (task.trial < 0 || number >= trials.size()) return trials;
+  return {trials[number]};
+}
+
+// Trials may have been run without the sweep, and a line of the journal may have been lost.
+void note_finished(const std::vector<Trial>& trials, SweepFolder& folder) {
+  for (const Trial& trial : trials) {
+    const TrialRecord record = folder.record(trial);
+    if (record.finished || !folder.finished(trial)) continue;
+    folder.write_record(trial, with_results(record, folder.folder(trial)));
+  }
 }
 
 std::vector<std::string> sbatch_command(const SweepTask& task, const SweepSnapshot& sweep,
@@ -131,7 +142,7 @@ PoolOptions pool_options(const SweepTask& task) {
   return options;
 }
 
-int run_here(const SweepTask& task, const SweepSnapshot& sweep, const SweepFolder& folder,
+int run_here(const SweepTask& task, const SweepSnapshot& sweep, SweepFolder& folder,
              const std::vector<size_t>& numbers, std::optional<FolderLock>& lock,
              SignalInbox& inbox) {
   const auto leaderboard = [&] { return write_leaderboard(sweep.sweep, sweep.trials, folder); };
@@ -162,8 +173,9 @@ std::vector<std::string> sbatch_command(const SweepTask& task, const std::string
 
 int execute(const SweepTask& task, SignalInbox& inbox) {
   const SweepSnapshot sweep = read_trials(task);
-  print(describe_trials(sweep.trials));
-  const SweepFolder folder(sweep.sweep, sweep.trials);
+  const SweepSnapshot mine = {sweep.sweep, wanted(task, sweep.trials)};
+  print(describe_trials(mine.trials));
+  SweepFolder folder(sweep.sweep, sweep.trials, task.trial);
   if (task.dry_run) {
     const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
     LaunchPlan line;
@@ -174,7 +186,8 @@ int execute(const SweepTask& task, SignalInbox& inbox) {
   shares_for(task);  // throws where trials do not fit side by side
   std::optional<FolderLock> lock = lock_sweep_folder(task, sweep.sweep, inbox);
   const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
-  if (!is_snapshot(task.file)) folder.prepare();
+  if (!is_snapshot(task.file)) folder.prepare(task.trial);
+  if (task.trial < 0) note_finished(sweep.trials, folder);
   spdlog::info("{} trials, {} to run, in {}", sweep.trials.size(), numbers.size(),
                sweep.sweep.output);
   if (task.slurm && !numbers.empty()) return submit(task, sweep, numbers);

@@ -76,7 +76,7 @@ std::vector<Values> combinations(const SweepFile& sweep) {
     all = times(all, axis);
   }
   all = times_zip(all, sweep.zip);
-  check_size(sweep, all.size());
+  check_size(sweep, all.size() * static_cast<size_t>(sweep.repeats));
   std::erase_if(all, [&](const Values& values) { return is_excluded(sweep, values); });
   if (!all.empty()) return all;
   throw ConfigError(sweep.path, "'exclude' leaves no trial", "remove one of its rules");
@@ -149,9 +149,10 @@ class Expansion {
     common_.insert(common_.end(), overrides.begin(), overrides.end());
   }
 
-  Trial make(const Values& values) const;
+  std::vector<Trial> make(const Values& values) const;  // one, or its repeats
 
  private:
+  Trial make_one(Values values) const;
   RunConfig read(Values values) const {
     std::vector<std::string> all = common_;
     for (std::string& text : to_overrides(values)) all.push_back(std::move(text));
@@ -179,8 +180,26 @@ int64_t memory_of(const RunConfig& config, const Cost& cost, int ranks) {
   return 3 * kFloatBytes * cost.parameters + batch.per_rank * cost.activation_bytes;
 }
 
-Trial Expansion::make(const Values& values) const {
-  Values all = values;
+std::vector<Trial> Expansion::make(const Values& values) const {
+  if (sweep_.repeats == 1) return {make_one(values)};
+  const uint64_t first = read(values).run.seed;
+  std::vector<Trial> trials;
+  for (int i = 0; i < sweep_.repeats; ++i) {
+    const std::string seed = std::to_string(first + static_cast<uint64_t>(i));
+    Trial trial = make_one(values);
+    trial.group = trial.name;
+    trial.name += "-seed" + seed;
+    trial.values.emplace_back("run.seed", seed);
+    trial.config.run.seed = first + static_cast<uint64_t>(i);
+    trial.config.run.name = trial.name;
+    trial.config.run.output = sweep_.output + "/" + trial.name;
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
+Trial Expansion::make_one(Values all) const {
+  const Values values = all;
   if (sweep_.match != Match::kNone) {
     all.emplace_back("model.base_width", std::to_string(solve_width(values)));
   }
@@ -218,7 +237,7 @@ void check_names(const SweepFile& sweep, const std::vector<Trial>& trials) {
 }  // namespace
 
 Trial make_trial(std::string name, Values values, RunConfig config, int ranks) {
-  Trial trial{std::move(name), std::move(config), std::move(values), {}, 0};
+  Trial trial{name, name, std::move(config), std::move(values), {}, 0};
   trial.cost = model_cost(with_classes(trial.config.model), trial.config.data.size);
   trial.memory_bytes = memory_of(trial.config, trial.cost, std::max(1, ranks));
   return trial;
@@ -229,7 +248,9 @@ std::vector<Trial> expand_sweep(const SweepFile& sweep, const std::vector<std::s
   check_overrides(overrides);
   const Expansion expansion(sweep, overrides, ranks);
   std::vector<Trial> trials;
-  for (const Values& values : combinations(sweep)) trials.push_back(expansion.make(values));
+  for (const Values& values : combinations(sweep)) {
+    std::ranges::move(expansion.make(values), std::back_inserter(trials));
+  }
   check_names(sweep, trials);
   return trials;
 }

@@ -16,14 +16,16 @@ namespace resnext {
 
 struct Trial {
   std::string name;
-  RunConfig config;                                         // run.output is the trial's own folder
+  std::string group;  // its name but for the seed: the same for all repeats
+  RunConfig config;   // run.output is the trial's own folder
   std::vector<std::pair<std::string, std::string>> values;  // of the varied keys, and solved ones
   Cost cost;
   int64_t memory_bytes =
       0;  // of a rank, estimate: float32 weights, gradients, momentum, activations
 };
 
-// In the order of the file: the last key of `grid` changes faster than the first, `zip` fastest.
+// In the order of the file: the last key of `grid` changes faster than the first, `zip` fastest but
+// for the repeats.
 // `overrides` count for every trial. `ranks`: of a trial, for the memory; 0 counts as 1. Where
 // model.classes is 0, cost is that of 1000 classes (imagenet) or 10 (cifar).
 std::vector<Trial> expand_sweep(const SweepFile& sweep, const std::vector<std::string>& overrides,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "launcher/text_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -18,6 +19,22 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
+namespace {
+
+[[noreturn]] void cannot_write(const fs::path& path) {
+  throw OutputError(path.string(), "cannot be written",
+                    "free space, correct the permissions, or name another folder");
+}
+
+}  // namespace
+
+void append_to_file(const fs::path& path, const std::string& text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (file < 0) cannot_write(path);
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (::close(file) != 0 || !written) cannot_write(path);
+}
+
 void write_file(const fs::path& path, const std::string& text) {
   std::error_code error;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
@@ -28,8 +45,7 @@ void write_file(const fs::path& path, const std::string& text) {
   stream.close();
   if (written) fs::rename(partial, path, error);
   if (written && !error) return;
-  throw OutputError(path.string(), "cannot be written",
-                    "free space, correct the permissions, or name another folder");
+  cannot_write(path);
 }
 
 }  // namespace resnext

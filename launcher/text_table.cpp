@@ -2,8 +2,15 @@
 #include "launcher/text_table.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <sstream>
 
 namespace resnext {
 namespace {
@@ -13,6 +20,21 @@ std::string csv_field(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + '"';
+}
+
+constexpr size_t kLongName = 32;
+
+std::string shorten_middle(const std::string& text, size_t length) {
+  if (text.size() <= length) return text;
+  const size_t tail = (length - 2) / 2;
+  return text.substr(0, length - 2 - tail) + ".." + text.substr(text.size() - tail);
+}
+
+size_t longest_line(const std::string& text) {
+  size_t longest = 0;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) longest = std::max(longest, line.size());
+  return longest;
 }
 
 }  // namespace
@@ -34,6 +56,36 @@ std::string to_columns(const std::vector<Row>& rows) {
     text += line + "\n";
   }
   return text;
+}
+
+std::string to_columns(std::vector<Row> rows, size_t width) {
+  std::string text = to_columns(rows);
+  if (longest_line(text) <= width || rows.empty()) return text;
+  for (Row& row : rows) row.front() = shorten_middle(row.front(), kLongName);
+  const size_t columns = rows.front().size();
+  for (size_t left = columns; left > 1; --left) {
+    for (Row& row : rows) row.resize(std::min(row.size(), left));
+    text = to_columns(rows);
+    if (longest_line(text) <= width) break;
+  }
+  const size_t gone = columns - rows.front().size();
+  if (gone > 0) text += fmt::format("({} more columns in leaderboard.csv)\n", gone);
+  return text;
+}
+
+size_t terminal_width() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* const columns = std::getenv("COLUMNS");
+  const int width = columns == nullptr ? 0 : std::atoi(columns);
+  return width > 0 ? static_cast<size_t>(width) : std::numeric_limits<size_t>::max();
+}
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<int64_t>(std::lround(seconds));
+  if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
+  if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
+  return fmt::format("{}s", s);
 }
 
 std::string to_csv(const std::vector<Row>& rows) {

@@ -1,6 +1,6 @@
-// Columns of text for the terminal, and the same rows as CSV.
+// Columns of text for the terminal, the same rows as CSV, and durations.
 //
-// Pure functions; the first row is the heading.
+// Pure functions, but for terminal_width(); the first row is the heading.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -13,6 +13,16 @@ using Row = std::vector<std::string>;
 
 // The first column to the left, the others to the right, as figures want it.
 std::string to_columns(const std::vector<Row>& rows);
+
+// The same, no line longer than `width` characters: long names of the first column lose their
+// middle, and columns that do not fit are left out from the right, which a last line says.
+std::string to_columns(std::vector<Row> rows, size_t width);
+
+// Of the terminal that the standard output is, or COLUMNS; no limit where there is neither.
+size_t terminal_width();
+
+// "1h20m", "3m05s" or "12s".
+std::string duration_text(double seconds);
 
 // RFC 4180: quoted where needed.
 std::string to_csv(const std::vector<Row>& rows);

@@ -7,11 +7,7 @@
 #
 # The first form submits those trials that are neither finished nor queued, as they are now: the file
 # may be edited afterwards. Its options (-n, --launcher, --stage-to, --max-restarts) win over those here.
-#
-# Slurm's notice of the time limit or of a preemption (SIGUSR1), as any other request to stop but
-# scancel, makes the ranks save and leave; the job is then queued again and goes on from its checkpoint,
-# as it is after a lost rank or node, for as long as starts gain checkpoints. What is to run here, and
-# how, is the launcher's business: see resnext_launcher sweep --help.
+# What job_body.sh names may be set when submitting. See the README, Slurm.
 #SBATCH --job-name=sweep_cardinality
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=8
@@ -25,14 +21,10 @@
 set -eu
 trap 'RESNEXT_ASKED_TO_STOP=1' USR1 USR2 TERM INT HUP # what comes before the launcher runs
 
-# ---- site: change it here, or set these variables when submitting ---------------------------
-: "${SETUP:=}"                                      # e.g. "module load openmpi cuda"
-: "${RESNEXT_BIN:=$SLURM_SUBMIT_DIR/build/cuda/bin}"  # where resnext_launcher is
-: "${LAUNCHER:=srun}"   # srun (Slurm with PMIx) or mpirun
-: "${STAGE_TO:=}"       # folder of a node's own disk to copy the data to; empty: read it in place
-# ---------------------------------------------------------------------------------------------
-eval "$SETUP"
-export SLURM_EXPORT_ENV=ALL  # mpirun's helpers need it when submitted with --export=NONE
-export RESNEXT_ASKED_TO_STOP="${RESNEXT_ASKED_TO_STOP:-}"
-exec "$RESNEXT_BIN/resnext_launcher" sweep --launcher "$LAUNCHER" \
-  ${STAGE_TO:+--stage-to "$STAGE_TO"} "$@" --trial "$SLURM_ARRAY_TASK_ID" --requeue
+# Slurm runs a copy of this script: its own folder is known to scontrol only.
+here=${RESNEXT_SLURM:-$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/[^/]*$|\1|p')}
+[ -r "$here/job_body.sh" ] || here=$SLURM_SUBMIT_DIR/slurm
+# shellcheck source=slurm/job_body.sh
+. "$here/job_body.sh"
+launch sweep --launcher "$LAUNCHER" ${STAGE_TO:+--stage-to "$STAGE_TO"} "$@" \
+  --trial "$SLURM_ARRAY_TASK_ID" --requeue

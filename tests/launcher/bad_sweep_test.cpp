@@ -48,6 +48,10 @@ const BadSweep kBadSweeps[] = {
     {"name: x\ngrid: {run.seed: [1, 2]}", {":3:7", "two trials have the name 'x'"}},
     {"name: '{run.sed}'\ngrid: {run.seed: [1]}", {":3:7", "unknown key '{run.sed}'", "run.seed"}},
     {"name: '{run.seed'\ngrid: {run.seed: [1]}", {":3:7", "'{' without '}'"}},
+    // repeats
+    {"repeats: 0\ngrid: {run.epochs: [1]}", {":3:10", "'0' is no number of repeats", "from 1"}},
+    {"repeats: 2x\ngrid: {run.epochs: [1]}", {":3:10", "'2x' is no number of repeats"}},
+    {"repeats: 2\ngrid: {run.seed: [1]}", {":3:10", "which is varied too", "one of the two"}},
     // exclusion and matching
     {"grid: {run.seed: [1]}\nexclude: [{run.seed: 1}]", {"leaves no trial"}},
     {"grid: {run.seed: [1]}\nexclude: [{}]", {":4:11", "excludes every trial"}},

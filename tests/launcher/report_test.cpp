@@ -6,9 +6,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
-#include "launcher/report_page.h"
+#include "launcher/report_data.h"
 #include "tests/support/process.h"
 
 namespace resnext {
@@ -72,42 +73,89 @@ TEST_F(ReportTest, OneRunIsNoComparison) {
   EXPECT_EQ(find(plots, "cardinality"), nullptr);
 }
 
+nlohmann::json data_of(const std::vector<ReportRun>& runs) {
+  return nlohmann::json::parse(report_data(runs, "title", "about"));
+}
+
 TEST_F(ReportTest, SaysHowEachRunStands) {
-  const auto rows = make_summary(read_runs(
+  const auto data = data_of(read_runs(
       {run("done", 4, std::string(kTrain) + kEnd), run("torn", 4, std::string(kTrain) + "{\"ev"),
        run("stopped", 4, std::string(kTrain) + R"({"event":"end","exit_code":75})"),
        run("empty", 4, "")}));
-  EXPECT_EQ(rows[1][1], "finished");
-  EXPECT_EQ(rows[1][4], "39.50");
-  EXPECT_EQ(rows[2][1], "unfinished");
-  EXPECT_EQ(rows[3][1], "ended with 75");
-  EXPECT_EQ(rows[4][1], "no steps yet");
+  EXPECT_EQ(data["runs"][0]["state"], "finished");
+  EXPECT_EQ(data["runs"][0]["last"]["top1"], 60.5);
+  EXPECT_EQ(data["runs"][0]["best"], nlohmann::json({60.5, 20}));
+  EXPECT_EQ(data["runs"][1]["state"], "unfinished");
+  EXPECT_EQ(data["runs"][2]["state"], "ended with 75");
+  EXPECT_EQ(data["runs"][3]["state"], "no steps yet");
+}
+
+TEST_F(ReportTest, TellsTheSettingsThatDiffer) {
+  EXPECT_EQ(differing_keys(read_runs({run("a", 4, kTrain), run("b", 8, kTrain)})),
+            (std::vector<std::string>{"model.cardinality"}));
+  EXPECT_TRUE(differing_keys(read_runs({run("a", 4, kTrain), run("b", 4, kTrain)})).empty());
+}
+
+TEST_F(ReportTest, ManyRunsAreSampled) {
+  std::string lines;
+  for (int step = 1; step <= 3000; ++step) {
+    lines += "{\"event\":\"train\",\"step\":" + std::to_string(step) + ",\"loss\":1.23456789}\n";
+    lines += "{\"event\":\"validation\",\"step\":" + std::to_string(step) + ",\"top1\":50}\n";
+  }
+  const auto curves = data_of(read_runs({run("a", 4, lines)}))["runs"][0];
+  for (const char* curve : {"train", "validation"}) {
+    EXPECT_GE(curves[curve]["step"].size(), 1000u) << curve;
+    EXPECT_LE(curves[curve]["step"].size(), 1002u) << curve;
+    EXPECT_EQ(curves[curve]["step"].back(), 3000) << curve;
+  }
+  EXPECT_EQ(curves["train"]["loss"][0], 1.2346);
+  EXPECT_LE(points_of_a_run(1000), 60u) << "a thousand runs share a page of 5 MB";
 }
 
 TEST_F(ReportTest, PageHoldsAllItNeeds) {
   const std::string a = run("a", 4, std::string(kTrain) + kEnd);
-  const std::string b = run("<b> & 'c'", 8, kTrain);  // as a folder may be named
-  ReportTask task{{a, b, run("empty", 1, "")}, folder_ / "out"};
+  const std::string b = run("</script><b> & 'c'", 8, kTrain);  // as a folder may be named
+  ReportTask task{{a, b, run("empty", 1, "")}, folder_ / "out", false};
   ASSERT_EQ(execute(task), 0);
-  std::string page = test::read_text(folder_ / "out/report.html");
-  EXPECT_NE(page.find("&lt;b&gt; &amp; 'c'"), std::string::npos);
-  EXPECT_EQ(page.find("<b>"), std::string::npos);
+  const std::string page = test::read_text(folder_ / "out/report.html");
+  EXPECT_NE(page.find("\\u003c/script>\\u003cb> & 'c'"), std::string::npos);
+  EXPECT_EQ(page.find("</script><b>"), std::string::npos);
+  EXPECT_NE(page.find("Chart.js v"), std::string::npos);
+  EXPECT_NE(page.find("Permission is hereby granted"), std::string::npos) << "its licence";
+  for (const char* outside : {"<link", " src=", "@import", "url(http"}) {
+    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "out/loss.png"));
+  task.pictures = true;
+  ASSERT_EQ(execute(task), 0);
   for (const char* name : {"loss", "step_time"}) {
     const std::string png = test::read_text(folder_.path() / "out" / (std::string(name) + ".png"));
     EXPECT_EQ(png.substr(1, 3), "PNG") << name;
-    EXPECT_NE(page.find("<figure id=\"" + std::string(name) + "\">\n<svg"), std::string::npos);
   }
-  for (const char* outside : {"<script", "<link", "src=", "@import", "url(http"}) {
-    EXPECT_EQ(page.find(outside), std::string::npos) << outside;
-  }
-  EXPECT_FALSE(fs::exists(folder_ / "out/loss.svg"));
 }
 
 TEST_F(ReportTest, NothingToDrawIsStillAPage) {
-  ReportTask task{{run("empty", 1, "")}, folder_ / "out"};
+  ReportTask task{{run("empty", 1, "")}, folder_ / "out", true};
   EXPECT_EQ(execute(task), 0);
   EXPECT_NE(test::read_text(folder_ / "out/report.html").find("no steps yet"), std::string::npos);
-  EXPECT_THROW(execute(ReportTask{{folder_ / "none"}, ""}), ConfigError);
+  EXPECT_THROW(execute(ReportTask{{folder_ / "none"}, "", false}), ConfigError);
+}
+
+TEST_F(ReportTest, ParentFolderStandsForTheRunsInIt) {
+  run("all/one/same", 1, kTrain);
+  run("all/two/same", 2, kTrain);
+  run("all/two/other", 2, kTrain);
+  fs::create_directories(folder_ / "bare");
+  const auto runs = read_runs({folder_ / "all"});
+  ASSERT_EQ(runs.size(), 3u);
+  EXPECT_EQ(runs[0].name, "one/same");
+  EXPECT_EQ(runs[1].name, "other");
+  EXPECT_EQ(runs[2].name, "two/same");
+  EXPECT_THROW(read_runs({folder_ / "bare"}), ConfigError);
+  ASSERT_EQ(execute(ReportTask{{folder_ / "all/one/same", folder_ / "all/two/same/"}, "", false}),
+            0);
+  EXPECT_TRUE(fs::exists(folder_ / "all/report.html")) << "what both lie in, not the first run's";
+  EXPECT_FALSE(fs::exists(folder_ / "all/one/same/report.html"));
 }
 
 TEST_F(ReportTest, SweepStandsForItsTrials) {

@@ -81,5 +81,56 @@ TEST(RunFolder, MissingFolderIsNothing) {
   EXPECT_FALSE(metrics.finished());
 }
 
+// A thousand trials of a thousand lines must not be read line by line.
+TEST(RunFolder, SamplesManyTrainLinesAndKeepsAllElse) {
+  const test::TemporaryFolder run;
+  std::string text = R"({"event":"start","step":0,"versions":{"resnext":"0.1.0"}})"
+                     "\n";
+  for (int step = 1; step <= 1000; ++step) {
+    text += R"({"event":"train","step":)" + std::to_string(step) + ",\"loss\":1}\n";
+    if (step % 100 == 0) {
+      text += R"({"event":"validation","step":)" + std::to_string(step) +
+              ",\"top1\":" + std::to_string(step == 300 ? 90 : step / 20) + "}\n";
+    }
+  }
+  text += R"({"event":"end","step":1000,"exit_code":75})"
+          "\n";
+  text += R"({"event":"start","step":1000})"
+          "\n";
+  test::write_text(run / "metrics.jsonl", text);
+  const RunMetrics metrics = read_metrics(run.path(), 50);
+  EXPECT_GE(metrics.train.size(), 50u);
+  EXPECT_LE(metrics.train.size(), 52u);
+  EXPECT_EQ(metrics.train.begin()->first, 1);
+  EXPECT_EQ(metrics.last_step(), 1000);
+  EXPECT_EQ(metrics.validation.size(), 10u);
+  EXPECT_EQ(metrics.highest_figure("top1"), std::make_pair(90.0, int64_t{300}));
+  EXPECT_EQ(metrics.final_figure("top1"), 50);
+  ASSERT_EQ(metrics.marks.size(), 3u);
+  EXPECT_EQ(metrics.marks[1].exit_code, 75);
+  EXPECT_EQ(metrics.marks[2].step, 1000);
+}
+
+TEST(RunFolder, KnowsFromTheEndWhetherARunHasFinished) {
+  const test::TemporaryFolder run;
+  EXPECT_FALSE(has_finished(run.path()));
+  std::string text;
+  for (int step = 0; step < 1000; ++step) text += "{\"event\":\"train\",\"step\":1}\n";
+  const std::string end = R"({"event":"end","exit_code":0})"
+                          "\n";
+  const auto finished = [&](const std::string& tail) {
+    test::write_text(run / "metrics.jsonl", text + tail);
+    EXPECT_EQ(has_finished(run.path()), read_metrics(run.path()).finished()) << tail;
+    return has_finished(run.path());
+  };
+  EXPECT_FALSE(finished(""));
+  EXPECT_TRUE(finished(end));
+  EXPECT_FALSE(finished(R"({"event":"end","exit_code":75})"
+                        "\n"));
+  EXPECT_FALSE(finished(end + R"({"event":"start","step":5})"
+                              "\n"));
+  EXPECT_TRUE(finished(end + "{\"ev"));
+}
+
 }  // namespace
 }  // namespace resnext

@@ -176,5 +176,33 @@ TEST_F(SupervisorTest, ChildDoesNotReadTheTerminal) {
   EXPECT_EQ(run("read line && exit 1 || exit 0"), 0);
 }
 
+// Under srun the ranks write to files of their own only.
+TEST_F(SupervisorTest, TellsWhatRank0SaysAndWhyARunFailed) {
+  LaunchPlan plan;
+  plan.rank_logs = run_ / "logs";
+  plan.only_rank_logs = true;
+  std::filesystem::create_directories(plan.rank_logs);
+  test::write_text(run_ / "logs/rank-0.log", "of an earlier start\n10:00:00 error old\n");
+  plan.argv = {"bash", "-c",
+               "cd " + plan.rank_logs +
+                   "; echo step 1 >> rank-0.log; sleep 0.3; printf 'step 2' >> rank-0.log;"
+                   "echo '10:00:01 error rank 1 train.h5: is missing' >> rank-1.log;"
+                   "echo '10:00:02 error rank 1 train.h5: is missing' >> rank-2.log; exit 65"};
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(supervise(plan, {0, 0, 0}), 65);
+  const std::string out = testing::internal::GetCapturedStdout();
+  const auto count = [&](const std::string& text) {
+    size_t n = 0;
+    for (auto at = out.find(text); at != out.npos; at = out.find(text, at + 1)) ++n;
+    return n;
+  };
+  EXPECT_EQ(count("step 1\n"), 1u) << out;
+  EXPECT_EQ(count("step 2"), 1u) << "without an end of line too";
+  EXPECT_EQ(count("earlier start") + count("old"), 0u) << out;
+  EXPECT_EQ(count("rank-1.log: rank 1 train.h5: is missing"), 1u) << out;
+  EXPECT_EQ(count("rank-2.log"), 0u) << "it says the same";
+  EXPECT_EQ(count("all that the ranks said is in " + plan.rank_logs), 1u) << out;
+}
+
 }  // namespace
 }  // namespace resnext

@@ -152,6 +152,72 @@ TEST_F(SweepTest, StopRequestLeavesTheRestFor75) {
   EXPECT_EQ(starts(), 1u);
 }
 
+TEST_F(SweepTest, RepeatsOverSeedsAreRankedByTheirMean) {
+  // top1 is ten times the seed: seeds 1, 2, 3 of the first, of the second the same.
+  test::write_text(folder_ / "s.yaml", "base: base.yaml\noutput: " + (folder_ / "out") +
+                                           "\nrepeats: 3\ngrid: {run.epochs: [1, 2]}\n");
+  const Result result = sweep();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(starts(), 6u);
+  EXPECT_NE(leaderboard().find("epochs2-seed3,"), std::string::npos) << leaderboard();
+  EXPECT_NE(leaderboard().find(",20,10,3\r\n"), std::string::npos) << "mean 20, spread 10";
+  EXPECT_NE(result.out.find("place  top1  spread  seeds     state"), std::string::npos)
+      << result.out;
+  EXPECT_NE(result.out.find("     1    20      10      3  finished"), std::string::npos)
+      << result.out;
+}
+
+TEST_F(SweepTest, StatusTellsWhatHasFinishedAndWhyOthersFailed) {
+  EXPECT_EQ(sweep({}).exit_code, 0);
+  test::write_text(folder_ / "fail", "");
+  fs::remove_all(folder_ / "out/seed3");
+  fs::remove(folder_ / "out/trials.jsonl");
+  EXPECT_EQ(sweep({}).exit_code, 77);
+  const auto status = [&](const std::string& what) {
+    return test::run({folder_ / "resnext_launcher", "sweep", "status", what}, 30);
+  };
+  for (const std::string& what : {folder_ / "s.yaml", folder_ / "out"}) {
+    const Result result = status(what);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.out.find("3 trials in"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("1 failed, 2 finished"), std::string::npos) << result.out;
+    EXPECT_NE(result.out.find("diverged"), std::string::npos) << result.out;
+  }
+  EXPECT_EQ(status(folder_ / "base.yaml").exit_code, 64);
+}
+
+TEST_F(SweepTest, StatusSeesARunningTrialAndALostOne) {
+  test::write_text(folder_ / "wait", "");
+  test::Process all({folder_ / "resnext_launcher", "sweep", folder_ / "s.yaml", "-n", "1"});
+  ASSERT_TRUE(test::wait_until([&] { return starts() == 1; }, 30));
+  const auto status = [&] {
+    return test::run({folder_ / "resnext_launcher", "sweep", "status", folder_ / "out"}, 30).out;
+  };
+  EXPECT_NE(status().find("1 running, 2 waiting"), std::string::npos) << status();
+  ::kill(all.pid(), SIGTERM);
+  fs::remove(folder_ / "wait");
+  all.wait(50);
+  test::write_text(folder_ / "out/trials.jsonl", "{\"trial\":\"seed3\",\"starts\":1}\n{\"tor");
+  EXPECT_NE(status().find("1 finished, 1 lost, 1 waiting"), std::string::npos) << status();
+}
+
+// It must neither read nor write what belongs to the others.
+TEST_F(SweepTest, TaskOfAnArrayTouchesItsOwnTrialOnly) {
+  EXPECT_EQ(sweep({"--trial", "1"}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(folder_ / "out/seed1"));
+  EXPECT_FALSE(fs::exists(folder_ / "out/seed2"));
+  fs::create_directories(folder_ / "out/seed2");
+  test::write_text(folder_ / "out/seed2/trial.yaml", "made otherwise\n");
+  EXPECT_EQ(sweep({"--trial", "0"}).exit_code, 0) << "another trial's folder is not looked at";
+  EXPECT_EQ(sweep().exit_code, 64);
+}
+
+TEST_F(SweepTest, EndWithoutResultIsNotCalledAFailureWithZero) {
+  test::write_text(folder_ / "resnext_worker", "#!/bin/sh\nexit 0\n");
+  sweep();
+  EXPECT_NE(leaderboard().find("seed3,,,no result"), std::string::npos) << leaderboard();
+}
+
 // A trial's launcher that is killed leaves a worker that does not care.
 TEST_F(SweepTest, OrphansOfATrialEndAndTheOtherTrialsLive) {
   test::write_text(folder_ / "resnext_worker",

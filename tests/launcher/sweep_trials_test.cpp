@@ -56,6 +56,16 @@ TEST_F(SweepTrialsTest, ExcludeRemovesWhatMatchesAllItsKeys) {
       << "0.20 is 0.2";
 }
 
+TEST_F(SweepTrialsTest, RepeatsDifferInTheirSeedOnly) {
+  const auto trials = expand("repeats: 2\nset: {run.seed: 7}\ngrid: {model.cardinality: [1, 2]}");
+  ASSERT_EQ(trials.size(), 4u);
+  EXPECT_EQ(trials[1].name, "cardinality1-seed8");
+  EXPECT_EQ(trials[1].group, trials[0].group);
+  EXPECT_NE(trials[1].group, trials[2].group);
+  EXPECT_EQ(trials[1].config.run.seed, 8u);
+  EXPECT_EQ(trials[1].config.run.output, "out/cardinality1-seed8");
+}
+
 TEST_F(SweepTrialsTest, ListsAndWordsAreValuesToo) {
   EXPECT_EQ(names("grid: {schedule.milestones: [[30, 60], []], schedule.kind: [step]}"),
             (Names{"milestones30_60_kindstep", "milestones_kindstep"}));

@@ -12,6 +12,23 @@ TEST(TextTable, AlignsNamesLeftAndFiguresRight) {
             "name        n\na          12\nlong name\n");
 }
 
+TEST(TextTable, FitsTheTerminal) {
+  const std::string name = "cardinality4_base_lr0.1_mileones30_60_seed1";
+  EXPECT_EQ(to_columns({{"trial", "top1", "gmac"}, {name, "50.5", "4.1"}}, 40),
+            "trial                             top1\n"
+            "cardinality4_ba..ones30_60_see"
+            "d1"
+            "  50.5\n"
+            "(1 more columns in leaderboard.csv)\n");
+  EXPECT_EQ(to_columns({{"a", "b"}, {"1", "2"}}, 40), to_columns({{"a", "b"}, {"1", "2"}}));
+}
+
+TEST(TextTable, TellsDurations) {
+  EXPECT_EQ(duration_text(59.4), "59s");
+  EXPECT_EQ(duration_text(61), "1m01s");
+  EXPECT_EQ(duration_text(4800), "1h20m");
+}
+
 TEST(TextTable, QuotesCsvFieldsThatNeedIt) {
   EXPECT_EQ(to_csv({{"a", "b,c"}, {"d\"e", "f\ng"}}), "a,\"b,c\"\r\n\"d\"\"e\",\"f\ng\"\r\n");
 }
