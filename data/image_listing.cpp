@@ -85,17 +85,22 @@ std::map<std::string, fs::path> class_folders(const fs::path& folder, Others& ot
   return folders;
 }
 
+template <typename F>
+auto reading(const std::string& folder, const F& f) try {
+  return f();
+} catch (const fs::filesystem_error& error) {
+  throw DataError(folder, std::string("cannot be listed: ") + error.code().message(),
+                  "check the path and its permissions");
+}
+
 template <typename List>
-ImageListing listed(const std::string& folder, const List& list) try {
-  ImageListing listing = list();
+ImageListing listed(const std::string& folder, const List& list) {
+  ImageListing listing = reading(folder, list);
   if (listing.files.empty()) {
     throw DataError(folder, std::string("has no ") + kImageNames + " file in it",
                     "check the path and the names of the files");
   }
   return listing;
-} catch (const fs::filesystem_error& error) {
-  throw DataError(folder, std::string("cannot be listed: ") + error.code().message(),
-                  "check the path and its permissions");
 }
 
 // One line of a list of labels.
@@ -219,8 +224,10 @@ ImageListing list_labelled_files(const std::string& folder, const std::string& l
 }
 
 std::vector<std::string> list_images(const std::string& folder) {
-  Others others;
-  return images_below(folder, others);
+  return reading(folder, [&] {
+    Others others;
+    return images_below(folder, others);
+  });
 }
 
 }  // namespace resnext
