@@ -122,7 +122,7 @@ DatasetInfo Container::Impl::find_images(const Hdf5Reader& reader) const {
     fail("",
          std::to_string(candidates.size()) +
              " datasets could be the images: " + name_some(candidates),
-         "name one of its datasets: data.images=NAME (for resnext_data: --images NAME)");
+         "name one of its datasets: data.images=NAME (resnext_data pack hdf5: --images NAME)");
   }
   return reader.dataset(candidates.front());
 }
@@ -257,7 +257,8 @@ std::string Container::Impl::find_labels(const Hdf5Reader& reader) const {
     fail("",
          std::to_string(candidates.size()) +
              " datasets could be the labels: " + name_some(candidates),
-         "name one of its datasets: data.labels=NAME (for resnext_data: --labels NAME), or one of "
+         "name one of its datasets: data.labels=NAME (resnext_data pack hdf5: --labels NAME), or "
+         "one of "
          "another file: FILE.h5:/NAME");
   }
   return candidates.front();
