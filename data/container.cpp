@@ -3,12 +3,14 @@
 #include "data/container.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "comm/common/error.h"
 #include "data/checksum.h"
+#include "data/data_options.h"
 #include "data/file.h"
+#include "data/hdf5_labels.h"
+#include "data/pixel_format.h"
 #include "data/sample_source.h"
 
 namespace resnext {
@@ -25,7 +27,9 @@ constexpr std::array<double, 3> kImagenetStd = {0.229, 0.224, 0.225};
 }  // namespace
 
 struct Container::Impl {
-  std::string path;
+  ContainerSource from;
+  DataAddress address;
+  std::string path;  // of the file
   bool verify_crc = true;
   int64_t version = 0;      // of the format; 0: made by others
   bool own_format = false;  // made by `resnext_data pack`, so held to the whole format
@@ -33,16 +37,16 @@ struct Container::Impl {
   uint64_t count = 0;
   int64_t classes = 0;
   ClassNames class_names;
-  uint64_t height = 0;
-  uint64_t width = 0;
+  PixelFormat format;  // of raw images
   std::array<double, 3> mean = kImagenetMean;
   std::array<double, 3> std = kImagenetStd;
   std::vector<int64_t> labels;
   std::vector<uint64_t> crcs;  // empty: none stored
   bool direct = false;
   std::unique_ptr<SampleSource> source;
+  std::vector<std::string> remarks;
 
-  Impl(const std::string& file_path, bool verify);
+  Impl(const ContainerSource& what, bool verify);
 
   [[noreturn]] void fail(const std::string& object, const std::string& what,
                          const std::string& remedy = "pack the file again") const {
@@ -51,11 +55,16 @@ struct Container::Impl {
   void read_version(const Hdf5Reader& reader);
   DatasetInfo find_images(const Hdf5Reader& reader) const;
   void check_shape(const DatasetInfo& images);
+  void check_raw_shape(const DatasetInfo& images);
+  void choose_scale(const Hdf5Reader& reader, const DatasetInfo& images);
+  void open_converted(const Hdf5Reader& reader, DatasetInfo images);
   void check_storage_attribute(const Hdf5Reader& reader) const;
   std::vector<uint64_t> read_offsets(const Hdf5Reader& reader, const DatasetInfo& images);
   void open_samples(const Hdf5Reader& reader);
   std::string find_labels(const Hdf5Reader& reader) const;
   void read_labels(const Hdf5Reader& reader);
+  void read_own_labels(const Hdf5Reader& reader);
+  void take_labels(const Hdf5Reader& reader, const std::string& name, const ClassNames& names);
   void read_crcs(const Hdf5Reader& reader);
   void read_classes(const Hdf5Reader& reader);
   void check_labels() const;
@@ -64,12 +73,15 @@ struct Container::Impl {
                                     std::array<double, 3> standard) const;
 };
 
-Container::Impl::Impl(const std::string& file_path, bool verify)
-    : path(file_path), verify_crc(verify) {
+Container::Impl::Impl(const ContainerSource& what, bool verify)
+    : from(what),
+      address(parse_data_address(what.address)),
+      path(address.file),
+      verify_crc(verify) {
   const InputFile readable(path);
   const auto lock = lock_hdf5();
   const Hdf5ErrorsSilenced silenced;
-  const Hdf5Reader reader(path);
+  const Hdf5Reader reader(path, address.object);
   read_version(reader);
   open_samples(reader);
   read_labels(reader);
@@ -93,42 +105,85 @@ void Container::Impl::read_version(const Hdf5Reader& reader) {
   }
 }
 
-// `/images`, or in other people's files the only dataset that can be one.
+// `/images`, or in other people's files the dataset that is named, or the only one that can be it.
 DatasetInfo Container::Impl::find_images(const Hdf5Reader& reader) const {
-  if (own_format || reader.has_dataset("images")) return reader.dataset("images");
-  std::vector<std::string> candidates;
+  if (own_format) return reader.dataset("images");
+  if (!from.images.empty()) return reader.dataset(from.images);
+  if (reader.has_dataset("images")) return reader.dataset("images");
+  ClassNames candidates;
   for (const std::string& name : reader.dataset_names()) {
     const DatasetInfo info = reader.dataset(name);
-    if ((info.is_uint8 && info.dims.size() == 4) || (info.is_vlen_uint8 && info.dims.size() == 1)) {
-      candidates.push_back(name);
-    }
+    const auto shape = format_of_shape(info.dims);
+    const bool pixels =
+        info.is_numeric && info.dims.size() == 4 && shape && shape->height * shape->width > 1;
+    if (pixels || (info.is_vlen_uint8 && info.dims.size() == 1)) candidates.push_back(name);
   }
   if (candidates.size() != 1) {
-    fail("", std::to_string(candidates.size()) + " datasets could be the images",
-         "name the one to use /images: uint8 [N,H,W,3], or variable-length uint8 [N] of JPEG");
+    fail("",
+         std::to_string(candidates.size()) +
+             " datasets could be the images: " + name_some(candidates),
+         "name one of its datasets: data.images=NAME (resnext_data pack hdf5: --images NAME)");
   }
   return reader.dataset(candidates.front());
 }
 
 void Container::Impl::check_shape(const DatasetInfo& images) {
   const auto& dims = images.dims;
-  if (images.is_uint8 && dims.size() == 4) {
-    storage = Storage::kRaw;
-    if (dims[3] != 3) fail(images.name, "must be [N,H,W,3], RGB last", "store the images so");
-    height = dims[1];
-    width = dims[2];
-    if (height == 0 || width == 0 || height > kMaxSide || width > kMaxSide ||
-        height * width * 3 > kMaxSampleBytes) {
-      fail(images.name, "images of " + std::to_string(height) + "x" + std::to_string(width));
-    }
-    count = dims[0];
-  } else if ((images.is_uint8 || images.is_vlen_uint8) && dims.size() == 1) {
+  if (dims.empty()) fail(images.name, "is a single value", "name the dataset of the images");
+  count = dims[0];  // for bytes with /offsets corrected by read_offsets()
+  if (dims.size() == 1 && (images.is_uint8 || images.is_vlen_uint8)) {
     storage = Storage::kJpeg;
-    count = dims[0];  // for bytes with /offsets corrected by read_offsets()
   } else {
-    fail(images.name, "must be uint8 [N,H,W,3] or encoded images as bytes",
-         "convert it to 8-bit RGB");
+    storage = Storage::kRaw;
+    check_raw_shape(images);
   }
+}
+
+void Container::Impl::check_raw_shape(const DatasetInfo& images) {
+  const auto shape = format_of_shape(images.dims);
+  if (!shape || !images.is_numeric || (own_format && !(images.is_uint8 && shape->is_plain()))) {
+    fail(images.name,
+         own_format ? "must be uint8 [N,H,W,3] or encoded images as bytes"
+                    : "must be numbers [N,H,W,C], [N,C,H,W] or [N,H,W] of 1, 3 or 4 channels, or "
+                      "encoded images as bytes",
+         own_format ? "pack the file again" : "store the images so");
+  }
+  format = *shape;
+  if (format.height == 0 || format.width == 0 || format.height > kMaxSide ||
+      format.width > kMaxSide || format.elements() > kMaxSampleBytes) {
+    fail(images.name,
+         "images of " + std::to_string(format.height) + "x" + std::to_string(format.width));
+  }
+}
+
+// From a few images, spread over the set; reading holds all others to it.
+void Container::Impl::choose_scale(const Hdf5Reader& reader, const DatasetInfo& images) {
+  constexpr uint64_t kLooked = 16;
+  double largest = 0;
+  for (uint64_t i = 0; i < std::min(kLooked, count); ++i) {
+    const auto values = reader.doubles(images, i * count / std::min(kLooked, count), 1);
+    const auto [low, high] = std::ranges::minmax_element(values);
+    if (!(*low >= 0)) {
+      fail(images.name, "has the value " + std::to_string(*low) + ", which is no pixel",
+           "store the images before they are normalised, in 0..255 or 0..1");
+    }
+    largest = std::max(largest, *high);
+  }
+  constexpr double kDarkest = 16;  // no set of photographs in 0..255 is as dark
+  if (!images.is_integer && largest > 1 && largest < kDarkest) {
+    fail(images.name,
+         "has " + std::to_string(largest) + " as its largest value: neither in 0..1 nor in 0..255",
+         "store the images in 0..255 or 0..1");
+  }
+  format.scale = scale_of(largest, images.is_integer);
+}
+
+void Container::Impl::open_converted(const Hdf5Reader& reader, DatasetInfo images) {
+  if (!images.is_uint8) choose_scale(reader, images);
+  remarks.push_back(path + ":" + images.name + " is read as " + format.in_words() +
+                    ", slowly; a fast container is made by: resnext_data pack hdf5 " +
+                    from.address + " OUT.h5");
+  source = converted_source(path, std::move(images), format, from.rounded);
 }
 
 void Container::Impl::check_storage_attribute(const Hdf5Reader& reader) const {
@@ -167,13 +222,16 @@ void Container::Impl::open_samples(const Hdf5Reader& reader) {
   if (count == 0) fail(images.name, "holds no image");
   if (count > kMaxSamples) fail(images.name, std::to_string(count) + " images are too many");
   reader.check_stored(images);
+  if (storage == Storage::kRaw && !(images.is_uint8 && format.is_plain())) {
+    return open_converted(reader, std::move(images));
+  }
   direct = images.is_uint8 && images.offset.has_value();
   if (!direct) {
     if (own_format) fail(images.name, "is not stored contiguously");
     source = hdf5_source(path, std::move(images), std::move(offsets));
     return;
   }
-  const uint64_t sample_bytes = height * width * 3;
+  const uint64_t sample_bytes = format.height * format.width * 3;
   const uint64_t bytes = storage == Storage::kRaw ? count * sample_bytes : images.dims[0];
   const uint64_t file_size = InputFile(path).size();
   if (*images.offset > file_size || bytes > file_size - *images.offset) {
@@ -184,29 +242,52 @@ void Container::Impl::open_samples(const Hdf5Reader& reader) {
                                     : indexed_source(path, *images.offset, std::move(offsets));
 }
 
-// `/labels`, or in other people's files the only list of as many integers.
+// `/labels`, or in other people's files the only dataset that can be the labels: of whole numbers,
+// else of anything.
 std::string Container::Impl::find_labels(const Hdf5Reader& reader) const {
-  if (own_format || reader.has_dataset("labels")) return "labels";
-  std::vector<std::string> candidates;
+  if (reader.has_dataset("labels")) return "labels";
+  ClassNames integers, others;
   for (const std::string& name : reader.dataset_names()) {
     const DatasetInfo info = reader.dataset(name);
-    if (info.is_integer && info.dims.size() == 1 && info.dims[0] == count) {
-      candidates.push_back(name);
-    }
+    if (!can_be_labels(info, count)) continue;
+    (info.is_integer && info.dims.size() == 1 ? integers : others).push_back(name);
   }
+  const ClassNames& candidates = integers.empty() ? others : integers;
   if (candidates.size() != 1) {
-    fail("", std::to_string(candidates.size()) + " datasets could be the labels",
-         "name the one to use /labels: int64 [N]");
+    fail("",
+         std::to_string(candidates.size()) +
+             " datasets could be the labels: " + name_some(candidates),
+         "name one of its datasets: data.labels=NAME (resnext_data pack hdf5: --labels NAME), or "
+         "one of "
+         "another file: FILE.h5:/NAME");
   }
   return candidates.front();
 }
 
-void Container::Impl::read_labels(const Hdf5Reader& reader) {
-  const DatasetInfo info = reader.dataset(find_labels(reader));
+void Container::Impl::read_own_labels(const Hdf5Reader& reader) {
+  const DatasetInfo info = reader.dataset("labels");
   if (!info.is_integer || info.dims.size() != 1 || info.dims[0] != count) {
     fail(info.name, "must be " + std::to_string(count) + " integers, one for each image");
   }
   labels = reader.int64s(info);
+}
+
+void Container::Impl::take_labels(const Hdf5Reader& reader, const std::string& name,
+                                  const ClassNames& names) {
+  Hdf5Labels read = read_hdf5_labels(reader, reader.dataset(name), count, names);
+  labels = std::move(read.labels);
+  class_names = std::move(read.class_names);
+}
+
+void Container::Impl::read_labels(const Hdf5Reader& reader) {
+  if (own_format) return read_own_labels(reader);
+  const ClassNames names = reader.strings_attribute("class_names").value_or(ClassNames{});
+  const DataAddress other = parse_data_address(from.labels);
+  if (other.object == "/") {
+    return take_labels(reader, from.labels.empty() ? find_labels(reader) : from.labels, names);
+  }
+  const InputFile readable(other.file);
+  take_labels(Hdf5Reader(other.file), other.object, names);
 }
 
 void Container::Impl::read_crcs(const Hdf5Reader& reader) {
@@ -220,9 +301,10 @@ void Container::Impl::read_crcs(const Hdf5Reader& reader) {
 }
 
 void Container::Impl::read_classes(const Hdf5Reader& reader) {
-  const auto names = reader.strings_attribute("class_names");
-  if (own_format && (!names || names->empty())) fail("class_names", "is missing");
-  class_names = names.value_or(ClassNames{});
+  if (own_format) {
+    class_names = reader.strings_attribute("class_names").value_or(ClassNames{});
+    if (class_names.empty()) fail("class_names", "is missing");
+  }
   check_class_names(class_names, path + ":class_names");
   const auto highest = std::ranges::max_element(labels);
   classes = class_names.empty() ? *highest + 1 : static_cast<int64_t>(class_names.size());
@@ -264,8 +346,8 @@ void Container::Impl::check_description(const Hdf5Reader& reader) const {
        "the file is damaged: copy or pack it again");
 }
 
-Container::Container(const std::string& path, bool verify_crc)
-    : impl_(std::make_unique<Impl>(path, verify_crc)) {}
+Container::Container(const ContainerSource& source, bool verify_crc)
+    : impl_(std::make_unique<Impl>(source, verify_crc)) {}
 Container::~Container() = default;
 Container::Container(Container&&) noexcept = default;
 Container& Container::operator=(Container&&) noexcept = default;
@@ -286,10 +368,10 @@ const ClassNames& Container::class_names() const {
   return impl_->class_names;
 }
 int64_t Container::height() const {
-  return static_cast<int64_t>(impl_->height);
+  return static_cast<int64_t>(impl_->format.height);
 }
 int64_t Container::width() const {
-  return static_cast<int64_t>(impl_->width);
+  return static_cast<int64_t>(impl_->format.width);
 }
 std::vector<int64_t> Container::class_counts() const {
   std::vector<int64_t> counts(static_cast<size_t>(impl_->classes), 0);
@@ -306,6 +388,9 @@ std::array<double, 3> Container::mean() const {
 }
 std::array<double, 3> Container::std() const {
   return impl_->std;
+}
+const std::vector<std::string>& Container::remarks() const {
+  return impl_->remarks;
 }
 bool Container::direct() const {
   return impl_->direct;

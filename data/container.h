@@ -10,7 +10,8 @@
 // `description_crc32c`, is read as well.
 // Space is allocated early and aligned to 4096, so that samples are read with pread() at the
 // dataset's offset in the file, past HDF5's global lock. Files made by others (h5py: chunked,
-// compressed, variable-length JPEG, other dataset names) are read through H5Dread, at their speed.
+// compressed, variable-length JPEG, other dataset names) are read through H5Dread, at their speed:
+// images as in pixel_format.h of any numeric type, labels as in hdf5_labels.h.
 //
 // Opening checks shapes, types, offsets, file length, the range of all labels, the names, and the
 // checksum of the description; it throws DataError with file, dataset and remedy. Reading is
@@ -30,10 +31,21 @@ namespace resnext {
 
 enum class Storage { kRaw, kJpeg };
 
+// Which datasets of a file are meant. Those that are not named are found by name or shape.
+struct ContainerSource {
+  std::string address;      // of the file or of a group in it (data_options.h)
+  std::string images = {};  // dataset below that group
+  std::string labels = {};  // the same, or the address of a dataset in another file
+  // Pixels between two levels become the nearer one; else they are refused.
+  bool rounded = false;
+};
+
 class Container {
  public:
   // Opens read-only, without file locking. `verify_crc`: every read_sample compares the checksum.
-  explicit Container(const std::string& path, bool verify_crc = true);
+  explicit Container(const ContainerSource& source, bool verify_crc = true);
+  explicit Container(const std::string& address, bool verify_crc = true)
+      : Container(ContainerSource{address}, verify_crc) {}
   ~Container();
   Container(Container&&) noexcept;
   Container& operator=(Container&&) noexcept;
@@ -53,6 +65,9 @@ class Container {
   // Per channel (RGB), of pixels in 0..1. ImageNet's where the file says nothing.
   std::array<double, 3> mean() const;
   std::array<double, 3> std() const;
+
+  // What a user should know of how another program's file is read.
+  const std::vector<std::string>& remarks() const;
 
   int64_t label(int64_t index) const;
   // True where samples are read with pread() past HDF5.

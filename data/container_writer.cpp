@@ -85,7 +85,7 @@ Hdf5Handle list_space(size_t length) {
 }  // namespace
 
 ContainerWriter::ContainerWriter(std::string path)
-    : path_(std::move(path)), partial_{path_ + ".partial-" + std::to_string(::getpid())} {
+    : path_(std::move(path)), partial_{partial_path(path_)} {
   // Opened before HDF5 does, because the system's reason for a failure is clearer than HDF5's.
   data_ = FileDescriptor(::open(partial_.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
   if (data_.get() < 0) fail(std::string("cannot create the file: ") + std::strerror(errno));
@@ -95,6 +95,10 @@ ContainerWriter::ContainerWriter(std::string path)
   file_ = create_file(partial_.path);
   if (start_ == HADDR_UNDEF || !file_) fail("HDF5 cannot create the file");
   buffer_.reserve(kBufferBytes);
+}
+
+std::string ContainerWriter::partial_path(const std::string& path) {
+  return path + ".partial-" + std::to_string(::getpid());
 }
 
 ContainerWriter::~ContainerWriter() {

@@ -37,6 +37,9 @@ class ContainerWriter {
   ContainerWriter(const ContainerWriter&) = delete;
   ContainerWriter& operator=(const ContainerWriter&) = delete;
 
+  // The temporary name, of this process.
+  static std::string partial_path(const std::string& path);
+
   void append(std::span<const uint8_t> bytes, int64_t label);
   int64_t count() const { return static_cast<int64_t>(labels_.size()); }
   uint64_t bytes() const { return offsets_.back(); }

@@ -14,9 +14,26 @@ enum class RecipeName { kSeed, kTorchvision, kTorchvisionV2, kCifar, kNone };
 // samples within a window of blocks (for storage that is slow at random reads).
 enum class Shuffle { kFull, kBlock };
 
+// Where a data set lies: a file, or a group or dataset within an HDF5 file.
+struct DataAddress {
+  std::string file;
+  std::string object = "/";
+};
+
+// Written FILE.h5:/GROUP; FILE.h5 alone is its root group.
+inline DataAddress parse_data_address(const std::string& text) {
+  const size_t at = text.rfind(":/");
+  if (at == std::string::npos || at == 0) return {text};
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
 struct DataOptions {
-  std::string train;       // container file of the training split
-  std::string validation;  // container file of the validation split; empty: no validation
+  std::string train;       // address of the training split
+  std::string validation;  // address of the validation split; empty: no validation
+  // Of files that others made: the dataset of the images, below the split's group; empty: found.
+  std::string images;
+  std::string labels;  // the same of the labels; or the address of a dataset in another file
+  std::string validation_labels;  // of the validation split, where they lie elsewhere
   RecipeName recipe = RecipeName::kTorchvision;
   int64_t size = 224;           // side of the square that the network sees, pixels
   int64_t evaluation_size = 0;  // the same in validation; 0: `size`

@@ -22,6 +22,9 @@ void describe_type(DatasetInfo& info) {
     return H5Tget_class(t) == H5T_INTEGER && H5Tget_size(t) == 1 && H5Tget_sign(t) == H5T_SGN_NONE;
   };
   info.is_integer = H5Tget_class(type.get()) == H5T_INTEGER;
+  const H5T_class_t kind = H5Tget_class(type.get());
+  info.is_numeric = kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
+  info.is_text = kind == H5T_STRING;
   info.is_uint8 = is_uint8(type.get());
   if (H5Tget_class(type.get()) != H5T_VLEN) return;
   const Hdf5Handle base = own_type(H5Tget_super(type.get()));
@@ -38,7 +41,44 @@ std::optional<uint64_t> contiguous_offset(const DatasetInfo& info) {
   return offset;
 }
 
+// `elements` strings of one type, which `read` brings into memory; none when it cannot.
+template <typename Read>
+std::optional<std::vector<std::string>> read_texts(hid_t type, hid_t space, size_t elements,
+                                                   const Read& read) {
+  std::vector<std::string> values;
+  if (H5Tis_variable_str(type) > 0) {
+    std::vector<char*> texts(elements, nullptr);
+    if (!read(texts.data())) return std::nullopt;
+    for (const char* text : texts) values.emplace_back(text == nullptr ? "" : text);
+    H5Dvlen_reclaim(type, space, H5P_DEFAULT, texts.data());
+    return values;
+  }
+  const size_t width = H5Tget_size(type);
+  if (width == 0 || width > kMaxAttributeElements) return std::nullopt;
+  std::string all(elements * width, '\0');
+  if (!read(all.data())) return std::nullopt;
+  for (size_t i = 0; i < elements; ++i) {
+    const std::string padded = all.substr(i * width, width);
+    values.push_back(padded.substr(0, padded.find('\0')));
+  }
+  return values;
+}
+
 }  // namespace
+
+bool read_doubles(const DatasetInfo& info, uint64_t first, uint64_t count,
+                  std::vector<double>& values) {
+  std::vector<hsize_t> begin(info.dims.size(), 0), size(info.dims.begin(), info.dims.end());
+  begin[0] = first;
+  size[0] = count;
+  const Hdf5Handle space(H5Dget_space(info.id.get()), H5Sclose);
+  H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, begin.data(), nullptr, size.data(), nullptr);
+  const auto all = static_cast<hsize_t>(H5Sget_select_npoints(space.get()));
+  const Hdf5Handle memory(H5Screate_simple(1, &all, nullptr), H5Sclose);
+  values.resize(all);
+  return H5Dread(info.id.get(), H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT,
+                 values.data()) >= 0;
+}
 
 struct Hdf5Reader::Attribute {
   Hdf5Handle id;
@@ -52,7 +92,7 @@ void Hdf5Reader::fail(const std::string& object, const std::string& what) const 
                   "pack the file again or name another one");
 }
 
-Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path) {
+Hdf5Reader::Hdf5Reader(const std::string& path, const std::string& group) : path_(path) {
   if (H5Fis_hdf5(path.c_str()) <= 0) {
     throw DataError(path, "is not an HDF5 file", "make it with `resnext_data pack`");
   }
@@ -62,11 +102,14 @@ Hdf5Reader::Hdf5Reader(const std::string& path) : path_(path) {
     throw DataError(path, "cannot be opened as HDF5: " + hdf5_error(),
                     "the file is damaged or incomplete: copy or pack it again");
   }
+  group_ = Hdf5Handle(H5Gopen2(file_.get(), group.c_str(), H5P_DEFAULT), H5Gclose);
+  if (!group_)
+    throw DataError(path + ":" + group, "there is no such group", "name one of the file");
 }
 
 bool Hdf5Reader::has_dataset(const std::string& name) const {
-  if (H5Lexists(file_.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
-  const Hdf5Handle object(H5Oopen(file_.get(), name.c_str(), H5P_DEFAULT), H5Oclose);
+  if (H5Lexists(group_.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
+  const Hdf5Handle object(H5Oopen(group_.get(), name.c_str(), H5P_DEFAULT), H5Oclose);
   return object && H5Iget_type(object.get()) == H5I_DATASET;
 }
 
@@ -74,7 +117,7 @@ DatasetInfo Hdf5Reader::dataset(const std::string& name) const {
   DatasetInfo info;
   info.name = name;
   if (!has_dataset(name)) fail(name, "there is no such dataset");
-  info.id = Hdf5Handle(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
+  info.id = Hdf5Handle(H5Dopen2(group_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!info.id) fail(name, "the dataset cannot be opened");
   const Hdf5Handle space(H5Dget_space(info.id.get()), H5Sclose);
   const int rank = H5Sget_simple_extent_ndims(space.get());
@@ -94,7 +137,7 @@ std::vector<std::string> Hdf5Reader::dataset_names() const {
       static_cast<std::vector<std::string>*>(out)->push_back(name);
     return 0;
   };
-  if (H5Ovisit1(file_.get(), H5_INDEX_NAME, H5_ITER_INC, add, &names) < 0) {
+  if (H5Ovisit1(group_.get(), H5_INDEX_NAME, H5_ITER_INC, add, &names) < 0) {
     fail("/", "the file's contents cannot be listed");
   }
   return names;
@@ -129,11 +172,29 @@ std::vector<uint64_t> Hdf5Reader::uint64s(const DatasetInfo& info) const {
   return values;
 }
 
+std::vector<double> Hdf5Reader::doubles(const DatasetInfo& info, uint64_t first,
+                                        uint64_t count) const {
+  std::vector<double> values;
+  if (!read_doubles(info, first, count, values)) fail(info.name, "the dataset cannot be read");
+  return values;
+}
+
+std::vector<std::string> Hdf5Reader::strings(const DatasetInfo& info) const {
+  const Hdf5Handle type = own_type(H5Dget_type(info.id.get()));
+  const Hdf5Handle space(H5Dget_space(info.id.get()), H5Sclose);
+  const auto elements = static_cast<size_t>(H5Sget_simple_extent_npoints(space.get()));
+  auto values = read_texts(type.get(), space.get(), elements, [&](void* out) {
+    return H5Dread(info.id.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, out) >= 0;
+  });
+  if (!values) fail(info.name, "the dataset cannot be read");
+  return std::move(*values);
+}
+
 std::optional<Hdf5Reader::Attribute> Hdf5Reader::attribute(const char* name,
                                                            H5T_class_t wanted) const {
-  if (H5Aexists(file_.get(), name) <= 0) return std::nullopt;
+  if (H5Aexists(group_.get(), name) <= 0) return std::nullopt;
   Attribute found;
-  found.id = Hdf5Handle(H5Aopen(file_.get(), name, H5P_DEFAULT), H5Aclose);
+  found.id = Hdf5Handle(H5Aopen(group_.get(), name, H5P_DEFAULT), H5Aclose);
   if (!found.id) fail(name, "the attribute cannot be opened");
   found.type = own_type(H5Aget_type(found.id.get()));
   if (H5Tget_class(found.type.get()) != wanted) fail(name, "the attribute has a wrong type");
@@ -169,27 +230,11 @@ std::optional<std::vector<double>> Hdf5Reader::doubles_attribute(const char* nam
 std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(const char* name) const {
   const auto found = attribute(name, H5T_STRING);
   if (!found) return std::nullopt;
-  std::vector<std::string> values;
-  if (H5Tis_variable_str(found->type.get()) > 0) {
-    const Hdf5Handle space(H5Aget_space(found->id.get()), H5Sclose);
-    std::vector<char*> texts(found->elements, nullptr);
-    if (H5Aread(found->id.get(), found->type.get(), texts.data()) < 0) {
-      fail(name, "the attribute cannot be read");
-    }
-    for (const char* text : texts) values.emplace_back(text == nullptr ? "" : text);
-    H5Dvlen_reclaim(found->type.get(), space.get(), H5P_DEFAULT, texts.data());
-    return values;
-  }
-  const size_t width = H5Tget_size(found->type.get());
-  if (width == 0 || width > kMaxAttributeElements) fail(name, "the attribute cannot be read");
-  std::string all(found->elements * width, '\0');
-  if (H5Aread(found->id.get(), found->type.get(), all.data()) < 0) {
-    fail(name, "the attribute cannot be read");
-  }
-  for (size_t i = 0; i < found->elements; ++i) {
-    const std::string padded = all.substr(i * width, width);
-    values.push_back(padded.substr(0, padded.find('\0')));
-  }
+  const Hdf5Handle space(H5Aget_space(found->id.get()), H5Sclose);
+  auto values = read_texts(found->type.get(), space.get(), found->elements, [&](void* out) {
+    return H5Aread(found->id.get(), found->type.get(), out) >= 0;
+  });
+  if (!values) fail(name, "the attribute cannot be read");
   return values;
 }
 

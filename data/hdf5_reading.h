@@ -19,20 +19,30 @@ struct DatasetInfo {
   Hdf5Handle id;
   std::vector<uint64_t> dims;
   bool is_integer = false;  // of any width and sign
+  bool is_numeric = false;  // integer, float or truth value, which HDF5 converts
+  bool is_text = false;
   bool is_uint8 = false;
   bool is_vlen_uint8 = false;      // variable-length sequences of uint8
   size_t element_bytes = 0;        // stored size of one element
   std::optional<uint64_t> offset;  // in the file, where stored contiguously; else unknown
 };
 
+// Elements of a numeric dataset of any rank, converted: those of `count` places of its first
+// dimension from `first` on. False when HDF5 cannot.
+bool read_doubles(const DatasetInfo& info, uint64_t first, uint64_t count,
+                  std::vector<double>& values);
+
 class Hdf5Reader {
  public:
-  // Opens read-only. Throws DataError when `path` is no complete HDF5 file.
-  explicit Hdf5Reader(const std::string& path);
+  // Opens read-only. Names are those below `group`. Throws DataError when `path` is no complete
+  // HDF5 file or has no such group.
+  explicit Hdf5Reader(const std::string& path, const std::string& group = "/");
+
+  const std::string& path() const { return path_; }
 
   bool has_dataset(const std::string& name) const;
   DatasetInfo dataset(const std::string& name) const;
-  // Paths of all datasets of the file.
+  // Paths of all datasets of the group and below it.
   std::vector<std::string> dataset_names() const;
 
   // Throws DataError when elements of the dataset are missing, which HDF5 would read as zeros.
@@ -41,8 +51,12 @@ class Hdf5Reader {
   // The elements of a one-dimensional dataset of integers.
   std::vector<int64_t> int64s(const DatasetInfo& info) const;
   std::vector<uint64_t> uint64s(const DatasetInfo& info) const;
+  // As read_doubles().
+  std::vector<double> doubles(const DatasetInfo& info, uint64_t first, uint64_t count) const;
+  // All elements of a dataset of text.
+  std::vector<std::string> strings(const DatasetInfo& info) const;
 
-  // Attributes of the root group; nothing where there is none of that name.
+  // Attributes of the group; nothing where there is none of that name.
   std::optional<int64_t> int64_attribute(const char* name) const;
   std::optional<std::string> string_attribute(const char* name) const;
   std::optional<std::vector<std::string>> strings_attribute(const char* name) const;
@@ -55,6 +69,7 @@ class Hdf5Reader {
 
   std::string path_;
   Hdf5Handle file_;
+  Hdf5Handle group_;
 };
 
 }  // namespace resnext

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -14,28 +13,35 @@
 #include <thread>
 
 #include "comm/common/error.h"
+#include "data/container_writer.h"
 #include "data/inspection.h"
 #include "data/packer.h"
 #include "data/progress.h"
+#include "data/stop_requests.h"
 
 namespace {
 
 using namespace resnext;
 
-// Set by SIGINT and SIGTERM, so that a stopped packer removes its unfinished file.
-volatile std::sig_atomic_t stop_requested = 0;
+// What a long command tells, and how it is stopped.
+struct Dialogue {
+  Progress progress;
+  StopRequests stop;
 
-void remove_unfinished_on_signal() {
-  std::signal(SIGINT, [](int) { stop_requested = 1; });
-  std::signal(SIGTERM, [](int) { stop_requested = 1; });
-}
+  explicit Dialogue(const std::string& out = {})
+      : stop(out.empty() ? out : ContainerWriter::partial_path(out)) {}
 
-void show(Progress& progress, int64_t done, int64_t total) {
-  progress.update(done, total);
-  if (stop_requested == 0) return;
-  throw Error(ExitCode::kStopped, "resnext_data", "stopped on request, nothing was written",
-              "start it again");
-}
+  void show(int64_t done, int64_t total) {
+    progress.update(done, total);
+    stop.check();
+  }
+  PackObserver observer() {
+    PackObserver observer;
+    observer.progress = [this](int64_t done, int64_t total) { show(done, total); };
+    observer.warning = [this](const std::string& text) { progress.message("warning: " + text); };
+    return observer;
+  }
+};
 
 int64_t all_cores() {
   return std::max<int64_t>(1, std::thread::hardware_concurrency());
@@ -94,12 +100,24 @@ void add_imagefolder(CLI::App& pack) {
     source->size = given ? *size : source->storage == Storage::kRaw ? kRawSize : 0;
     if (given && *size < 1) throw ConfigError("--size", "must be positive", "give 256");
     source->skip_damaged = *on_error == "skip";
-    Progress progress;
-    PackObserver observer;
-    observer.progress = [&](int64_t done, int64_t total) { show(progress, done, total); };
-    observer.warning = [&](const std::string& text) { progress.message("warning: " + text); };
-    remove_unfinished_on_signal();
-    pack_imagefolder(*source, output->path, observer);
+    Dialogue dialogue(output->path);
+    pack_imagefolder(*source, output->path, dialogue.observer());
+  });
+}
+
+void add_hdf5(CLI::App& pack) {
+  auto* command = pack.add_subcommand("hdf5", "another program's HDF5 file");
+  auto source = std::make_shared<ContainerSource>();
+  source->rounded = true;
+  command->add_option("FILE", source->address, "FILE.h5 or FILE.h5:/GROUP")->required();
+  auto output = add_output(*command);
+  command->add_option("--images", source->images, "dataset of the images, in FILE or GROUP");
+  command->add_option("--labels", source->labels,
+                      "dataset of the labels; of another file: FILE.h5:/NAME");
+  command->callback([=] {
+    output->check();
+    Dialogue dialogue(output->path);
+    pack_hdf5(*source, output->path, dialogue.observer());
   });
 }
 
@@ -116,6 +134,7 @@ void add_cifar(CLI::App& pack, const char* name, CifarKind kind) {
   command->callback([=] {
     output->check();
     source->training = *split == "train";
+    const Dialogue dialogue(output->path);
     pack_cifar(*source, output->path);
   });
 }
@@ -130,15 +149,16 @@ void add_idx(CLI::App& pack) {
       ->delimiter(',');
   command->callback([=] {
     output->check();
+    const Dialogue dialogue(output->path);
     pack_idx(*source, output->path);
   });
 }
 
 void verify(const std::string& path, int64_t threads) {
-  Progress progress;
+  Dialogue dialogue;
   const auto result = verify_container(
-      path, threads, [&](int64_t done, int64_t total) { show(progress, done, total); });
-  for (const std::string& bad : result.first_bad) progress.message(bad);
+      path, threads, [&](int64_t done, int64_t total) { dialogue.show(done, total); });
+  for (const std::string& bad : result.first_bad) dialogue.progress.message(bad);
   if (result.bad > 0) {
     throw DataError(path, fmt::format("{} of {} samples are bad", result.bad, result.count),
                     "copy or pack the file again");
@@ -170,6 +190,7 @@ int run(int argc, char** argv) {
   auto* pack = app.add_subcommand("pack", "Write a container");
   pack->require_subcommand(1);
   add_imagefolder(*pack);
+  add_hdf5(*pack);
   add_cifar(*pack, "cifar10", CifarKind::kCifar10);
   add_cifar(*pack, "cifar100", CifarKind::kCifar100);
   add_idx(*pack);

@@ -39,6 +39,10 @@ struct ImageFolderSource {
 void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer = {});
 
+// Any HDF5 file that Container reads. Without class names the classes are called 0, 1, ...
+void pack_hdf5(const ContainerSource& source, const std::string& out,
+               const PackObserver& observer = {});
+
 // The binary versions of CIFAR (cs.toronto.edu/~kriz/cifar.html): the folder with
 // data_batch_1.bin ... and batches.meta.txt, or train.bin and fine_label_names.txt.
 enum class CifarKind { kCifar10, kCifar100 };

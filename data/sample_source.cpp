@@ -6,6 +6,7 @@
 
 #include "comm/common/error.h"
 #include "data/file.h"
+#include "data/image_decoder.h"
 
 namespace resnext {
 namespace {
@@ -106,6 +107,43 @@ class Hdf5Source final : public SampleSource {
   std::vector<uint64_t> offsets_;
 };
 
+class ConvertedSource final : public SampleSource {
+ public:
+  ConvertedSource(std::string path, DatasetInfo images, const PixelFormat& format, bool rounded)
+      : path_(std::move(path)), images_(std::move(images)), format_(format), rounded_(rounded) {}
+
+  ~ConvertedSource() override {
+    const auto lock = lock_hdf5();
+    images_.id.close();
+  }
+
+  void read(int64_t index, std::vector<uint8_t>& bytes) const override try {
+    to_rgb(elements(index), format_, rounded_, bytes);
+  } catch (const DamagedImage& error) {
+    throw DataError(path_ + ":" + images_.name,
+                    "sample " + std::to_string(index) + ": " + error.what(),
+                    "its images were taken as " + format_.in_words() +
+                        "; for the nearest levels make a container: resnext_data pack hdf5 " +
+                        path_ + " OUT.h5");
+  }
+
+ private:
+  std::vector<double> elements(int64_t index) const {
+    const auto lock = lock_hdf5();
+    const Hdf5ErrorsSilenced silenced;
+    std::vector<double> values;
+    if (read_doubles(images_, static_cast<uint64_t>(index), 1, values)) return values;
+    throw DataError(path_ + ":" + images_.name,
+                    "sample " + std::to_string(index) + " cannot be read: " + hdf5_error(),
+                    "copy or make the file again");
+  }
+
+  std::string path_;
+  DatasetInfo images_;
+  PixelFormat format_;
+  bool rounded_;
+};
+
 }  // namespace
 
 std::unique_ptr<SampleSource> fixed_size_source(const std::string& path, uint64_t start,
@@ -121,6 +159,11 @@ std::unique_ptr<SampleSource> indexed_source(const std::string& path, uint64_t s
 std::unique_ptr<SampleSource> hdf5_source(const std::string& path, DatasetInfo images,
                                           std::vector<uint64_t> offsets) {
   return std::make_unique<Hdf5Source>(path, std::move(images), std::move(offsets));
+}
+
+std::unique_ptr<SampleSource> converted_source(const std::string& path, DatasetInfo images,
+                                               const PixelFormat& format, bool rounded) {
+  return std::make_unique<ConvertedSource>(path, std::move(images), format, rounded);
 }
 
 }  // namespace resnext

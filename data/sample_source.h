@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/hdf5_reading.h"
+#include "data/pixel_format.h"
 
 namespace resnext {
 
@@ -32,5 +33,10 @@ std::unique_ptr<SampleSource> indexed_source(const std::string& path, uint64_t s
 // length uint8 [N], or with `offsets` not empty uint8 [bytes]. Keeps the dataset open.
 std::unique_ptr<SampleSource> hdf5_source(const std::string& path, DatasetInfo images,
                                           std::vector<uint64_t> offsets);
+
+// Through HDF5 as well: numeric images of `format`, converted as in pixel_format.h. Reading throws
+// DataError where they cannot be.
+std::unique_ptr<SampleSource> converted_source(const std::string& path, DatasetInfo images,
+                                               const PixelFormat& format, bool rounded);
 
 }  // namespace resnext

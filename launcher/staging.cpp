@@ -94,11 +94,13 @@ StagePlan make_stage_plan(const Allocation& allocation, const RunConfig& config,
                           const std::string& folder) {
   StagePlan plan;
   std::vector<std::string> words;
-  const auto stage = [&](const std::string& key, const std::string& file) {
-    if (file.empty()) return;
+  const auto stage = [&](const std::string& key, const std::string& address) {
+    if (address.empty()) return;
+    const auto [file, group] = parse_data_address(address);
     const Source source = look_at(file);
     words.insert(words.end(), {source.path, source.version, source.copy, source.family});
-    plan.overrides.push_back(fmt::format("data.{}={}/{}", key, folder, source.copy));
+    plan.overrides.push_back(
+        fmt::format("data.{}={}/{}{}", key, folder, source.copy, group == "/" ? "" : ":" + group));
   };
   stage("train", config.data.train);
   stage("validation", config.data.validation);

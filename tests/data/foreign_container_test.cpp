@@ -218,8 +218,8 @@ TEST(ForeignContainer, RefusesWhatIsAmbiguousOrMissing) {
     f.put("coarse", {kCount}, labels);
   });
   EXPECT_THROW(Container(folder / "a.h5"), DataError);
-  write([&](Hdf5Editor& f) {  // channels first
-    f.put("images", {kCount, 3, kHeight, kWidth}, all_pixels());
+  write([&](Hdf5Editor& f) {  // two channels
+    f.put("images", {kCount, kHeight, kWidth, 2}, all_pixels());
     f.put("labels", {kCount}, labels);
   });
   EXPECT_THROW(Container(folder / "a.h5"), DataError);

@@ -106,6 +106,19 @@ class Hdf5Editor {
     for (const auto& s : sequences) values.push_back({s.size(), const_cast<uint8_t*>(s.data())});
     write(name, type.get(), {values.size()}, values.data(), H5P_DEFAULT);
   }
+  // Strings of variable length, as h5py writes them.
+  void put_texts(const std::string& name, const std::vector<const char*>& texts) {
+    write(name, text_type().get(), {texts.size()}, texts.data(), H5P_DEFAULT);
+  }
+  void put_text_attribute(const std::string& name, const std::vector<const char*>& texts) {
+    write_attribute(name, text_type().get(), space_of({texts.size()}).get(), texts.data());
+  }
+  // Truth values, as h5py writes them: an enumeration of FALSE and TRUE.
+  void put_truths(const std::string& name, const std::vector<int8_t>& values) {
+    const Hdf5Handle type(H5Tenum_create(H5T_NATIVE_INT8), H5Tclose);
+    for (int8_t value : {0, 1}) H5Tenum_insert(type.get(), value ? "TRUE" : "FALSE", &value);
+    write(name, type.get(), {values.size()}, values.data(), H5P_DEFAULT);
+  }
   void put_group(const std::string& name) {
     remove(name);
     const Hdf5Handle group(
@@ -128,6 +141,12 @@ class Hdf5Editor {
   }
 
  private:
+  static Hdf5Handle text_type() {
+    Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+    H5Tset_size(type.get(), H5T_VARIABLE);
+    return type;
+  }
+
   template <typename T>
   static hid_t type_of() {
     if constexpr (std::is_same_v<T, uint8_t>) return H5T_NATIVE_UINT8;
@@ -136,6 +155,8 @@ class Hdf5Editor {
     if constexpr (std::is_same_v<T, int32_t>) return H5T_NATIVE_INT32;
     if constexpr (std::is_same_v<T, int64_t>) return H5T_NATIVE_INT64;
     if constexpr (std::is_same_v<T, double>) return H5T_NATIVE_DOUBLE;
+    if constexpr (std::is_same_v<T, float>) return H5T_NATIVE_FLOAT;
+    if constexpr (std::is_same_v<T, uint16_t>) return H5T_NATIVE_UINT16;
   }
 
   static Hdf5Handle space_of(const std::vector<hsize_t>& dims) {

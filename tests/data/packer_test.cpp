@@ -525,6 +525,26 @@ TEST_F(CommandTest, ABadSampleIsADataErrorOfInspectToo) {
   EXPECT_NE(expect(65, "inspect " + out()).find("sample 0"), std::string::npos);
 }
 
+// Each stop signal, in the middle of work that would take minutes.
+TEST_F(CommandTest, EveryStopSignalEndsItWith75AndLeavesNothing) {
+  for (int i = 0; i < 3000; ++i) {
+    const std::string name = "src/a/" + std::to_string(i) + ".jpg";
+    if (i == 0) write_bytes(folder_ / name, encode_jpeg(make_image(600, 800, 1).view(), 90));
+    if (i > 0) fs::create_hard_link(folder_ / "src/a/0.jpg", folder_ / name);
+  }
+  fs::create_directory(folder_ / "out");
+  const std::string pack = kProgram + "pack imagefolder " + (folder_ / "src ") +
+                           (folder_ / "out/a.h5") + " --storage raw --threads 1";
+  for (const char* signal : {"TERM", "INT", "HUP", "USR1", "USR2"}) {
+    const auto result =
+        run_command("( " + pack + " & p=$!; until [ -n \"$(ls " + (folder_ / "out") +
+                    ")\" ]; do sleep 0.01; done; kill -" + signal + " $p; wait $p; exit $? )");
+    EXPECT_EQ(result.code, 75) << signal << result.output;
+    EXPECT_NE(result.output.find("stopped on request"), std::string::npos) << result.output;
+    EXPECT_TRUE(fs::is_empty(folder_ / "out")) << signal;
+  }
+}
+
 TEST_F(CommandTest, OutputErrorsAre73AndLeaveNothing) {
   make_image_folder(false);
   expect(73, "pack imagefolder " + (folder_ / "src ") + (folder_ / "missing/out.h5"));

@@ -57,6 +57,7 @@ TEST_F(StagingTest, CopiesAndPointsToTheCopies) {
     EXPECT_EQ(copies().size(), 2u);
   }
   EXPECT_THROW(plan(folder_ / "none.h5"), DataError);
+  EXPECT_EQ(plan(folder_ / "a.h5:/set/train").overrides[0], both.overrides[0] + ":/set/train");
 }
 
 TEST_F(StagingTest, DifferentFilesOfOneNameSizeAndTimeDoNotMeet) {

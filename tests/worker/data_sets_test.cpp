@@ -127,6 +127,29 @@ TEST_F(DataSetsTest, WithoutNamesOnOneSideLabelsAreNumbers) {
   EXPECT_THROW(open().classes(0), DataError);
 }
 
+// One file for all, whose labels lie elsewhere for validation.
+TEST_F(DataSetsTest, SplitsMayBeGroupsOfOneFile) {
+  {
+    testing::Hdf5Editor file(folder_ / "all.h5", /*create=*/true);
+    for (const char* split : {"a", "b"}) {
+      file.put_group(split);
+      file.put(std::string(split) + "/x", {2, 2, 2, 3}, std::vector<uint8_t>(24, 7));
+      file.put(std::string(split) + "/y", {2}, std::vector<int64_t>{0, split[0] == 'a' ? 1 : 2});
+    }
+  }
+  testing::Hdf5Editor(folder_ / "y.h5", true).put("z", {2, 1}, std::vector<int64_t>{1, 0});
+  DataOptions options;
+  options.train = folder_ / "all.h5:/a";
+  options.validation = folder_ / "all.h5:/b";
+  options.images = "x";
+  options.labels = "y";
+  EXPECT_THROW(DataSets(options, true).classes(0), DataError);  // a label that training lacks
+  options.validation_labels = folder_ / "y.h5:/z";
+  const DataSets sets(options, true);
+  EXPECT_EQ(labels(sets), (std::vector<int64_t>{1, 0}));
+  EXPECT_EQ(sets.train->label(1), 1);
+}
+
 // What a checkpoint holds of names that are not UTF-8.
 TEST_F(DataSetsTest, NamesThatAreNotUtf8AreMatchedAsTheyAreKept) {
   train({"caf\xe9", "b"}, {0, 1});

@@ -44,9 +44,9 @@ bool names_weights(const CommandLine& line) {
 void take_classes(const StartPoint& start, const RunConfig& config, DataSets& sets) {
   if (start.data) {
     sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
-  } else if (std::filesystem::exists(config.data.train)) {
-    sets.adopt_classes(Container(config.data.train).class_names(), config.data.train,
-                       config.run.accept_new_data);
+  } else if (std::filesystem::exists(parse_data_address(config.data.train).file)) {
+    sets.adopt_classes(Container(source_of(config.data, /*training=*/true)).class_names(),
+                       config.data.train, config.run.accept_new_data);
   } else {
     sets.remarks.push_back(fmt::format(
         "the weights do not say what their classes are: labels of {} are taken as numbers",

@@ -91,14 +91,24 @@ ClassNames valid_utf8(ClassNames names) {
 
 }  // namespace
 
+ContainerSource source_of(const DataOptions& options, bool training) {
+  const bool same = training || options.validation_labels.empty();
+  return {training ? options.train : options.validation, options.images,
+          same ? options.labels : options.validation_labels};
+}
+
 DataSets::DataSets(const DataOptions& options, bool training) {
   if (training) {
     check_named(options.train, "data.train");
-    train.emplace(options.train);
+    train.emplace(source_of(options, /*training=*/true));
   } else {
     check_named(options.validation, "data.validation");
   }
-  if (!options.validation.empty()) validation.emplace(options.validation);
+  if (!options.validation.empty()) validation.emplace(source_of(options, /*training=*/false));
+  for (const auto* split : {&train, &validation}) {
+    if (*split)
+      remarks.insert(remarks.end(), (*split)->remarks().begin(), (*split)->remarks().end());
+  }
   if (!train) return;
   const std::vector<int64_t> learned = train->class_counts();
   remark(remarks,

@@ -20,6 +20,9 @@
 
 namespace resnext {
 
+// Which datasets of which file are a split.
+ContainerSource source_of(const DataOptions& options, bool training);
+
 struct DataSets {
   std::optional<Container> train;
   std::optional<Container> validation;
