@@ -18,22 +18,27 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
                          "validation only, of the latest checkpoint or model.pretrained");
   auto* c = app.add_flag("--print-config", print_config, "print the resolved configuration");
   auto* p = app.add_flag("--plan", plan, "print sizes, memory and schedule without training");
+  auto* x = app.add_option("--export", line.export_file,
+                           "write the weights that --evaluate would take to a file that ends in "
+                           ".pt, .pth or .safetensors");
   auto* r = app.add_flag("--all-reduce", all_reduce,
                          "measure a sum over all ranks; needs no configuration");
-  e->excludes(c)->excludes(p)->excludes(r);
+  e->excludes(c)->excludes(p)->excludes(r)->excludes(x);
+  x->excludes(c)->excludes(p)->excludes(r);
   c->excludes(p)->excludes(r);
   p->excludes(r);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return {Action::kHelp, {}, {}, app.help()};
+    return {Action::kHelp, {}, {}, {}, app.help()};
   } catch (const CLI::CallForVersion& version) {
-    return {Action::kHelp, {}, {}, std::string(version.what()) + "\n"};
+    return {Action::kHelp, {}, {}, {}, std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
     throw ConfigError("command line", error.what(), "see resnext_worker --help");
   }
   if (evaluate) line.action = Action::kEvaluate;
   if (print_config) line.action = Action::kPrintConfig;
+  if (x->count() > 0) line.action = Action::kExport;
   if (plan) line.action = Action::kPlan;
   if (all_reduce) line.action = Action::kAllReduce;
   if (line.config.empty() && !all_reduce) {

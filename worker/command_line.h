@@ -1,5 +1,5 @@
-// The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | ...].
-// SPDX-License-Identifier: BSD-3-Clause
+// The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | --export FILE
+// | ...]. SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>
@@ -7,13 +7,14 @@
 
 namespace resnext {
 
-enum class Action { kTrain, kEvaluate, kPrintConfig, kPlan, kAllReduce, kHelp };
+enum class Action { kTrain, kEvaluate, kPrintConfig, kPlan, kExport, kAllReduce, kHelp };
 
 struct CommandLine {
   Action action = Action::kTrain;
   std::string config;
   std::vector<std::string> overrides;
-  std::string help;  // what to print for kHelp
+  std::string export_file;  // for kExport
+  std::string help;         // what to print for kHelp
 };
 
 // Throws ConfigError on a usage error.

@@ -8,13 +8,12 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
-#include "comm/common/file_system.h"
 #include "comm/tensor_collectives.h"
 #include "configs/yaml_reader.h"
 #include "worker/evaluator.h"
 #include "worker/network_learner.h"
+#include "worker/saved_weights.h"
 #include "worker/state/agreement.h"
-#include "worker/state/start_point.h"
 #include "worker/stop_signal.h"
 
 namespace resnext {
@@ -28,13 +27,6 @@ void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfi
   if (!is_named("data.size")) config.data.size = data.size;
   if (!is_named("data.resize")) config.data.resize = data.resize;
   if (config.model.classes == 0) config.model.classes = data.classes;
-}
-
-// On the command line; a configuration's are those that training starts from.
-bool names_weights(const CommandLine& line) {
-  return std::ranges::any_of(line.overrides, [](const std::string& text) {
-    return text.starts_with("model.pretrained=");
-  });
 }
 
 void check_class_names(const RunConfig& config, const DataRecord& trained, const DataRecord& now) {
@@ -62,18 +54,7 @@ void check_ranks_agree(const RunConfig& config, const DataRecord& data,
 std::optional<Accuracy> evaluate_saved(const CommandLine& line, RunConfig config,
                                        const DataSets& sets, Communicator& communicator,
                                        c10::Device device) {
-  std::optional<RunStore> store;
-  if (communicator.rank() == 0) {
-    store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
-  }
-  StartPoint start;
-  if (!names_weights(line)) {
-    start = agree_on_weights(communicator, store ? &*store : nullptr, config.run);
-    if (!start.resumed && config.model.pretrained.empty()) {
-      throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
-                        "train first, or set model.pretrained or run.resume to a file");
-    }
-  }
+  const StartPoint start = find_saved_weights(line, config, communicator);
   if (start.data) follow_checkpoint(line, *start.data, config);
   config.model.classes = sets.classes(config.model.classes);
   DataRecord data = describe(sets, config.data, config.model.classes);

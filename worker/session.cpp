@@ -24,6 +24,7 @@
 #include "worker/evaluation.h"
 #include "worker/input/data_sets.h"
 #include "worker/network_learner.h"
+#include "worker/saved_weights.h"
 #include "worker/stop_signal.h"
 #include "worker/training_run.h"
 
@@ -133,6 +134,13 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   RunConfig config = load_config(line);
   if (line.action == Action::kPrintConfig) {
     print(environment, to_yaml(config));
+    return ExitCode::kOk;
+  }
+  if (line.action == Action::kExport) {
+    const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
+    const auto communicator =
+        make_communicator(config.comm, environment, device.for_communicator());
+    watch::guard([&] { export_saved(line, config, *communicator); });
     return ExitCode::kOk;
   }
   const DataSets sets(config.data, line.action != Action::kEvaluate);

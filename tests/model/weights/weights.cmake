@@ -7,9 +7,11 @@ function(weights_test name)
   resnext_test(${name} SOURCES ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${name}.cpp
                LIBS resnext_weights ${T_LIBS} TIMEOUT ${T_TIMEOUT})
   target_compile_definitions(${name} PRIVATE
-    RESNEXT_TORCH_PYTHON="${RESNEXT_TORCH_PYTHON}" RESNEXT_LIBTORCH="${RESNEXT_LIBTORCH}")
+    RESNEXT_PYTHON3="${RESNEXT_PYTHON3}" RESNEXT_TORCH_PYTHON="${RESNEXT_TORCH_PYTHON}" RESNEXT_LIBTORCH="${RESNEXT_LIBTORCH}")
 endfunction()
 
 weights_test(state_dict_test LIBS nlohmann_json::nlohmann_json TIMEOUT 240)
 weights_test(checkpoint_test TIMEOUT 120)
+weights_test(safetensors_test LIBS nlohmann_json::nlohmann_json TIMEOUT 120)
+weights_test(t7_test TIMEOUT 120)
 weights_test(weights_fit_test TIMEOUT 60)
