@@ -40,7 +40,7 @@ struct ModelOptions {
   StemOptions stem;
   bool zero_gamma = false;        // last BN scale of each block starts at 0 (Goyal et al. 2017)
   std::string pretrained;         // weights file to start from; empty: the seed's initialisation
-  std::string pretrained_key;         // which of several sets of weights in `pretrained`
+  std::string pretrained_key;     // which of several sets of weights in `pretrained`
   bool reset_classifier = false;  // keep the new classifier when loading `pretrained`
   int64_t recompute_stages = 0;   // the first n keep only their input and run again in backward
   bool fused = true;  // BN, addition and ReLU in one pass; false, to compare with: one by one

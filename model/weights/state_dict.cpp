@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "comm/common/error.h"
+#include "model/weights/read_weights.h"
 #include "model/weights/safetensors.h"
 #include "model/weights/state_dict_source.h"
 #include "model/weights/t7_network.h"
@@ -36,7 +37,11 @@ StateDict load_dict(const PickleDict& dict, const StateDictSource& source,
 }  // namespace
 
 StateDict load_state_dict(const std::string& path, const std::string& key) {
-  WeightsInput input(path);
+  return read_weights(WeightsInput(path), key);
+}
+
+StateDict read_weights(WeightsInput input, const std::string& key) {
+  const std::string path = input.path();
   if (is_t7(input)) return with_our_names(read_t7(input), path);
   if (is_safetensors(input)) return with_our_names(read_safetensors(input, key), path);
   const auto source = open_state_dict(std::move(input));

@@ -15,7 +15,7 @@ namespace {
 constexpr int kMaxWrappers = 8;         // DataParallelTables and tables around the network
 constexpr size_t kMaxVisits = 100'000;  // modules; ResNet-152 has some 1,000
 
-constexpr size_t kMaxFields = 1000;     // of a module, which has some 30
+constexpr size_t kMaxFields = 1000;  // of a module, which has some 30
 
 const T7Value* field(const T7Value& module, std::string_view name) {
   const T7Value* content = &module;
