@@ -48,9 +48,10 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
                       "use an odd side, which can be padded equally, or 0 for the family's own");
   }
   if (!model.pretrained_key.empty() && model.pretrained.empty()) {
-    throw ConfigError(where("model.pretrained_key"),
-                      "model.pretrained_key is set, but there is no model.pretrained to choose from",
-                      "set model.pretrained or leave model.pretrained_key out");
+    throw ConfigError(
+        where("model.pretrained_key"),
+        "model.pretrained_key is set, but there is no model.pretrained to choose from",
+        "set model.pretrained or leave model.pretrained_key out");
   }
   if (model.reset_classifier && model.pretrained.empty()) {
     throw ConfigError(where("model.reset_classifier"),
