@@ -41,6 +41,11 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
           .add_option("--features", line.features,
                       "write what the classifier sees of the validation split to an HDF5 file")
           ->type_name("FILE.h5");
+  auto* exported =
+      actions
+          .add_option("--export", line.export_file,
+                      "write the weights that --evaluate would take for other programs")
+          ->type_name("FILE");
   flag("--print-config", Action::kPrintConfig, "print the resolved configuration");
   flag("--plan", Action::kPlan, "print sizes, memory and schedule without training");
   auto* all_reduce = flag("--all-reduce", Action::kAllReduce,
@@ -63,6 +68,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   }
   if (*classify) line.action = Action::kClassify;
   if (*features) line.action = Action::kFeatures;
+  if (*exported) line.action = Action::kExport;
   if (line.config.empty() && !*all_reduce) {
     throw ConfigError("command line", "no configuration is named", "see resnext_worker --help");
   }

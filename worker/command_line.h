@@ -1,5 +1,5 @@
-// The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | ...].
-// SPDX-License-Identifier: BSD-3-Clause
+// The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | --export FILE
+// | ...]. SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>
@@ -12,6 +12,7 @@ enum class Action {
   kEvaluate,
   kClassify,
   kFeatures,
+  kExport,
   kPrintConfig,
   kPlan,
   kAllReduce,
@@ -24,6 +25,7 @@ struct CommandLine {
   std::vector<std::string> overrides;
   std::vector<std::string> images;   // kClassify: files and folders
   std::string features;              // kFeatures: file to write
+  std::string export_file;           // kExport: file to write
   std::string per_class, confusion;  // kEvaluate: tables to write; empty: none
   bool json = false;                 // results as JSON, one object a line
   std::string help;                  // what to print for kHelp

@@ -45,18 +45,22 @@ SavedFile saved_file(const char* name, const StateDict& state, int64_t step) {
 
 }  // namespace
 
+NamedWeights read_weights(const ModelOptions& model, const SavedState* state, SavedWeights which) {
+  if (state != nullptr) {
+    const char* name = which == SavedWeights::kAverage ? kAverageFile : kModelFile;
+    return {read_file(*state, name), (state->folder / name).string()};
+  }
+  if (model.pretrained.empty()) return {};
+  return {load_state_dict(model.pretrained, model.pretrained_key), model.pretrained};
+}
+
 ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicator& communicator,
                    SavedWeights which) {
   ResNeXt model(config.model, config.run.seed);
-  const std::string& file = config.model.pretrained;
   on_rank_0(communicator, [&] {
-    if (state != nullptr) {
-      const char* name = which == SavedWeights::kAverage ? kAverageFile : kModelFile;
-      model.load(read_file(*state, name), (state->folder / name).string());
-    } else if (!file.empty()) {
-      model.load(load_state_dict(file, config.model.pretrained_key), file,
-                 config.model.reset_classifier);
-    }
+    const NamedWeights weights = read_weights(config.model, state, which);
+    if (weights.source.empty()) return;
+    model.load(weights.state, weights.source, state == nullptr && config.model.reset_classifier);
   });
   return model;
 }

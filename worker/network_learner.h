@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "comm/communicator.h"
 #include "configs/run_config.h"
@@ -25,6 +26,17 @@ namespace resnext {
 
 // Which of the weights that a checkpoint holds.
 enum class SavedWeights { kTrained, kAverage };
+
+// Weights and the file that they are of, for errors.
+struct NamedWeights {
+  StateDict state;
+  std::string source;
+};
+
+// The weights of `state`, else of model.pretrained; empty when there is neither. Local. Throws
+// CheckpointError.
+NamedWeights read_weights(const ModelOptions& model, const SavedState* state,
+                          SavedWeights which = SavedWeights::kTrained);
 
 // COLLECTIVE. The network of `config`: on rank 0 with the weights of `state`, else of
 // model.pretrained, else initialised; on the others it awaits rank 0's. `state` may be null.

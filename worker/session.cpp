@@ -105,6 +105,10 @@ bool starts_again() {
   return std::getenv(kRestartVariable) != nullptr || (requeued && std::atoi(requeued) > 0);
 }
 
+bool needs_data(Action action) {
+  return action != Action::kClassify && action != Action::kExport;
+}
+
 ExitCode measure(const MpiEnvironment& environment) {
   CommOptions options;
   options.timeout_s = 60;  // a check should not make anybody wait
@@ -146,7 +150,7 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     return ExitCode::kOk;
   }
   std::optional<DataSets> opened;
-  if (line.action != Action::kClassify) opened.emplace(config.data, !uses_network(line.action));
+  if (needs_data(line.action)) opened.emplace(config.data, !uses_network(line.action));
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMaxDimensions = 64;  // what ATen's kernels take
 constexpr size_t kMaxKeyLength = 255;  // keys are numbers of at most 20 digits
-constexpr uint64_t kStorageBytes = sizeof(PickleStorage) + kMaxKeyLength + 64;
+constexpr uint64_t kStorageBytes = sizeof(SavedStorage) + kMaxKeyLength + 64;
 
 constexpr std::string_view kUtils = "torch._utils";
 
@@ -98,12 +98,12 @@ void PickleReader::persistent_id() {
     fail("has views of storages, as only PyTorch before 0.4 wrote");
   }
   const auto [known, is_new] =
-      storages_.try_emplace(key, PickleStorage{std::string(key), *dtype, numel});
+      storages_.try_emplace(key, SavedStorage{std::string(key), *dtype, numel});
   if (is_new) charge(kStorageBytes);
   if (known->second.dtype != *dtype || known->second.numel != numel) {
     fail("describes the storage '" + std::string(key) + "' in two ways");
   }
-  push<const PickleStorage*>(&known->second);
+  push<const SavedStorage*>(&known->second);
 }
 
 void PickleReader::ordered_dict(const PickleItems& arguments) {
@@ -122,11 +122,11 @@ void PickleReader::ordered_dict(const PickleItems& arguments) {
 void PickleReader::rebuild_tensor(const PickleItems& arguments) {
   const PickleValue& storage = argument(arguments, 0);
   if (storage.get_if<PickleOpaque>() != nullptr) return push_opaque(&storage);
-  PickleTensor tensor{expect<const PickleStorage*>(storage, "the storage of a tensor"),
-                      expect<int64_t>(argument(arguments, 1), "the offset of a tensor"),
-                      integers(argument(arguments, 2)), integers(argument(arguments, 3))};
+  SavedTensor tensor{expect<const SavedStorage*>(storage, "the storage of a tensor"),
+                     expect<int64_t>(argument(arguments, 1), "the offset of a tensor"),
+                     integers(argument(arguments, 2)), integers(argument(arguments, 3))};
   charge(sizeof tensor + sizeof(int64_t) * (tensor.sizes.size() + tensor.strides.size()));
-  push<const PickleTensor*>(&tensors_.emplace_back(std::move(tensor)));
+  push<const SavedTensor*>(&tensors_.emplace_back(std::move(tensor)));
 }
 
 std::vector<int64_t> PickleReader::integers(const PickleValue& value) const {

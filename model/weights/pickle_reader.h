@@ -35,7 +35,7 @@ class PickleReader {
   size_t position() const noexcept { return position_; }
 
   // All storages that the pickles mentioned, each once.
-  const std::unordered_map<std::string_view, PickleStorage>& storages() const { return storages_; }
+  const std::unordered_map<std::string_view, SavedStorage>& storages() const { return storages_; }
 
  private:
   bool read_number(uint8_t opcode);
@@ -89,11 +89,11 @@ class PickleReader {
   size_t position_ = 0;
   uint64_t charged_ = 0;
   std::deque<PickleValue> objects_;  // owns every value: no recursion when it goes
-  std::deque<PickleTensor> tensors_;
+  std::deque<SavedTensor> tensors_;
   std::vector<PickleValue*> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint32_t, PickleValue*> memo_;
-  std::unordered_map<std::string_view, PickleStorage> storages_;
+  std::unordered_map<std::string_view, SavedStorage> storages_;
 };
 
 // ---- pushing, for both source files -----------------------------------------------------------

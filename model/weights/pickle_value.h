@@ -2,14 +2,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "model/weights/tensor_loader.h"
 
 namespace resnext {
 
@@ -35,20 +34,9 @@ struct PickleTuple {
 struct PickleDict {
   std::vector<std::pair<PickleValue*, PickleValue*>> items;  // in the file's order
 };
-struct PickleStorage {
-  std::string key;  // names the bytes: record "data/KEY" of a zip file
-  c10::ScalarType dtype;
-  int64_t numel;
-};
-struct PickleTensor {
-  const PickleStorage* storage;
-  int64_t offset;  // in elements, as are the strides
-  std::vector<int64_t> sizes, strides;
-};
-
 struct PickleValue {
   std::variant<PickleNone, bool, int64_t, double, std::string_view, PickleGlobal, PickleList,
-               PickleTuple, PickleDict, const PickleStorage*, const PickleTensor*, PickleOpaque>
+               PickleTuple, PickleDict, const SavedStorage*, const SavedTensor*, PickleOpaque>
       data;
 
   template <typename T>

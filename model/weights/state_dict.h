@@ -3,7 +3,7 @@
 // Reads what torch.save() writes: the zip format (since PyTorch 1.6) and the older one that
 // torchvision's first weights have, with pickle protocols 2 to 5. Reading never runs code: objects
 // that are no tensors, containers or numbers are passed over (model/weights/pickle_reader.h), and
-// memory and work are bounded by the file's size.
+// memory and work are bounded by the file's size. A safetensors file is recognised by its content.
 // Writes the zip format such that torch.load(path, weights_only=True) gives a dict of tensors.
 // Local; not thread-safe on the same path.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -26,8 +26,9 @@ using StateDict = std::vector<std::pair<std::string, at::Tensor>>;
 // The weights of a file as people have it: alone or in a training checkpoint, under the names of
 // DataParallel, torch.compile, AveragedModel and others; they come out under torchvision's names
 // where they are known (model/weights/weights_names.h). Where the file holds several sets of
-// weights `key` chooses (model/weights/weights_choice.h). Throws CheckpointError (file, what,
-// remedy): missing, truncated, corrupt, no weights, several sets.
+// weights `key` chooses (model/weights/weights_choice.h; in a safetensors file: what its names
+// begin with). Throws CheckpointError (file, what, remedy): missing, truncated, corrupt, no
+// weights, several sets.
 StateDict load_state_dict(const std::string& path, const std::string& key = {});
 
 // A file that save_state_dict() wrote and that is in memory, names as they are; `name` stands for

@@ -2,7 +2,6 @@
 #include "model/weights/state_dict_source.h"
 
 #include <algorithm>
-#include <limits>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -41,11 +40,11 @@ class ZipSource final : public StateDictSource {
 
   const PickleValue& root() const override { return *root_; }
 
-  void read_storage(const PickleStorage& storage, void* target) const override {
+  void read_storage(const SavedStorage& storage, void* target) const override {
     zip_.read("data/" + storage.key, target);
   }
 
-  void check_storage(const PickleStorage& storage) const override {
+  void check_storage(const SavedStorage& storage) const override {
     if (zip_.size_of("data/" + storage.key) != storage_bytes(storage)) {
       input_.fail("is corrupt: record 'data/" + storage.key + "' has another size than its tensor");
     }
@@ -94,11 +93,11 @@ class LegacySource final : public StateDictSource {
 
   const PickleValue& root() const override { return *root_; }
 
-  void read_storage(const PickleStorage& storage, void* target) const override {
+  void read_storage(const SavedStorage& storage, void* target) const override {
     input_.read(offsets_.at(storage.key), target, storage_bytes(storage));
   }
 
-  void check_storage(const PickleStorage& storage) const override {
+  void check_storage(const SavedStorage& storage) const override {
     if (!offsets_.contains(storage.key)) {
       input_.fail("is corrupt: the bytes of storage '" + storage.key + "' are missing");
     }
@@ -151,13 +150,6 @@ std::unique_ptr<StateDictSource> open_state_dict(WeightsInput input) {
   if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(std::move(input));
   if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(std::move(input));
   input.fail("is not a file of torch.save(), safetensors or Torch7");
-}
-
-uint64_t storage_bytes(const PickleStorage& storage) {
-  const auto numel = static_cast<uint64_t>(storage.numel);
-  const uint64_t item = c10::elementSize(storage.dtype);
-  const uint64_t largest = std::numeric_limits<uint64_t>::max();
-  return numel > largest / item ? largest : numel * item;
 }
 
 }  // namespace resnext

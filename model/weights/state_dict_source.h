@@ -16,21 +16,12 @@
 
 namespace resnext {
 
-class StateDictSource {
+class StateDictSource : public StorageSource {
  public:
-  virtual ~StateDictSource() = default;
-
   // The saved object; lives as long as the source.
   virtual const PickleValue& root() const = 0;
-
-  // Fills `target` with the storage's bytes. check_storage() tells first whether the file has them.
-  virtual void read_storage(const PickleStorage& storage, void* target) const = 0;
-  virtual void check_storage(const PickleStorage& storage) const = 0;
 };
 
 std::unique_ptr<StateDictSource> open_state_dict(WeightsInput input);
-
-// Bytes of a storage; 2^64-1 when they overflow.
-uint64_t storage_bytes(const PickleStorage& storage);
 
 }  // namespace resnext

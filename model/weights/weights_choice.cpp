@@ -33,7 +33,7 @@ struct Candidate {
 // Scalars are counters and records.
 size_t count_tensors(const PickleDict& dict) {
   return static_cast<size_t>(std::ranges::count_if(dict.items, [](const auto& item) {
-    const auto* tensor = item.second->template get_if<const PickleTensor*>();
+    const auto* tensor = item.second->template get_if<const SavedTensor*>();
     return item.first->template get_if<std::string_view>() != nullptr && tensor != nullptr &&
            !(*tensor)->sizes.empty();
   }));

@@ -46,6 +46,7 @@ WeightsInput::~WeightsInput() {
 
 void WeightsInput::read(uint64_t offset, void* target, uint64_t count) const {
   check_range(offset, count);
+  if (count == 0) return;  // `target` may be null
   auto* cursor = static_cast<char*>(target);
   if (descriptor_ < 0) {
     std::memcpy(target, bytes_.data() + offset, count);

@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "model/weights/state_dict.h"
 #include "tests/integration/worker_run.h"
 #include "tests/support/tiny_data.h"
 
@@ -24,7 +27,8 @@ TEST(Actions, HelpAndVersionNeedNoConfiguration) {
   for (const int ranks : {0, 2}) {
     const Result help = run(worker_command(ranks, {"--help"}), kRunTimeout);
     EXPECT_EQ(help.exit_code, 0);
-    expect_has(help.out, {"Usage:", "config", "--evaluate", "--print-config", "--plan"});
+    expect_has(help.out,
+               {"Usage:", "config", "--evaluate", "--export", "--print-config", "--plan"});
     EXPECT_EQ(help.out.find("Usage:"), help.out.rfind("Usage:")) << "more than one rank prints";
   }
   const Result version = run(worker_command(0, {"--version"}), kRunTimeout);
@@ -71,6 +75,14 @@ TEST(Actions, PlanPrintsTheArithmeticAndWritesNothing) {
   }
 }
 
+// The same values under the same names, in any order.
+bool same_tensors(const StateDict& a, const StateDict& b) {
+  const std::map<std::string, at::Tensor> x(a.begin(), a.end()), y(b.begin(), b.end());
+  return std::ranges::equal(x, y, [](const auto& p, const auto& q) {
+    return p.first == q.first && p.second.equal(q.second);
+  });
+}
+
 struct Evaluation {
   double top1 = -1;
   double top5 = -1;
@@ -110,6 +122,48 @@ TEST(Actions, EvaluationDoesNotDependOnTheNumberOfRanks) {
   EXPECT_EQ(evaluate(work, 0, pretrained).loss, alone.loss);
   EXPECT_EQ(read_text(work / "run/metrics.jsonl"), metrics);
   EXPECT_FALSE(fs::exists(work / "none"));
+}
+
+// Those that --evaluate would take; nothing else is written, and no data set is needed.
+TEST(Actions, ExportWritesTheLatestOrTheNamedWeights) {
+  const Workspace work;
+  const Words often = {"checkpoint.every_steps=2", "checkpoint.keep=99"};
+  ASSERT_EQ(work.train(0, "run", often).exit_code, 0);
+  const std::string early = work / "run/checkpoints/step-00000002/model.pt";
+  const std::string latest = (newest_checkpoint(work / "run") / "model.pt").string();
+  const auto exported = [&](int ranks, const std::string& file, const Words& more) {
+    const Words arguments = Words{"--export", work / file, "data.train=none.h5", "model.classes=0"};
+    const Result result = run(work.train_command(ranks, "run", arguments + more), kRunTimeout);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return load_state_dict(work / file);
+  };
+  for (const char* file : {"a.pt", "a.safetensors"}) {
+    for (const int ranks : {0, 2}) {
+      EXPECT_TRUE(same_tensors(exported(ranks, file, {}), load_state_dict(latest))) << file;
+    }
+    EXPECT_TRUE(
+        same_tensors(exported(0, file, {"model.pretrained=" + early}), load_state_dict(early)));
+  }
+}
+
+TEST(Actions, ExportThatCannotBeWrittenLeavesNothing) {
+  const Workspace work;
+  ASSERT_EQ(work.train(0, "run", {}).exit_code, 0);
+  const auto refused = [&](int ranks, const std::string& file) {
+    return run(work.train_command(ranks, "run", {"--export", work / file}), kRunTimeout);
+  };
+  for (const int ranks : {0, 2}) {
+    const Result unknown = refused(ranks, "a.onn");
+    EXPECT_EQ(unknown.exit_code, 64) << unknown.err;
+    expect_has(unknown.err, {"a.onn", ".pt, .pth, .safetensors"});
+    EXPECT_FALSE(fs::exists(work / "a.onn"));
+    const Result folder = refused(ranks, "none/a.pt");
+    EXPECT_EQ(folder.exit_code, 73) << folder.err;
+    expect_has(folder.err, {"none/a.pt", "cannot be created", "free space"});
+  }
+  fs::create_directory(work / "taken.pt");
+  EXPECT_EQ(refused(0, "taken.pt").exit_code, 73);
+  EXPECT_FALSE(fs::exists(work / "taken.pt.tmp"));
 }
 
 // Weights that are named count, not those that lie in the run folder.

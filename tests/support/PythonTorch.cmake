@@ -5,9 +5,9 @@
 # ask PyTorch live are skipped there and compare with the files of tests/model and tests/model/weights instead.
 # Called with PYTHONPATH=RESNEXT_LIBTORCH. Tried once; delete the cache entry to try again.
 include_guard(GLOBAL)
+find_program(RESNEXT_PYTHON3 NAMES python3 python)
 if(NOT DEFINED RESNEXT_TORCH_PYTHON)
   set(_found "")
-  find_program(RESNEXT_PYTHON3 NAMES python3 python)
   if(RESNEXT_PYTHON3)
     execute_process(
       COMMAND ${CMAKE_COMMAND} -E env PYTHONPATH=${RESNEXT_LIBTORCH} ${RESNEXT_PYTHON3} -c

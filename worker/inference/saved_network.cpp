@@ -13,9 +13,7 @@
 #include "comm/tensor_collectives.h"
 #include "configs/yaml_reader.h"
 #include "data/container_writer.h"
-#include "worker/network_learner.h"
 #include "worker/state/agreement.h"
-#include "worker/state/start_point.h"
 
 namespace resnext {
 namespace {
@@ -63,7 +61,8 @@ DataRecord unknown_data() {
   return data;
 }
 
-// Looked for by rank 0.
+}  // namespace
+
 StartPoint find_weights(const CommandLine& line, const RunConfig& config,
                         Communicator& communicator) {
   if (names_weights(line)) return {};
@@ -79,7 +78,9 @@ StartPoint find_weights(const CommandLine& line, const RunConfig& config,
   return start;
 }
 
-}  // namespace
+SavedWeights chosen_weights(const RunConfig& config) {
+  return config.ema.evaluate ? SavedWeights::kAverage : SavedWeights::kTrained;
+}
 
 void check_ranks_agree(const RunConfig& config, const DataRecord& data,
                        Communicator& communicator) {
@@ -109,7 +110,7 @@ SavedNetwork load_network(const CommandLine& line, RunConfig config, DataSets* s
   check_ranks_agree(config, data, communicator);
   Precision precision(config.precision, device);
   ResNeXt model = make_model(config, start.state ? &*start.state : nullptr, communicator,
-                             config.ema.evaluate ? SavedWeights::kAverage : SavedWeights::kTrained);
+                             chosen_weights(config));
   model.to(device, precision.parameter_type(), precision.channels_last());
   broadcast_tensors(communicator, model.parameters());
   broadcast_tensors(communicator, model.statistics());

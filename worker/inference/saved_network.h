@@ -12,6 +12,8 @@
 #include "worker/command_line.h"
 #include "worker/input/batch_input.h"
 #include "worker/input/data_sets.h"
+#include "worker/network_learner.h"
+#include "worker/state/start_point.h"
 #include "worker/step/precision.h"
 
 namespace resnext {
@@ -24,8 +26,16 @@ struct SavedNetwork {
   ResNeXt model;  // on the device, equal on all ranks
 };
 
-// COLLECTIVE. Of model.pretrained where the command line names it, else of the run folder's
-// checkpoint, else of model.pretrained. `sets`: what it will be used on,
+// COLLECTIVE. The run folder's checkpoint, looked for by rank 0; not resumed when the weights are
+// those of model.pretrained, because `line` names it or because there is no checkpoint. Throws
+// ConfigError when there is neither, CheckpointError; on all ranks.
+StartPoint find_weights(const CommandLine& line, const RunConfig& config,
+                        Communicator& communicator);
+
+// Which of a checkpoint's weights are wanted.
+SavedWeights chosen_weights(const RunConfig& config);
+
+// COLLECTIVE. With the weights that find_weights() finds. `sets`: what it will be used on,
 // whose labels become those of the network, or null. Throws
 // ConfigError, CheckpointError, DataError (other classes than it was trained with), on all ranks.
 SavedNetwork load_network(const CommandLine& line, RunConfig config, DataSets* sets,

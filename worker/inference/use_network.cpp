@@ -7,6 +7,7 @@
 #include "comm/watch/watch.h"
 #include "worker/inference/classification.h"
 #include "worker/inference/evaluation.h"
+#include "worker/inference/export.h"
 #include "worker/inference/features.h"
 
 namespace resnext {
@@ -32,12 +33,17 @@ ExitCode print_accuracy(const CommandLine& line, SavedNetwork& network, const Da
 }  // namespace
 
 bool uses_network(Action action) {
-  return action == Action::kEvaluate || action == Action::kClassify || action == Action::kFeatures;
+  return action == Action::kEvaluate || action == Action::kClassify ||
+         action == Action::kFeatures || action == Action::kExport;
 }
 
 ExitCode use_network(const CommandLine& line, const RunConfig& config, DataSets* sets,
                      Communicator& communicator, const ComputeDevice& device) {
   return watch::guard([&] {
+    if (line.action == Action::kExport) {
+      export_saved(line, config, communicator);
+      return ExitCode::kOk;
+    }
     const std::vector<std::string> files = image_files(line.images);
     SavedNetwork network = load_network(line, config, sets, communicator, device.torch());
     switch (line.action) {
