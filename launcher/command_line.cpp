@@ -19,6 +19,8 @@ void add_run(CLI::App& app, RunTask& task) {
   run->add_option("-n,--ranks", task.launch.ranks, "ranks of all hosts; default: one a GPU or core")
       ->check(CLI::Range(1, 1'000'000));
   run->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
+  run->add_option("--hostfile", task.hostfile, "the same from a file, a host on each line")
+      ->excludes("--hosts");
   run->add_option("--launcher", task.launch.starter, "auto, mpirun or srun")
       ->transform(CLI::CheckedTransformer(kStarters));
   run->add_option("--interface", task.launch.interface,
