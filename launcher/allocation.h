@@ -17,6 +17,7 @@ using Environment = std::map<std::string, std::string>;
 // What this host offers to this process.
 struct Machine {
   int cores = 1;                        // physical cores in the affinity mask
+  std::vector<std::vector<int>> cpus;   // of each of them, those of its logical CPUs in the mask
   double cpu_quota = 0;                 // the control group's limit, in CPUs; 0: none
   int gpus = 0;                         // devices in /dev; CUDA_VISIBLE_DEVICES is not looked at
   std::vector<std::string> interfaces;  // of the network, without lo

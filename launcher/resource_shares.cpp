@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "launcher/resource_shares.h"
 
-#include <sched.h>
 #include <spdlog/fmt/fmt.h>
 
 #include "comm/common/error.h"
@@ -28,12 +27,7 @@ void check_count(size_t there, const char* what, int count) {
 Resources resources_of(const Machine& machine) {
   Resources all;
   all.gpus = visible_gpus(machine);
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return all;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &mask)) all.cores.push_back(cpu);
-  }
+  all.cores = machine.cpus;
   return all;
 }
 
