@@ -1,9 +1,13 @@
 # Builds the report page's texts, and Chart.js of the distribution, into resnext_launcher_lib.
 # SPDX-License-Identifier: BSD-3-Clause
 find_file(RESNEXT_CHART_SCRIPT chart.min.js
-          PATHS /usr/share/javascript/chart.js /usr/share/nodejs/chart.js/dist NO_DEFAULT_PATH REQUIRED)
+          PATHS /usr/share/javascript/chart.js /usr/share/nodejs/chart.js/dist NO_DEFAULT_PATH)
 find_file(RESNEXT_CHART_LICENCE NAMES copyright LICENSE.md
-          PATHS /usr/share/doc/libjs-chart.js /usr/share/nodejs/chart.js NO_DEFAULT_PATH REQUIRED)
+          PATHS /usr/share/doc/libjs-chart.js /usr/share/nodejs/chart.js NO_DEFAULT_PATH)
+if(NOT RESNEXT_CHART_SCRIPT OR NOT RESNEXT_CHART_LICENCE)
+  message(FATAL_ERROR "Chart.js 3 not found: run launcher/setup.sh (package libjs-chart.js), or set "
+                      "-DRESNEXT_CHART_SCRIPT=FILE and -DRESNEXT_CHART_LICENCE=FILE")
+endif()
 set(_page ${CMAKE_CURRENT_SOURCE_DIR}/page)
 set(_source "// Made by cmake/ReportAssets.cmake.\n#include \"launcher/report_assets.h\"\n")
 set(_files)

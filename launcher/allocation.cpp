@@ -4,8 +4,10 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
+#include <fstream>
 #include <sstream>
 
 #include "comm/common/error.h"
@@ -32,26 +34,45 @@ int to_int(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() ? value : -1;
 }
 
+bool is_host_name(const std::string& text) {
+  return !text.empty() && text.front() != '-' && std::ranges::all_of(text, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+  });
+}
+
 Host parse_host(const std::string& text) {
   const auto colon = text.rfind(':');
   const Host host{text.substr(0, colon), colon == text.npos ? 0 : to_int(text.substr(colon + 1))};
-  if (host.name.empty() || host.slots < 0 || (colon != text.npos && host.slots == 0)) {
+  if (host.name.find(':') != host.name.npos || text.starts_with('[')) {
+    throw ConfigError("--hosts",
+                      fmt::format("'{}' is an IPv6 address, which mpirun cannot read", text),
+                      "give the host's name, as in /etc/hosts, or its IPv4 address");
+  }
+  if (!is_host_name(host.name) || host.slots < 0 || (colon != text.npos && host.slots == 0)) {
     throw ConfigError("--hosts", fmt::format("'{}' is not HOST or HOST:RANKS", text),
                       "write a list such as a:8,b:8");
   }
   return host;
 }
 
-// With CUDA_VISIBLE_DEVICES="3,5" a process sees two devices; with "" or "-1", none.
-int visible_gpus(const Machine& machine) {
-  const auto set = machine.environment.find("CUDA_VISIBLE_DEVICES");
-  if (set == machine.environment.end()) return machine.gpus;
-  int count = 0;
-  for (const std::string& id : split(set->second, ',')) {
-    if (id.starts_with('-')) break;
-    ++count;
+std::vector<Host> parse_hosts(const std::string& text) {
+  std::vector<Host> hosts;
+  for (const std::string& part : split(text, ',')) {
+    hosts.push_back(parse_host(part));
+    const Host& host = hosts.back();
+    if (std::ranges::count(hosts, host.name, &Host::name) > 1) {
+      throw ConfigError("--hosts", fmt::format("'{}' is given twice", host.name),
+                        "name each host once, with all its ranks");
+    }
+    if ((host.slots == 0) != (hosts.front().slots == 0)) {
+      throw ConfigError("--hosts",
+                        fmt::format("'{}' has a number of ranks and '{}' has none",
+                                    host.slots > 0 ? host.name : hosts.front().name,
+                                    host.slots > 0 ? hosts.front().name : host.name),
+                        "give every host a number, or none");
+    }
   }
-  return std::min(count, machine.gpus);
+  return hosts;
 }
 
 int usable_cores(const Machine& machine) {
@@ -67,7 +88,7 @@ bool is_virtual(const std::string& interface) {
 
 Allocation of_machine(const Machine& machine) {
   Allocation allocation;
-  allocation.gpus_per_node = visible_gpus(machine);
+  allocation.gpus_per_node = static_cast<int>(visible_gpus(machine).size());
   allocation.cores_per_node = usable_cores(machine);
   allocation.may_bind = allocation.cores_per_node == machine.cores;
   std::ranges::copy_if(machine.interfaces, std::back_inserter(allocation.virtual_interfaces),
@@ -81,17 +102,9 @@ Allocation of_machine(const Machine& machine) {
 Allocation of_hosts(const Machine& machine, const std::string& hosts) {
   Allocation allocation = of_machine(machine);
   allocation.scheduler = Scheduler::kHosts;
-  for (const std::string& text : split(hosts, ',')) allocation.hosts.push_back(parse_host(text));
-  for (const Host& host : allocation.hosts) {
-    if (host.slots != allocation.hosts.front().slots) {
-      throw ConfigError("--hosts",
-                        fmt::format("'{}' has another number of ranks than '{}'", host.name,
-                                    allocation.hosts.front().name),
-                        "give every host the same number of ranks");
-    }
-  }
+  allocation.hosts = parse_hosts(hosts);
   allocation.nodes = static_cast<int>(allocation.hosts.size());
-  allocation.tasks_per_node = allocation.hosts.front().slots;
+  allocation.tasks_per_node = std::ranges::max(allocation.hosts, {}, &Host::slots).slots;
   return allocation;
 }
 
@@ -114,6 +127,11 @@ int gpu_count(std::string text) {
   return std::max(0, to_int(colon == text.npos ? text : text.substr(colon + 1)));
 }
 
+// Of srun; the batch script's and salloc's own shell have numbers from 4294967290 on.
+bool is_step(const std::string& id) {
+  return to_int(id) >= 0;  // those do not fit an int
+}
+
 Allocation of_slurm(const Machine& machine) {
   const Environment& env = machine.environment;
   Allocation allocation = of_machine(machine);
@@ -128,8 +146,12 @@ Allocation of_slurm(const Machine& machine) {
   if (allocation.gpus_per_node == 0) {
     allocation.gpus_per_node = gpu_count(get(env, "SLURM_GPUS_PER_NODE"));
   }
-  const int cores = uniform(env, "SLURM_JOB_CPUS_PER_NODE", "--cpus-per-task");
-  if (cores > 0) allocation.cores_per_node = cores;
+  // On mixed nodes every rank gets what the smallest has for it.
+  const std::vector<int> cores = expand_counts(get(env, "SLURM_JOB_CPUS_PER_NODE"));
+  if (!cores.empty() && std::ranges::min(cores) > 0) {
+    allocation.cores_per_node = std::ranges::min(cores);
+  }
+  allocation.inside_step = is_step(get(env, "SLURM_STEP_ID"));
   allocation.cores_per_task = std::max(0, to_int(get(env, "SLURM_CPUS_PER_TASK")));
   return allocation;
 }
@@ -149,6 +171,52 @@ std::vector<int> expand_counts(const std::string& text) {
     counts.insert(counts.end(), static_cast<size_t>(times), count);
   }
   return counts;
+}
+
+// CUDA stops reading at the first id that it does not know.
+std::vector<std::string> visible_gpus(const Machine& machine) {
+  std::vector<std::string> ids;
+  const auto set = machine.environment.find("CUDA_VISIBLE_DEVICES");
+  if (set == machine.environment.end()) {
+    for (int i = 0; i < machine.gpus; ++i) ids.push_back(std::to_string(i));
+    return ids;
+  }
+  if (machine.gpus == 0) return ids;
+  for (const std::string& id : split(set->second, ',')) {
+    const bool named = id.starts_with("GPU-") || id.starts_with("MIG-");
+    if (!named && (to_int(id) < 0 || to_int(id) >= machine.gpus)) break;
+    if (std::ranges::find(ids, id) != ids.end()) {
+      throw ConfigError("CUDA_VISIBLE_DEVICES", fmt::format("names {} twice", id),
+                        "name each GPU once: two ranks would share it");
+    }
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+std::string read_hostfile(const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) throw ConfigError(file, "cannot be read", "name a file with a host on each line");
+  std::string hosts;
+  int number = 0;
+  for (std::string line; std::getline(stream, line);) {
+    ++number;
+    std::istringstream words(line.substr(0, line.find('#')));
+    std::string host;
+    std::string slots;
+    std::string more;
+    if (!(words >> host)) continue;
+    constexpr std::string_view kSlots = "slots=";
+    const bool known = !(words >> slots) || (slots.starts_with(kSlots) && !(words >> more));
+    if (!known) {
+      throw ConfigError(fmt::format("{}:{}", file, number), fmt::format("'{}' is not a host", line),
+                        "write HOST, HOST:RANKS or HOST slots=RANKS");
+    }
+    if (!hosts.empty()) hosts += ',';
+    hosts += slots.empty() ? host : host + ":" + slots.substr(kSlots.size());
+  }
+  if (hosts.empty()) throw ConfigError(file, "names no host", "write a host on each line");
+  return hosts;
 }
 
 Allocation find_allocation(const Machine& machine, const std::string& hosts) {

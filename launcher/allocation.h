@@ -17,6 +17,7 @@ using Environment = std::map<std::string, std::string>;
 // What this host offers to this process.
 struct Machine {
   int cores = 1;                        // physical cores in the affinity mask
+  std::vector<std::vector<int>> cpus;   // of each of them, those of its logical CPUs in the mask
   double cpu_quota = 0;                 // the control group's limit, in CPUs; 0: none
   int gpus = 0;                         // devices in /dev; CUDA_VISIBLE_DEVICES is not looked at
   std::vector<std::string> interfaces;  // of the network, without lo
@@ -37,9 +38,10 @@ struct Allocation {
   std::vector<Host> hosts;  // kHosts only
   int tasks_per_node = 0;   // ranks that the scheduler or the list asks for; 0: it does not say
   int gpus_per_node = 0;
-  int cores_per_node = 1;  // that may be used: affinity mask, control group, Slurm
-  int cores_per_task = 0;  // Slurm's --cpus-per-task; 0: not said
-  bool may_bind = true;    // false: fewer cores than can be seen, so binding would stack ranks
+  int cores_per_node = 1;    // that may be used: affinity mask, control group, Slurm
+  int cores_per_task = 0;    // Slurm's --cpus-per-task; 0: not said
+  bool inside_step = false;  // of srun, whose resources an inner srun must share
+  bool may_bind = true;      // false: fewer cores than can be seen, so binding would stack ranks
   std::vector<std::string> virtual_interfaces;  // bridges of containers: no way to other hosts
   bool root = false;
   Environment environment;
@@ -47,7 +49,14 @@ struct Allocation {
 
 Machine inspect_machine();
 
-// `hosts`: "a:8,b:8" or "" for Slurm's, where there is one, else this machine.
+// The ids by which CUDA_VISIBLE_DEVICES names GPUs and MIG slices that are there, or the numbers of
+// all. Throws ConfigError when one is named twice.
+std::vector<std::string> visible_gpus(const Machine& machine);
+
+// The lines "HOST", "HOST:RANKS" or "HOST slots=RANKS" of a file as find_allocation() takes them.
+std::string read_hostfile(const std::string& file);
+
+// `hosts`: "a:8,b:8", "a,b" or "" for Slurm's, where there is one, else this machine.
 Allocation find_allocation(const Machine& machine, const std::string& hosts);
 
 // "2(x3),1" -> 2, 2, 2, 1: how Slurm writes a figure of each node.

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "comm/common/error.h"
+#include "launcher/command_help.h"
 
 namespace resnext {
 namespace {
@@ -19,7 +20,10 @@ void add_run(CLI::App& app, RunTask& task) {
   run->add_option("-n,--ranks", task.launch.ranks, "ranks of all hosts; default: one a GPU or core")
       ->check(CLI::Range(1, 1'000'000));
   run->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
-  run->add_option("--launcher", task.launch.starter, "auto, mpirun or srun")
+  run->add_option("--hostfile", task.hostfile, "the same from a file, a host on each line")
+      ->excludes("--hosts");
+  run->add_option("--launcher", task.launch.starter,
+                  "auto (srun inside a Slurm job, else mpirun), mpirun or srun")
       ->transform(CLI::CheckedTransformer(kStarters));
   run->add_option("--interface", task.launch.interface,
                   "network interface between hosts, e.g. ib0");
@@ -96,11 +100,16 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
   LauncherCommand command;
   CLI::App app{"Starts, supervises, sweeps and reports training runs."};
   app.set_version_flag("--version", RESNEXT_VERSION);
+  app.formatter(plain_help());
+  app.option_defaults()->always_capture_default();
   app.require_subcommand(1);
   add_run(app, command.run);
   add_sweep(app, command.sweep);
   add_report(app, command.report);
   add_doctor(app, command.doctor);
+  for (CLI::App* command_app : app.get_subcommands([](CLI::App*) { return true; })) {
+    command_app->set_version_flag("--version", RESNEXT_VERSION);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -110,7 +119,10 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
     command.help = std::string(version.what()) + "\n";
     return command;
   } catch (const CLI::ParseError& error) {
-    throw ConfigError("command line", error.what(), "see resnext_launcher --help");
+    const std::string near = did_you_mean(app, argc, argv);
+    throw ConfigError(
+        "command line", error.what(),
+        near.empty() ? "see resnext_launcher --help" : "did you mean '" + near + "'?");
   }
   command.task = chosen_task(app);
   if (command.task == Task::kSweep && command.sweep.file.empty()) {

@@ -18,6 +18,7 @@ struct RunTask {
   LaunchOptions launch;
   RestartOptions restarts;
   std::string hosts;
+  std::string hostfile;
   std::string stage_to;  // node-local folder that the data is copied to first; empty: none
   bool requeue = false;
   bool dry_run = false;

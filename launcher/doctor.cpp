@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -184,18 +185,25 @@ int execute(const DoctorTask& task) {
   const Machine machine = inspect_machine();
   RunConfig config;
   if (!task.config.empty()) config = read_run_config(task.config, task.overrides);
-  std::vector<Finding> findings = check_versions(machine);
   const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
-  findings.push_back(check_gpus(machine));
-  findings.push_back(check_binding(machine, online));
-  findings.push_back(check_interfaces(machine));
-  findings.push_back(
-      check_locking(fs::path(config.data.train).parent_path().string(), machine.environment));
-  findings.push_back(check_space(config.run.output, checkpoint_bytes(config)));
-  findings.push_back(check_all_reduce(machine, config));
-  for (const Finding& finding : findings) print(finding);
-  const bool healthy = std::ranges::none_of(
-      findings, [](const Finding& finding) { return finding.verdict == Verdict::kBad; });
+  const std::string data = fs::path(config.data.train).parent_path().string();
+  // Each is told before the next begins, which may hang: the sum over all ranks comes last.
+  const std::function<std::vector<Finding>()> checks[] = {
+      [&] { return check_versions(machine); },
+      [&] { return std::vector{check_gpus(machine)}; },
+      [&] { return std::vector{check_binding(machine, online)}; },
+      [&] { return std::vector{check_interfaces(machine)}; },
+      [&] { return std::vector{check_locking(data, machine.environment)}; },
+      [&] { return std::vector{check_space(config.run.output, checkpoint_bytes(config))}; },
+      [&] { return std::vector{check_all_reduce(machine, config)}; }};
+  bool healthy = true;
+  for (const auto& check : checks) {
+    for (const Finding& finding : check()) {
+      print(finding);
+      std::fflush(stdout);
+      healthy = healthy && finding.verdict != Verdict::kBad;
+    }
+  }
   return healthy ? 0 : static_cast<int>(ExitCode::kConfig);
 }
 

@@ -7,7 +7,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <set>
+#include <map>
 #include <string>
 
 #include "launcher/allocation.h"
@@ -25,18 +25,22 @@ std::string first_line(const fs::path& file) {
 }
 
 // Two hardware threads of a core have the same list of siblings.
-int physical_cores() {
+std::vector<std::vector<int>> cpus_by_core() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-  std::set<std::string> cores;
+  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return {};
+  std::vector<std::vector<int>> cores;
+  std::map<std::string, size_t> places;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &mask)) continue;
     const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
     const std::string siblings = first_line(folder + "/topology/thread_siblings_list");
-    cores.insert(siblings.empty() ? std::to_string(cpu) : siblings);
+    const auto [place, is_new] =
+        places.emplace(siblings.empty() ? std::to_string(cpu) : siblings, cores.size());
+    if (is_new) cores.emplace_back();
+    cores[place->second].push_back(cpu);
   }
-  return std::max<int>(1, static_cast<int>(cores.size()));
+  return cores;
 }
 
 double ratio(const std::string& quota, const std::string& period) {
@@ -89,7 +93,8 @@ Environment whole_environment() {
 
 Machine inspect_machine() {
   Machine machine;
-  machine.cores = physical_cores();
+  machine.cpus = cpus_by_core();
+  machine.cores = std::max<int>(1, static_cast<int>(machine.cpus.size()));
   machine.cpu_quota = cpu_quota();
   machine.gpus = static_cast<int>(std::ranges::count_if(names_in("/dev"), is_gpu_device));
   machine.interfaces = names_in("/sys/class/net");

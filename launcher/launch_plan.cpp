@@ -26,6 +26,8 @@ class Planner {
   bool under_srun() const;
   bool is_set(const char* variable) const { return where_.environment.contains(variable); }
 
+  int listed_ranks() const;
+  bool uneven() const;  // a list whose hosts have different numbers of ranks
   int natural_ranks_per_node() const;
   void choose_ranks();
   void choose_threads();
@@ -76,10 +78,21 @@ int Planner::natural_ranks_per_node() const {
   return ranks;
 }
 
+bool Planner::uneven() const {
+  return std::ranges::adjacent_find(where_.hosts, std::ranges::not_equal_to{}, &Host::slots) !=
+         where_.hosts.end();
+}
+
+int Planner::listed_ranks() const {
+  int ranks = 0;
+  for (const Host& host : where_.hosts) ranks += host.slots;
+  return ranks;
+}
+
 void Planner::choose_ranks() {
   if (options_.ranks == 0) {
     per_node_ = natural_ranks_per_node();
-    plan_.ranks = per_node_ * where_.nodes;
+    plan_.ranks = uneven() ? listed_ranks() : per_node_ * where_.nodes;
   } else {
     plan_.ranks = options_.ranks;
     per_node_ = (plan_.ranks + where_.nodes - 1) / where_.nodes;
@@ -155,6 +168,7 @@ void Planner::add_mpirun_placement() {
   const bool bind = uses_gpus() && where_.may_bind && !crowded;
   const bool even = plan_.ranks == per_node_ * where_.nodes;
   std::string map = even ? fmt::format("ppr:{}:node", per_node_) : "node";
+  if (uneven()) map = "slot";  // as many as listed on each
   if (bind) map += fmt::format(":PE={}", cores_per_rank());
   add({"--map-by", map, "--bind-to", bind ? "core" : "none"});
   if (crowded || exceeds_slots()) add({"--oversubscribe"});
@@ -181,7 +195,7 @@ void Planner::start_with_mpirun() {
   if (where_.scheduler == Scheduler::kHosts) {
     std::vector<std::string> hosts;
     for (const Host& host : where_.hosts) {
-      hosts.push_back(fmt::format("{}:{}", host.name, per_node_));
+      hosts.push_back(fmt::format("{}:{}", host.name, uneven() ? host.slots : per_node_));
     }
     add({"--host", fmt::format("{}", fmt::join(hosts, ","))});
   }
@@ -194,6 +208,7 @@ void Planner::start_with_srun() {
   add({"srun", "--mpi=pmix", "--kill-on-bad-exit=1", fmt::format("--nodes={}", where_.nodes),
        fmt::format("--ntasks={}", plan_.ranks), fmt::format("--ntasks-per-node={}", per_node_)});
   // Since Slurm 22.05 a step does not inherit the job's figure.
+  if (where_.inside_step) add({"--overlap"});  // the step we are in holds them all
   if (where_.cores_per_task > 0) add({fmt::format("--cpus-per-task={}", where_.cores_per_task)});
   if (per_node_ > where_.cores_per_node) add({"--overcommit"});
   if (!options_.rank_logs.empty()) {

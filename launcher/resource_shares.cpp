@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "launcher/resource_shares.h"
 
-#include <sched.h>
 #include <spdlog/fmt/fmt.h>
-
-#include <sstream>
 
 #include "comm/common/error.h"
 
@@ -15,19 +12,6 @@ template <typename T>
 std::vector<T> part(const std::vector<T>& all, int index, int count) {
   const auto size = static_cast<std::ptrdiff_t>(all.size()) / count;
   return {all.begin() + index * size, all.begin() + (index + 1) * size};
-}
-
-std::vector<std::string> gpu_ids(const Machine& machine) {
-  const auto set = machine.environment.find("CUDA_VISIBLE_DEVICES");
-  std::vector<std::string> ids;
-  if (set == machine.environment.end()) {
-    for (int i = 0; i < machine.gpus; ++i) ids.push_back(std::to_string(i));
-    return ids;
-  }
-  std::istringstream stream(set->second);
-  for (std::string id; std::getline(stream, id, ',') && !id.starts_with('-');) ids.push_back(id);
-  if (machine.gpus == 0) ids.clear();
-  return ids;
 }
 
 void check_count(size_t there, const char* what, int count) {
@@ -42,13 +26,8 @@ void check_count(size_t there, const char* what, int count) {
 
 Resources resources_of(const Machine& machine) {
   Resources all;
-  all.gpus = gpu_ids(machine);
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return all;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &mask)) all.cores.push_back(cpu);
-  }
+  all.gpus = visible_gpus(machine);
+  all.cores = machine.cpus;
   return all;
 }
 

@@ -82,7 +82,8 @@ class Preparation {
  public:
   explicit Preparation(const RunTask& task)
       : config(read_run_config(task.launch.config, task.launch.overrides)),
-        allocation(find_allocation(inspect_machine(), task.hosts)),
+        allocation(find_allocation(
+            inspect_machine(), task.hostfile.empty() ? task.hosts : read_hostfile(task.hostfile))),
         options(task.launch) {
     options.worker = program_beside("resnext_worker");
     check_requeue(task, allocation);

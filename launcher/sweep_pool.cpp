@@ -77,7 +77,9 @@ Command make_command(const std::string& launcher, const SweepFolder& folder, con
   command.argv = trial_command(launcher, folder, trial, options);
   if (options.log_to_file) command.output = (folder.folder(trial) / "launcher.log").string();
   if (!limited) return command;
-  command.cores = share.cores;
+  for (const std::vector<int>& core : share.cores) {
+    command.cores.insert(command.cores.end(), core.begin(), core.end());
+  }
   if (!share.gpus.empty()) {
     command.environment.emplace_back("CUDA_VISIBLE_DEVICES",
                                      fmt::format("{}", fmt::join(share.gpus, ",")));

@@ -29,7 +29,7 @@ class Resnext(CMakePackage):
     depends_on("py-torch +cuda", when="+cuda")
     depends_on("cuda@13", when="+cuda")
     depends_on("nccl", when="+cuda")
-    depends_on("gnuplot", type="run")  # resnext_launcher report
+    depends_on("gnuplot", type="run")  # resnext_launcher report --png
 
     def cmake_args(self):
         python = self.spec["python"].package

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/common/error.h"
+#include "tests/support/process.h"
 
 namespace resnext {
 namespace {
@@ -61,7 +62,7 @@ TEST(Allocation, ReadsHostLists) {
   EXPECT_EQ(a.hosts[1].name, "b");
   EXPECT_EQ(a.tasks_per_node, 8);
   EXPECT_EQ(find_allocation(eight_gpus(), "a,b,c").nodes, 3);
-  for (const char* bad : {"a:0", "a:x", ":8", "a:-1", "a:8,b:4", "a:8,,b:8"}) {
+  for (const char* bad : {"a:0", "a:x", ":8", "a:-1", "a:8,,b:8"}) {
     EXPECT_THROW(find_allocation(eight_gpus(), bad), ConfigError) << bad;
   }
 }
@@ -110,6 +111,63 @@ TEST(Allocation, LooksAtThisHost) {
   EXPECT_GE(machine.cores, 1);
   EXPECT_GE(machine.cpu_quota, 0);
   EXPECT_TRUE(machine.environment.contains("PATH"));
+}
+
+TEST(VisibleGpus, AreTheIdsThatCudaWouldTake) {
+  Machine machine;
+  machine.gpus = 2;
+  const auto ids = [&](const std::string& visible) {
+    machine.environment["CUDA_VISIBLE_DEVICES"] = visible;
+    return visible_gpus(machine);
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(ids("MIG-a,MIG-b,MIG-c"), (Ids{"MIG-a", "MIG-b", "MIG-c"})) << "slices of two GPUs";
+  EXPECT_EQ(ids("1,7,0"), (Ids{"1"})) << "CUDA stops at an id that it does not know";
+  EXPECT_EQ(ids("-1"), Ids{});
+  EXPECT_EQ(ids("NoDevFiles"), Ids{});
+  EXPECT_THROW(ids("0,0"), ConfigError);
+  EXPECT_THROW(ids("GPU-x,GPU-x"), ConfigError);
+}
+
+TEST(Hosts, AreCheckedEach) {
+  const Machine machine;
+  for (const char* bad : {"a:2,a:2", "::1", "[::1]:2", "a b:2", "-x", "a:2,b", "a:2,,b:2", "a/b"}) {
+    EXPECT_THROW(find_allocation(machine, bad), ConfigError) << bad;
+  }
+  const Allocation a = find_allocation(machine, "a:4,b:2,10.0.0.3:4");
+  EXPECT_EQ(a.tasks_per_node, 4);
+  EXPECT_EQ(a.hosts[1].slots, 2) << "hosts may differ";
+}
+
+TEST(Hosts, AreReadFromAFile) {
+  const test::TemporaryFolder folder;
+  const auto read = [&](const std::string& text) {
+    test::write_text(folder / "hosts", text);
+    return read_hostfile(folder / "hosts");
+  };
+  EXPECT_EQ(read("# ours\na slots=4\n\nb:2  # old\n"), "a:4,b:2");
+  EXPECT_EQ(read("a\nb\n"), "a,b");
+  EXPECT_THROW(read("a 4\n"), ConfigError);
+  EXPECT_THROW(read("a slots=4 max_slots=8\n"), ConfigError);
+  EXPECT_THROW(read("# nobody\n"), ConfigError);
+  EXPECT_THROW(read_hostfile(folder / "none"), ConfigError);
+}
+
+TEST(SlurmAllocation, MixedNodesGiveWhatTheSmallestHas) {
+  Machine machine;
+  machine.environment = {
+      {"SLURM_JOB_ID", "7"}, {"SLURM_JOB_NUM_NODES", "2"}, {"SLURM_JOB_CPUS_PER_NODE", "128,96"}};
+  EXPECT_EQ(find_allocation(machine, "").cores_per_node, 96);
+}
+
+TEST(SlurmAllocation, KnowsAStepFromTheJobsOwnShell) {
+  Machine machine;
+  machine.environment = {{"SLURM_JOB_ID", "7"}};
+  EXPECT_FALSE(find_allocation(machine, "").inside_step);
+  machine.environment["SLURM_STEP_ID"] = "0";
+  EXPECT_TRUE(find_allocation(machine, "").inside_step);
+  machine.environment["SLURM_STEP_ID"] = "4294967290";
+  EXPECT_FALSE(find_allocation(machine, "").inside_step) << "salloc's shell";
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ job() {
   local submitted=$1 script=$2
   shift 2
   cp "$scripts/$script" "$work/spool/slurm_script"
-  printf '#!/bin/sh\necho "   Command=%s/slurm/%s"\n' "$work/a project" "$script" >"$work/bin/scontrol"
+  printf '#!/bin/sh\necho "   Command=%s/slurm/%s data.train=/a/b c"\n' "$work/a project" "$script" >"$work/bin/scontrol"
   chmod +x "$work/bin/scontrol"
   env -u RESNEXT_BIN PATH="$work/bin:$PATH" SLURM_JOB_ID=7 SLURM_ARRAY_TASK_ID=3 \
     SLURM_SUBMIT_DIR="$submitted" "${settings[@]}" bash "$work/spool/slurm_script" "$@" 2>&1

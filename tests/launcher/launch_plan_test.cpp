@@ -142,6 +142,24 @@ TEST(LaunchPlan, HostListOfTwoNodes) {
             "-x OMP_NUM_THREADS -x NCCL_SOCKET_IFNAME resnext_worker cfg.yaml\n");
 }
 
+TEST(LaunchPlan, HostsMayHaveDifferentNumbersOfRanks) {
+  Allocation a = gpu_node();
+  a.scheduler = Scheduler::kHosts;
+  a.nodes = 2;
+  a.hosts = {{"a", 8}, {"b", 4}};
+  a.tasks_per_node = 8;
+  EXPECT_NE(line(a).find("mpirun -np 12 "), std::string::npos) << line(a);
+  EXPECT_NE(line(a).find("--host a:8,b:4 --map-by slot"), std::string::npos) << line(a);
+}
+
+TEST(LaunchPlan, InsideAStepOfSrunItsResourcesAreShared) {
+  Allocation job = slurm(2, 8, 8);
+  EXPECT_EQ(line(job).find("--overlap"), std::string::npos);
+  job.inside_step = true;
+  EXPECT_NE(line(job).find("srun --mpi=pmix"), std::string::npos);
+  EXPECT_NE(line(job).find("--overlap"), std::string::npos);
+}
+
 TEST(LaunchPlan, TokenOfTheLaunchersLockReachesRanksOnAllHosts) {
   Allocation hosts = laptop();
   hosts.scheduler = Scheduler::kHosts;

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <set>
 
 #include "comm/common/error.h"
@@ -15,15 +14,14 @@ namespace {
 Resources node(int gpus, int cores) {
   Resources all;
   for (int i = 0; i < gpus; ++i) all.gpus.push_back(std::to_string(i));
-  all.cores.resize(static_cast<size_t>(cores));
-  std::iota(all.cores.begin(), all.cores.end(), 0);
+  for (int i = 0; i < cores; ++i) all.cores.push_back({i, i + cores});  // threads as Linux counts
   return all;
 }
 
 TEST(ResourceShares, AreDisjointAndEqual) {
   for (int count = 1; count <= 8; ++count) {
     std::set<std::string> gpus;
-    std::set<int> cores;
+    std::set<std::vector<int>> cores;
     size_t given = 0;
     for (const Resources& share : share_out(node(8, 96), count)) {
       EXPECT_EQ(share.gpus.size(), static_cast<size_t>(8 / count));
@@ -34,6 +32,12 @@ TEST(ResourceShares, AreDisjointAndEqual) {
     }
     EXPECT_EQ(gpus.size() + cores.size(), given) << count;
   }
+}
+
+TEST(ResourceShares, AreOfWholeCores) {
+  const auto shares = share_out(node(0, 4), 2);
+  EXPECT_EQ(shares[0].cores, (std::vector<std::vector<int>>{{0, 4}, {1, 5}}));
+  EXPECT_EQ(shares[1].cores, (std::vector<std::vector<int>>{{2, 6}, {3, 7}}));
 }
 
 TEST(ResourceShares, RefusesMoreThanThereAre) {
@@ -49,7 +53,7 @@ TEST(ResourceShares, KeepsToTheVisibleDevices) {
   EXPECT_EQ(resources_of(machine).gpus, (std::vector<std::string>{"2", "5"}));
   machine.environment.clear();
   EXPECT_EQ(resources_of(machine).gpus.size(), 8u);
-  EXPECT_FALSE(resources_of(machine).cores.empty());
+  EXPECT_FALSE(resources_of(inspect_machine()).cores.empty());
 }
 
 }  // namespace
