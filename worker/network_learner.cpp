@@ -21,10 +21,11 @@ StateDict read_file(const SavedState& state, const char* name) {
   const auto file = state.files.find(name);
   const std::string path = (state.folder / name).string();
   if (file == state.files.end()) {
-    throw CheckpointError(path, "is missing",
-                          std::string_view(name) == kAverageFile
-                              ? "leave ema.evaluate out, or name a checkpoint of a run with ema.decay"
-                              : "name another checkpoint, or set run.resume to auto");
+    throw CheckpointError(
+        path, "is missing",
+        std::string_view(name) == kAverageFile
+            ? "leave ema.evaluate out, or name a checkpoint of a run with ema.decay"
+            : "name another checkpoint, or set run.resume to auto");
   }
   return parse_state_dict(file->second, path);
 }
