@@ -245,5 +245,17 @@ TEST(Criterion, GivesPyTorchsLosses) {
   }
 }
 
+TEST(Criterion, ATargetAtTheThresholdCountsAsNone) {
+  OptimizerOptions options;
+  options.loss = LossKind::kBce;
+  const at::Tensor logits = at::tensor(Numbers{0.5, -1.5}, at::kDouble).view({1, 2});
+  const at::Tensor soft = at::tensor(Numbers{0.2, 0.8}, at::kDouble).view({1, 2});
+  const at::Tensor hard = at::tensor(Numbers{0, 1}, at::kDouble).view({1, 2});
+  const double expected = loss_of(options, logits, hard).item<double>();
+  EXPECT_NE(loss_of(options, logits, soft).item<double>(), expected);
+  options.bce_threshold = 0.2;
+  EXPECT_EQ(loss_of(options, logits, soft).item<double>(), expected);
+}
+
 }  // namespace
 }  // namespace resnext

@@ -60,24 +60,27 @@ std::vector<at::Tensor> start_parameters(at::ScalarType type = at::kDouble) {
 
 // An optimizer over the gradients of a world of one.
 struct Trained {
+  bool clips;
   std::vector<at::Tensor> parameters;
   SingleProcessCommunicator communicator;
   GradientReducer reducer;
   Optimizer optimizer;
 
   explicit Trained(const OptimizerOptions& options, at::ScalarType type = at::kDouble)
-      : parameters(start_parameters(type)),
+      : clips(options.clip_norm > 0),
+        parameters(start_parameters(type)),
         reducer(communicator, parameters, {}),
         optimizer(options, parameters, kNames, reducer) {}
 
-  // `times`: of the gradients. True: it was skipped.
+  // `times`: of the gradients; where they are not finite, clipping sees it, and else the loss did.
+  // True: it was skipped.
   bool step(int number, double times = 1) {
     reducer.begin();
     for (size_t p = 0; p < kNames.size(); ++p) {
       fill(parameters[p].grad(), [&](size_t i) { return times * gradient(number, p, i); });
     }
     optimizer.set_lr(rate(number));
-    at::Tensor skip = at::full({}, std::isfinite(times) ? 0.0 : 1.0, at::kFloat);
+    at::Tensor skip = at::full({}, clips || std::isfinite(times) ? 0.0 : 1.0, at::kFloat);
     norm = optimizer.clip(skip).item<double>();
     optimizer.step(skip);
     return skip.item<float>() > 0;
@@ -265,6 +268,17 @@ TEST(UpdateRule, ScalesNothingByNormsOfZero) {
     const double expected = kind == OptimizerKind::kLars ? -rate(1) * gradient(1, 0, 0) : -rate(1);
     EXPECT_NEAR(first, expected, 1e-6);
   }
+}
+
+// Nor without a gradient: then LARS takes the whole rate.
+TEST(UpdateRule, LarsScalesNothingByAGradientOfZero) {
+  OptimizerOptions options;
+  options.kind = OptimizerKind::kLars;
+  options.nesterov = false;
+  options.weight_decay = 0.01;
+  Trained trained(options);
+  trained.step(1, 0);
+  EXPECT_NEAR(trained.numbers(0)[0], start(0, 0) * (1 - rate(1) * 0.01), 1e-15);
 }
 
 // ---- what all promise ---------------------------------------------------------------------------

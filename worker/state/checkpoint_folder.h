@@ -1,11 +1,11 @@
 // Checkpoints: folders that exist only when complete.
 //
-// CHECKPOINTS/step-00000120/ holds model.pt (a torchvision state_dict), optimizer.pt (momentum by
-// parameter name), manifest.json (what it is, and size and CRC-32C of the other files and of
-// itself) and, once the place was validated, validation.json. A folder is written under a temporary
-// name, each file checksummed on its way and fsynced, then renamed. CHECKPOINTS/latest and
-// CHECKPOINTS/best are symbolic links to such folders; aside-SERIAL-step-... are saves of lines
-// that were left. This knows files, not tensors. Local; one thread at a time.
+// CHECKPOINTS/step-00000120/ holds model.pt (a torchvision state_dict), optimizer.pt (its state by
+// parameter name), with ema.decay ema.pt (as model.pt), manifest.json (what it is, and size and
+// CRC-32C of the other files and itself) and, once it was validated, validation.json. It is written
+// under a temporary name, each file checksummed on its way and fsynced, then renamed.
+// CHECKPOINTS/latest and best are symbolic links to such folders; aside-SERIAL-step-... are saves
+// of lines that were left. This knows files, not tensors. Local; one thread at a time.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
