@@ -1,4 +1,4 @@
-// The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | --export FILE
+// The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | ...].
 // | ...]. SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

@@ -14,8 +14,8 @@ namespace resnext {
 bool uses_network(Action action);
 
 // COLLECTIVE. What `line` asks for; results go to standard output of rank 0. `sets`: null where
-// files are classified. kOk, kStopped, or kData where an image was damaged and others were not.
-// Throws the typed errors.
+// files are classified or weights exported. kOk, kStopped, or kData where an image was damaged and
+// others were not. Throws the typed errors.
 ExitCode use_network(const CommandLine& line, const RunConfig& config, DataSets* sets,
                      Communicator& communicator, const ComputeDevice& device);
 
