@@ -1,5 +1,5 @@
 // The worker's command line: resnext_worker CONFIG.yaml [KEY=VALUE ...] [--evaluate | ...].
-// | ...]. SPDX-License-Identifier: BSD-3-Clause
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>

@@ -15,7 +15,7 @@
 namespace resnext {
 namespace {
 
-constexpr auto kMix = static_cast<RandomUse>(0x6d6978);  // none of those that data has
+constexpr auto kMix = RandomUse::kMix;  // none of those that data has
 
 // The logarithm of a number from the gamma distribution of this shape (Marsaglia and Tsang 2000,
 // "A simple method for generating gamma variables"), which may be too small for a double.
