@@ -16,7 +16,8 @@ cmake --preset fuzz >/dev/null
 cmake --build build/fuzz --target weights_fuzz
 
 mkdir -p "$work"/{pt,safetensors,t7}
-cp "$here"/golden/*.pt "$here"/golden/*.pth "$here"/golden/checkpoints/* "$work/pt"
+cp "$here"/golden/checkpoints/* "$work/pt"
+cp "$here"/golden/*.pt "$here"/golden/*.pth "$work/pt"
 cp "$here"/golden/*.safetensors "$work/safetensors"
 python3 -B "$here/make_t7.py" "$work/made"
 cp "$work"/made/*.t7 "$work/t7"
