@@ -15,8 +15,6 @@
 namespace resnext {
 namespace {
 
-constexpr auto kMix = RandomUse::kMix;  // none of those that data has
-
 // The logarithm of a number from the gamma distribution of this shape (Marsaglia and Tsang 2000,
 // "A simple method for generating gamma variables"), which may be too small for a double.
 double log_gamma_variate(KeyedRandom& random, double shape) {
@@ -60,7 +58,7 @@ MixDraw box_around(int64_t x, int64_t y, double lambda, int64_t size) {
 }
 
 MixDraw draw_mix(const MixOptions& options, uint64_t seed, const Position& position, int64_t size) {
-  KeyedRandom random(kMix, seed, static_cast<uint64_t>(position.epoch),
+  KeyedRandom random(RandomUse::kMix, seed, static_cast<uint64_t>(position.epoch),
                      static_cast<uint64_t>(position.images));
   if (!random.chance(options.probability)) return {};
   const double share = options.mixup == 0 ? 1 : options.cutmix == 0 ? 0 : options.cutmix_share;
