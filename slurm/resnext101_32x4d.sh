@@ -23,7 +23,7 @@ trap 'RESNEXT_ASKED_TO_STOP=1' USR1 USR2 TERM INT HUP # what comes before the la
 : "${DATA:=$SLURM_SUBMIT_DIR/datasets/imagenet}" # containers, made by resnext_data
 : "${OUTPUT:=runs/resnext101_32x4d}" # run folder, on a file system that all nodes share
 # Slurm runs a copy of this script: its own folder is known to scontrol only.
-here=${RESNEXT_SLURM:-$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/[^/]*\.sh\( .*\)\{0,1\}$|\1|p')}
+here=${RESNEXT_SLURM:-$(scontrol show job "$SLURM_JOB_ID" | sed -n '/^ *Command=/{s|^ *Command=\(.*\)/[^/]*\.sh\( .*\)\{0,1\}$|\1|p;q}')}
 [ -r "$here/job_body.sh" ] || here=$SLURM_SUBMIT_DIR/slurm
 # shellcheck source=slurm/job_body.sh
 . "$here/job_body.sh"

@@ -21,8 +21,9 @@
 set -eu
 trap 'RESNEXT_ASKED_TO_STOP=1' USR1 USR2 TERM INT HUP # what comes before the launcher runs
 
-# Slurm runs a copy of this script: its own folder is known to scontrol only.
-here=${RESNEXT_SLURM:-$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/[^/]*\.sh\( .*\)\{0,1\}$|\1|p')}
+# Slurm runs a copy of this script: its own folder is known to scontrol only, which tells of all tasks
+# of an array when asked for its last one.
+here=${RESNEXT_SLURM:-$(scontrol show job "$SLURM_JOB_ID" | sed -n '/^ *Command=/{s|^ *Command=\(.*\)/[^/]*\.sh\( .*\)\{0,1\}$|\1|p;q}')}
 [ -r "$here/job_body.sh" ] || here=$SLURM_SUBMIT_DIR/slurm
 # shellcheck source=slurm/job_body.sh
 . "$here/job_body.sh"

@@ -20,7 +20,9 @@ job() {
   local submitted=$1 script=$2
   shift 2
   cp "$scripts/$script" "$work/spool/slurm_script"
-  printf '#!/bin/sh\necho "   Command=%s/slurm/%s data.train=/a/b c"\n' "$work/a project" "$script" >"$work/bin/scontrol"
+  local told="   Command=$work/a project/slurm/$script data.train=/a/b c"
+  # Twice: asked for the last task of an array, Slurm tells of all.
+  printf '#!/bin/sh\nprintf "%%s\\n" "%s" "%s"\n' "$told" "$told" >"$work/bin/scontrol"
   chmod +x "$work/bin/scontrol"
   env -u RESNEXT_BIN PATH="$work/bin:$PATH" SLURM_JOB_ID=7 SLURM_ARRAY_TASK_ID=3 \
     SLURM_SUBMIT_DIR="$submitted" "${settings[@]}" bash "$work/spool/slurm_script" "$@" 2>&1

@@ -195,6 +195,7 @@ TEST(Mixing, IsTheSameHoweverAGlobalBatchIsShared) {
   const at::Tensor labels =
       at::randint(0, 4, {16}, generator, at::TensorOptions().dtype(at::kLong));
   for (const MixOptions& options : {options_of(0.8, 0), options_of(0, 1), options_of(0.8, 1)}) {
+    int changed = 0;
     for (int64_t batch = 0; batch < 8; ++batch) {
       const auto mixed = [&](int64_t micro_batches) {
         std::vector<at::Tensor> pixels, targets;
@@ -208,13 +209,14 @@ TEST(Mixing, IsTheSameHoweverAGlobalBatchIsShared) {
         return std::pair(at::cat(pixels), at::cat(targets));
       };
       const auto whole = mixed(1);
-      EXPECT_FALSE(whole.first.equal(images));
+      changed += whole.first.equal(images) ? 0 : 1;  // a box may be smaller than a pixel
       for (const int64_t micro_batches : {2, 4, 8}) {
         const auto shared = mixed(micro_batches);
         EXPECT_TRUE(shared.first.equal(whole.first)) << micro_batches;
         EXPECT_TRUE(shared.second.equal(whole.second)) << micro_batches;
       }
     }
+    EXPECT_GE(changed, 6);
   }
 }
 
