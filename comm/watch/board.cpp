@@ -115,10 +115,15 @@ int64_t now_ns() {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+// Of a long text the middle is left out: an error ends with its remedy.
 void Failure::write(int who, int exit_code, std::string_view what) {
-  const size_t length = std::min(what.size(), sizeof text - 1);
-  std::memcpy(text, what.data(), length);
-  text[length] = '\0';
+  constexpr std::string_view kGap = " ... ";
+  constexpr size_t kRoom = sizeof text - 1, kEnd = kRoom / 3;
+  std::string all(what);
+  if (all.size() > kRoom) {
+    all.replace(kRoom - kEnd - kGap.size(), all.size() - kRoom + kGap.size(), kGap);
+  }
+  std::memcpy(text, all.c_str(), all.size() + 1);
   rank.store(who, std::memory_order_relaxed);
   code.store(exit_code, std::memory_order_release);
 }

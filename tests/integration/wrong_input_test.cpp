@@ -38,7 +38,7 @@ const Mistake kMistakes[] = {
     {{"optimizer.base_lr=.inf"}, kConfig, {"optimizer.base_lr", "not a finite number", "give"}},
     {{"nonsense"}, kConfig, {"'nonsense'", "has no '='", "write key=value"}},
     {{"--nonsense"}, kConfig, {"command line", "--nonsense", "--help"}},
-    {{"--plan", "--evaluate"}, kConfig, {"command line", "excludes", "--help"}},
+    {{"--plan", "--evaluate"}, kConfig, {"command line", "at most 1", "--help"}},
     {{"batch.global=102"}, kConfig, {"batch", "exceeds the 96 training images", "lower"}},
     {{"comm.compress=bf16", "precision.compute=fp64"},
      kConfig,

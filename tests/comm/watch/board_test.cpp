@@ -163,6 +163,21 @@ TEST(Failures, TheFirstClaimCounts) {
   EXPECT_EQ(cause->text, "the data are gone");
 }
 
+TEST(Failures, ALongTextKeepsItsBeginAndItsRemedy) {
+  for (const size_t length : {480, 481, 482, 483, 484, 485, 486, 487, 488, 600, 100'000}) {
+    Board board(job_of(0));
+    Failures failures(board);
+    const std::string text = "weights.pt: " + std::string(length, 'x') + "; mend";
+    failures.claim(Source::kProgram, 64, text);
+    failures.settle();
+    const std::string told = failures.settled()->text;
+    EXPECT_LE(told.size(), 499U);
+    EXPECT_TRUE(told.starts_with("weights.pt: ")) << told;
+    EXPECT_TRUE(told.ends_with("x; mend")) << told;
+    EXPECT_EQ(told == text, text.size() <= 499);
+  }
+}
+
 TEST(Failures, ALostPeerGivesWayToItsCauseUntilItHasSettled) {
   for (const bool settled : {false, true}) {
     const Job mine = job_of(0), theirs = job_of(1);
