@@ -215,13 +215,6 @@ TEST(Failures, ACauseOfAnotherHostTakesThePlace) {
   EXPECT_EQ(failures.settled()->text, "far away");
 }
 
-TEST(Failures, LongTextsAreCut) {
-  Board board(job_of(0));
-  Failures failures(board);
-  failures.claim(Source::kProgram, 70, std::string(5000, 'x'));
-  EXPECT_EQ(failures.first()->text, std::string(499, 'x'));
-}
-
 TEST(FlightRecord, AFolderThatCannotBeWrittenIsNoMatter) {
   write_flight_record("/proc/none/flight", 0, "{}");
   write_flight_record("/dev/full", 0, "{}");
