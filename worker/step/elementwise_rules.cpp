@@ -25,6 +25,16 @@ void add(DecayGroup& group, const at::Tensor& weights, const at::Tensor& gradien
   for (size_t slot = 0; slot < state.size(); ++slot) group.state[slot].push_back(state[slot]);
 }
 
+// The rate as the operators take it: a number, or the device's.
+template <class F>
+void with_rate(const UpdateInputs& inputs, const F& f) {
+  if (inputs.device_lr.defined()) {
+    f(inputs.device_lr);
+  } else {
+    f(inputs.lr);
+  }
+}
+
 // Whole buckets where all decay; else each parameter in its group.
 class ElementwiseRule : public UpdateRule {
  public:
@@ -57,18 +67,11 @@ class ElementwiseRule : public UpdateRule {
   }
 
   void update(const UpdateInputs& inputs) override {
-    for (DecayGroup& group : groups_) {
-      if (inputs.device_lr.defined()) {
-        update(group, inputs, inputs.device_lr);
-      } else {
-        update(group, inputs, inputs.lr);
-      }
-    }
+    for (DecayGroup& group : groups_) update(group, inputs);
   }
 
  protected:
-  virtual void update(DecayGroup& group, const UpdateInputs& inputs, double lr) = 0;
-  virtual void update(DecayGroup& group, const UpdateInputs& inputs, const at::Tensor& lr) = 0;
+  virtual void update(DecayGroup& group, const UpdateInputs& inputs) = 0;
 
   const OptimizerOptions options_;
 
@@ -83,16 +86,11 @@ class Sgd final : public ElementwiseRule {
   bool counts_steps() const override { return false; }
 
  private:
-  void update(DecayGroup& group, const UpdateInputs& inputs, double lr) override {
-    pass(group, inputs, lr);
-  }
-  void update(DecayGroup& group, const UpdateInputs& inputs, const at::Tensor& lr) override {
-    pass(group, inputs, lr);
-  }
-  template <class Rate>
-  void pass(DecayGroup& group, const UpdateInputs& inputs, const Rate& lr) {
-    sgd_pass(group.weights, group.gradients, group.state[0], options_, group.weight_decay, lr,
-             inputs.skip);
+  void update(DecayGroup& group, const UpdateInputs& inputs) override {
+    with_rate(inputs, [&](const auto& lr) {
+      sgd_pass(group.weights, group.gradients, group.state[0], options_, group.weight_decay, lr,
+               inputs.skip);
+    });
   }
 };
 
@@ -104,19 +102,14 @@ class AdamW final : public ElementwiseRule {
   bool counts_steps() const override { return true; }
 
  private:
-  void update(DecayGroup& group, const UpdateInputs& inputs, double lr) override {
-    pass(group, inputs, lr);
-  }
-  void update(DecayGroup& group, const UpdateInputs& inputs, const at::Tensor& lr) override {
-    pass(group, inputs, lr);
-  }
-  template <class Rate>
-  void pass(DecayGroup& group, const UpdateInputs& inputs, const Rate& lr) {
+  void update(DecayGroup& group, const UpdateInputs& inputs) override {
     const std::vector<at::Tensor> steps(group.weights.size(), inputs.steps);
-    at::_fused_adamw_(group.weights, group.gradients, group.state[0], group.state[1],
-                      /*max_exp_avg_sqs=*/{}, steps, lr, options_.beta1, options_.beta2,
-                      group.weight_decay, eps_of(options_), /*amsgrad=*/false, /*maximize=*/false,
-                      /*grad_scale=*/{}, inputs.skip);
+    with_rate(inputs, [&](const auto& lr) {
+      at::_fused_adamw_(group.weights, group.gradients, group.state[0], group.state[1],
+                        /*max_exp_avg_sqs=*/{}, steps, lr, options_.beta1, options_.beta2,
+                        group.weight_decay, eps_of(options_), /*amsgrad=*/false, /*maximize=*/false,
+                        /*grad_scale=*/{}, inputs.skip);
+    });
   }
 };
 

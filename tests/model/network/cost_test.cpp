@@ -10,25 +10,13 @@
 
 #include "comm/common/error.h"
 #include "model/network/model_defaults.h"
+#include "tests/model/network/networks.h"
 
 namespace resnext {
 namespace {
 
-ModelOptions imagenet(int64_t depth, int64_t cardinality, int64_t base_width) {
-  ModelOptions options;
-  options.depth = depth;
-  options.cardinality = cardinality;
-  options.base_width = base_width;
-  options.classes = 1000;
-  return options;
-}
-
-ModelOptions cifar(int64_t depth, int64_t cardinality, int64_t base_width) {
-  ModelOptions options = imagenet(depth, cardinality, base_width);
-  options.family = Family::kCifar;
-  options.classes = 10;
-  return options;
-}
+using test::cifar;
+using test::imagenet;
 
 const LayerShape& layer(const std::vector<LayerShape>& layers, const std::string& name) {
   const auto found = std::ranges::find(layers, name, &LayerShape::name);

@@ -16,16 +16,13 @@
 #include "model/network/cost.h"
 #include "model/network/model_defaults.h"
 #include "model/network/resnext.h"
+#include "tests/model/network/networks.h"
 
 namespace resnext {
 namespace {
 
 ModelOptions se_resnext(int64_t depth, int64_t cardinality, int64_t base_width) {
-  ModelOptions options;
-  options.depth = depth;
-  options.cardinality = cardinality;
-  options.base_width = base_width;
-  options.classes = 1000;
+  ModelOptions options = test::imagenet(depth, cardinality, base_width);
   options.se_reduction = 16;
   return options;
 }
