@@ -23,3 +23,4 @@ list(TRANSFORM _weights PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
 add_library(resnext_weights STATIC ${_weights})
 target_link_libraries(resnext_weights PUBLIC resnext_common resnext_libtorch
                                       PRIVATE resnext_isal nlohmann_json::nlohmann_json)
+target_precompile_headers(resnext_weights REUSE_FROM resnext_torch_headers)
