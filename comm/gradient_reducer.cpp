@@ -12,6 +12,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "comm/common/buckets.h"
 #include "comm/common/error.h"
 #include "comm/tensor_collectives.h"
 
@@ -19,7 +20,6 @@ namespace resnext {
 namespace {
 
 constexpr int64_t kNotStarted = -1;
-constexpr int64_t kAlignment = 64;  // bytes; a cache line, and the widest vector of a CPU
 
 // A bucket and what becomes of it in a step.
 struct Bucket : GradientBucket {
@@ -33,10 +33,9 @@ int64_t to_bytes(double mib) {
   return static_cast<int64_t>(mib * 1024 * 1024);
 }
 
-// Elements of the tensor and of the padding behind it.
-int64_t padded_numel(const at::Tensor& tensor) {
-  const int64_t step = kAlignment / tensor.element_size();
-  return (tensor.numel() + step - 1) / step * step;
+// Of the tensor and of the padding behind it.
+int64_t padded_size(const at::Tensor& tensor) {
+  return padded_bytes(tensor.numel() * static_cast<int64_t>(tensor.element_size()));
 }
 
 // Whether gradients are to be compressed.
@@ -95,17 +94,13 @@ struct GradientReducer::Impl {
     buckets.clear();
     bucket_of.assign(parameters.size(), 0);
     ready.assign(parameters.size(), false);
-    int64_t bytes = 0;
-    for (int64_t index : by) {
-      const int64_t limit = buckets.size() <= 1 ? first_bytes : other_bytes;
-      const int64_t size = padded_numel(parameters[index]) * parameters[index].element_size();
-      if (buckets.empty() || bytes + size > limit) {
-        buckets.emplace_back();
-        bytes = 0;
-      }
-      bytes += size;
-      bucket_of[index] = buckets.size() - 1;
-      buckets.back().members.push_back(index);
+    std::vector<int64_t> sizes;
+    for (const int64_t index : by) sizes.push_back(padded_size(parameters[index]));
+    const std::vector<size_t> chosen = assign_buckets(sizes, first_bytes, other_bytes);
+    if (!chosen.empty()) buckets.resize(chosen.back() + 1);
+    for (size_t i = 0; i < by.size(); ++i) {
+      bucket_of[by[i]] = chosen[i];
+      buckets[chosen[i]].members.push_back(by[i]);
     }
     for (Bucket& bucket : buckets) {
       make_views(bucket);
@@ -123,7 +118,7 @@ struct GradientReducer::Impl {
     int64_t elements = 0;
     for (int64_t index : bucket.members) {
       bucket.offsets.push_back(elements);
-      elements += padded_numel(parameters[index]);
+      elements += padded_size(parameters[index]) / parameters[index].element_size();
     }
     bucket.flat = at::zeros({elements}, parameters.front().options().requires_grad(false));
     for (size_t i = 0; i < bucket.members.size(); ++i) {

@@ -75,6 +75,31 @@ void check_data(const DataOptions& data, const KeyLocation& where) {
       fmt::format("use a data.resize of at least {}", size));
 }
 
+bool is_synthetic(const std::string& address) {
+  return address == kSynthetic;
+}
+
+// Random images say nothing about others, and have no datasets to name.
+void check_synthetic(const DataOptions& data, const KeyLocation& where) {
+  const bool train = is_synthetic(data.train), validation = is_synthetic(data.validation);
+  if (!train && !validation) return;
+  if (!data.train.empty() && !data.validation.empty() && train != validation) {
+    const char* key = train ? "data.validation" : "data.train";
+    throw ConfigError(where(key),
+                      fmt::format("{} is a file, but {} is synthetic: random images", key,
+                                  train ? "data.train" : "data.validation"),
+                      "make both synthetic, or data.validation empty");
+  }
+  for (const auto& [key, name] : {std::pair{"data.images", &data.images},
+                                  {"data.labels", &data.labels},
+                                  {"data.validation_labels", &data.validation_labels}}) {
+    if (name->empty()) continue;
+    throw ConfigError(where(key),
+                      fmt::format("{} names a dataset, but the data are synthetic", key),
+                      "leave it out, or name a file as data.train");
+  }
+}
+
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
   const bool has_momentum =
       optimizer.kind == OptimizerKind::kSgd || optimizer.kind == OptimizerKind::kLars;
@@ -135,6 +160,7 @@ void check_batch(const BatchOptions& batch, const KeyLocation& where) {
 void check_consistency(const RunConfig& config, const KeyLocation& where) {
   check_model(config.model, where);
   check_data(config.data, where);
+  check_synthetic(config.data, where);
   check_batch(config.batch, where);
   check_optimizer(config.optimizer, where);
   check_schedule(config, where);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int64_t kMany = 1'000'000'000;  // of images, steps, ...: more is a slip of the keyboard
 constexpr int64_t kManyEpochs = 1'000'000;
+constexpr int64_t kManyImages = 100'000'000;  // synthetic; a label of each is kept
 
 using R = RunConfig;
 
@@ -90,10 +91,17 @@ const RunKey kKeys[] = {
      "first stages that run forward again in backward instead of keeping activations",
      IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
 
-    {"data.train", "the training split: FILE.h5, or FILE.h5:/GROUP",
+    {"data.train", "the training split: FILE.h5, FILE.h5:/GROUP, or synthetic: random images",
      TextField{at<&R::data, &DataOptions::train>, true}},
     {"data.validation", "the validation split, as data.train; empty: no validation",
      TextField{at<&R::data, &DataOptions::validation>, true}},
+    {"data.synthetic.images", "images of a synthetic training split",
+     IntField{at<&R::data, &DataOptions::synthetic, &SyntheticOptions::images>, 1, kManyImages}},
+    {"data.synthetic.validation_images", "images of a synthetic validation split",
+     IntField{at<&R::data, &DataOptions::synthetic, &SyntheticOptions::validation_images>, 1,
+              kManyImages}},
+    {"data.synthetic.classes", "classes of synthetic splits; 0: model.classes, or 1000",
+     IntField{at<&R::data, &DataOptions::synthetic, &SyntheticOptions::classes>, 0, 1'000'000}},
     {"data.images",
      "dataset of the images in files that others made; empty: found by name or shape",
      TextField{at<&R::data, &DataOptions::images>, true}},

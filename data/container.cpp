@@ -12,6 +12,7 @@
 #include "data/hdf5_labels.h"
 #include "data/pixel_format.h"
 #include "data/sample_source.h"
+#include "data/synthetic_source.h"
 
 namespace resnext {
 namespace {
@@ -47,6 +48,7 @@ struct Container::Impl {
   std::vector<std::string> remarks;
 
   Impl(const ContainerSource& what, bool verify);
+  explicit Impl(const SyntheticSet& set);
 
   [[noreturn]] void fail(const std::string& object, const std::string& what,
                          const std::string& remedy = "pack the file again") const {
@@ -91,6 +93,18 @@ Container::Impl::Impl(const ContainerSource& what, bool verify)
   std = read_colour(reader, "std", kImagenetStd);
   if (std::ranges::min(std) <= 0) fail("std", "is not above 0", "give each channel's deviation");
   if (version >= 2) check_description(reader);
+}
+
+Container::Impl::Impl(const SyntheticSet& set)
+    : path(kSynthetic),
+      count(static_cast<uint64_t>(set.images)),
+      classes(set.classes),
+      labels(synthetic_labels(set)),
+      source(synthetic_source(set)) {
+  format.height = format.width = static_cast<uint64_t>(set.side);
+  remarks.push_back(std::to_string(set.images) +
+                    " images are synthetic, random pixels and labels: loss, accuracy and weights "
+                    "mean nothing, only times do");
 }
 
 void Container::Impl::read_version(const Hdf5Reader& reader) {
@@ -348,6 +362,7 @@ void Container::Impl::check_description(const Hdf5Reader& reader) const {
 
 Container::Container(const ContainerSource& source, bool verify_crc)
     : impl_(std::make_unique<Impl>(source, verify_crc)) {}
+Container::Container(const SyntheticSet& set) : impl_(std::make_unique<Impl>(set)) {}
 Container::~Container() = default;
 Container::Container(Container&&) noexcept = default;
 Container& Container::operator=(Container&&) noexcept = default;
@@ -357,6 +372,9 @@ const std::string& Container::path() const {
 }
 Storage Container::storage() const {
   return impl_->storage;
+}
+bool Container::synthetic() const {
+  return impl_->path == kSynthetic;
 }
 int64_t Container::count() const {
   return static_cast<int64_t>(impl_->count);

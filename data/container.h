@@ -31,6 +31,8 @@ namespace resnext {
 
 enum class Storage { kRaw, kJpeg };
 
+struct SyntheticSet;
+
 // Which datasets of a file are meant. Those that are not named are found by name or shape.
 struct ContainerSource {
   std::string address;      // of the file or of a group in it (data_options.h)
@@ -46,12 +48,15 @@ class Container {
   explicit Container(const ContainerSource& source, bool verify_crc = true);
   explicit Container(const std::string& address, bool verify_crc = true)
       : Container(ContainerSource{address}, verify_crc) {}
+  // No file: images and labels are made (data/synthetic_source.h).
+  explicit Container(const SyntheticSet& set);
   ~Container();
   Container(Container&&) noexcept;
   Container& operator=(Container&&) noexcept;
 
-  const std::string& path() const;
+  const std::string& path() const;  // kSynthetic where there is no file
   Storage storage() const;
+  bool synthetic() const;
   int64_t count() const;
   int64_t classes() const;
   const ClassNames& class_names() const;  // empty where the file names none

@@ -27,9 +27,19 @@ inline DataAddress parse_data_address(const std::string& text) {
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
+// In place of an address: a split that is made, not read (data/synthetic_source.h).
+inline constexpr const char* kSynthetic = "synthetic";
+
+struct SyntheticOptions {
+  int64_t images = 1'281'167;          // of the training split; ImageNet's
+  int64_t validation_images = 50'000;  // the same of the validation split
+  int64_t classes = 0;                 // 0: model.classes, or where that is 0 too ImageNet's 1000
+};
+
 struct DataOptions {
   std::string train;       // address of the training split
   std::string validation;  // address of the validation split; empty: no validation
+  SyntheticOptions synthetic;
   // Of files that others made: the dataset of the images, below the split's group; empty: found.
   std::string images;
   std::string labels;  // the same of the labels; or the address of a dataset in another file

@@ -2,6 +2,7 @@
 #include "launcher/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
 #include "comm/common/error.h"
@@ -78,6 +79,61 @@ void add_report(CLI::App& app, ReportTask& task) {
   report->add_flag("--png", task.pictures, "also draw the main charts as PNG, with gnuplot");
 }
 
+const std::map<std::string, AllReduceKind> kAllReduceKinds = {{"fastest", AllReduceKind::kFastest},
+                                                              {"ring", AllReduceKind::kRing},
+                                                              {"tree", AllReduceKind::kTree}};
+
+void add_prediction(CLI::App& scale, ScaleTask& task) {
+  CLI::Option* predict =
+      scale.add_flag("--predict", task.predict, "predict the times instead, and start nothing");
+  const auto figure = [&](const char* name, auto& value, const char* text) {
+    return scale.add_option(name, value, text)->needs(predict)->group("With --predict");
+  };
+  PredictionOptions& p = task.prediction;
+  figure("--from", p.from, "scale.json whose one rank says what computing takes");
+  const auto positive = [&](const char* name, double& value, const char* text) {
+    figure(name, value, text)->check(CLI::Range(1e-9, 1e12));
+  };
+  positive("--tflops", p.tflops, "else: matrix products of a rank, 1e12 operations a second");
+  positive("--memory", p.memory_gb_per_s, "and its memory, GB/s");
+  figure("--spread", p.spread_percent, "standard deviation of a rank's step, percent")
+      ->check(CLI::Range(0.0, 100.0));
+  figure("--ranks-per-host", p.cluster.ranks_per_host, "ranks on each host")
+      ->check(CLI::Range(1, 1024));
+  figure("--all-reduce", p.cluster.all_reduce, "how sums are made: fastest, ring or tree")
+      ->transform(CLI::CheckedTransformer(kAllReduceKinds));
+  figure("--latency", p.cluster.between.latency_us, "of a message between hosts, us")
+      ->check(CLI::Range(0.0, 1e9));
+  positive("--bandwidth", p.cluster.between.gb_per_s, "of a host, each way, GB/s");
+  figure("--inside-latency", p.cluster.inside.latency_us, "of a message within a host, us")
+      ->check(CLI::Range(0.0, 1e9));
+  positive("--inside-bandwidth", p.cluster.inside.gb_per_s, "of a rank, each way, GB/s");
+}
+
+void add_scale(CLI::App& app, ScaleTask& task) {
+  CLI::App* scale =
+      app.add_subcommand("scale", "measure training on different numbers of ranks, as one table");
+  scale->add_option("config", task.launch.config, "run configuration (YAML)")->required();
+  scale->add_option("overrides", task.launch.overrides, "KEY=VALUE, e.g. batch.per_rank=128");
+  scale->add_option("-n,--ranks", task.ranks, "numbers of ranks, e.g. 1,2,4,8")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 1'000'000));
+  scale->add_option("--steps", task.steps, "steps that count, of each")
+      ->check(CLI::Range(1, 1'000'000));
+  scale->add_option("--warmup", task.warmup, "steps before them")->check(CLI::Range(0, 1'000'000));
+  scale->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
+  scale->add_option("--hostfile", task.hostfile, "the same from a file, a host on each line")
+      ->excludes("--hosts");
+  scale->add_option("--launcher", task.launch.starter, "auto, mpirun or srun")
+      ->transform(CLI::CheckedTransformer(kStarters));
+  scale->add_option("--interface", task.launch.interface, "network interface between hosts");
+  scale->add_option("-o,--output", task.output,
+                    "folder for scale.json; default: beside run.output, with the time");
+  scale->add_flag("--json", task.json, "print the table as JSON");
+  add_prediction(*scale, task);
+}
+
 void add_doctor(CLI::App& app, DoctorTask& task) {
   CLI::App* doctor = app.add_subcommand("doctor", "check what goes wrong most on this machine");
   doctor->add_option("config", task.config, "run configuration that is to run here");
@@ -91,6 +147,7 @@ Task chosen_task(const CLI::App& app) {
     return status ? Task::kSweepStatus : Task::kSweep;
   }
   if (app.got_subcommand("report")) return Task::kReport;
+  if (app.got_subcommand("scale")) return Task::kScale;
   return Task::kDoctor;
 }
 
@@ -106,6 +163,7 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
   add_run(app, command.run);
   add_sweep(app, command.sweep);
   add_report(app, command.report);
+  add_scale(app, command.scale);
   add_doctor(app, command.doctor);
   for (CLI::App* command_app : app.get_subcommands([](CLI::App*) { return true; })) {
     command_app->set_version_flag("--version", RESNEXT_VERSION);
@@ -125,6 +183,9 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
         near.empty() ? "see resnext_launcher --help" : "did you mean '" + near + "'?");
   }
   command.task = chosen_task(app);
+  std::ranges::sort(command.scale.ranks);
+  const auto repeated = std::ranges::unique(command.scale.ranks);
+  command.scale.ranks.erase(repeated.begin(), repeated.end());
   if (command.task == Task::kSweep && command.sweep.file.empty()) {
     throw ConfigError("command line", "sweep is required", "name the sweep's file (YAML)");
   }

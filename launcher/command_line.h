@@ -9,10 +9,11 @@
 
 #include "launcher/launch_plan.h"
 #include "launcher/restart_policy.h"
+#include "launcher/scale_model.h"
 
 namespace resnext {
 
-enum class Task { kHelp, kRun, kSweep, kSweepStatus, kReport, kDoctor };
+enum class Task { kHelp, kRun, kSweep, kSweepStatus, kReport, kScale, kDoctor };
 
 struct RunTask {
   LaunchOptions launch;
@@ -46,6 +47,29 @@ struct ReportTask {
   bool pictures = false;
 };
 
+// What a prediction knows of the machines. The defaults are of hosts with 8 H100: the rates of
+// matrix products and memory that such a GPU reaches, NVLink (450 GB/s each way) and eight network
+// cards of 400 Gbit/s, latencies as NCCL counts them (ring, Simple: src/graph/tuning.cc).
+struct PredictionOptions {
+  std::string from;  // scale.json whose one rank says what computing takes; empty: by the rates
+  double tflops = 800;
+  double memory_gb_per_s = 3000;
+  double spread_percent = 1;  // standard deviation of a rank's step
+  Cluster cluster{8, {3.4, 450}, {14, 400}, AllReduceKind::kFastest};
+};
+
+struct ScaleTask {
+  LaunchOptions launch;  // but its ranks
+  std::string hosts, hostfile;
+  std::vector<int> ranks = {1, 2, 4, 8};  // ascending, each once
+  int64_t steps = 100;                    // that count
+  int64_t warmup = 30;                    // steps before them
+  std::string output;                     // folder; empty: beside run.output, with the time
+  bool json = false;
+  bool predict = false;
+  PredictionOptions prediction;
+};
+
 struct DoctorTask {
   std::string config;  // may be empty
   std::vector<std::string> overrides;
@@ -56,6 +80,7 @@ struct LauncherCommand {
   RunTask run;
   SweepTask sweep;
   ReportTask report;
+  ScaleTask scale;
   DoctorTask doctor;
   std::string help;
 };

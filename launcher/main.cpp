@@ -11,6 +11,7 @@
 #include "launcher/doctor.h"
 #include "launcher/report.h"
 #include "launcher/run_task.h"
+#include "launcher/scale_task.h"
 #include "launcher/signal_inbox.h"
 #include "launcher/sweep_status.h"
 #include "launcher/sweep_task.h"
@@ -32,6 +33,8 @@ int run(int argc, char** argv, SignalInbox& inbox) {
     case Task::kReport:
       inbox.let_in();
       return execute(command.report);
+    case Task::kScale:
+      return execute(command.scale, inbox);
     case Task::kDoctor:
       inbox.let_in();
       return execute(command.doctor);

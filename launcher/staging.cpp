@@ -95,7 +95,7 @@ StagePlan make_stage_plan(const Allocation& allocation, const RunConfig& config,
   StagePlan plan;
   std::vector<std::string> words;
   const auto stage = [&](const std::string& key, const std::string& address) {
-    if (address.empty()) return;
+    if (address.empty() || address == kSynthetic) return;
     const auto [file, group] = parse_data_address(address);
     const Source source = look_at(file);
     words.insert(words.end(), {source.path, source.version, source.copy, source.family});

@@ -48,15 +48,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
           ->type_name("FILE");
   flag("--print-config", Action::kPrintConfig, "print the resolved configuration");
   flag("--plan", Action::kPlan, "print sizes, memory and schedule without training");
-  auto* all_reduce = flag("--all-reduce", Action::kAllReduce,
-                          "measure a sum over all ranks; needs no configuration");
+  auto* all_reduce =
+      flag("--all-reduce", Action::kAllReduce,
+           "measure a sum over all ranks, of a configuration's comm.backend if one is named");
   app.add_option("--per-class", line.per_class, "with --evaluate: accuracy of each class, as CSV")
       ->type_name("FILE.csv")
       ->needs(evaluate);
   app.add_option("--confusion", line.confusion, "with --evaluate: which class was taken for which")
       ->type_name("FILE.csv")
       ->needs(evaluate);
-  app.add_flag("--json", line.json, "results of --evaluate and --classify as JSON");
+  app.add_flag("--json", line.json, "results of --evaluate, --classify and --all-reduce as JSON");
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

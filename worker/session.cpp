@@ -2,6 +2,7 @@
 #include "worker/session.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -18,6 +19,7 @@
 #include "worker/bandwidth.h"
 #include "worker/device/cores.h"
 #include "worker/device/device.h"
+#include "worker/device/instruction_set.h"
 #include "worker/device/torch_set_up.h"
 #include "worker/inference/saved_network.h"
 #include "worker/inference/use_network.h"
@@ -38,6 +40,9 @@ void print(const MpiEnvironment& environment, const std::string& text) {
 RunConfig load_config(const CommandLine& line) {
   RunConfig config = read_run_config(line.config, line.overrides);
   if (config.run.name.empty()) config.run.name = std::filesystem::path(line.config).stem().string();
+  constexpr int64_t kImagenetClasses = 1000;
+  int64_t& classes = config.data.synthetic.classes;
+  if (classes == 0) classes = config.model.classes > 0 ? config.model.classes : kImagenetClasses;
   return config;
 }
 
@@ -109,15 +114,37 @@ bool needs_data(Action action) {
   return action != Action::kClassify && action != Action::kExport;
 }
 
-ExitCode measure(const MpiEnvironment& environment) {
+// Small sums, which the latency decides, and a bucket.
+constexpr int64_t kSummedBytes[] = {8 << 10, 1 << 20, 25 << 20};
+
+ExitCode measure(const CommandLine& line, const MpiEnvironment& environment) {
   CommOptions options;
+  if (!line.config.empty()) options = read_run_config(line.config, line.overrides).comm;
   options.timeout_s = 60;  // a check should not make anybody wait
   watch::set_limit(options.timeout_s);
   const ComputeDevice device(select_cuda_device(options.backend, environment));
   const auto communicator = make_communicator(options, environment, device.for_communicator());
-  print(environment, measure_all_reduce(*communicator, device.torch()) + "\n");
+  for (const int64_t bytes : kSummedBytes) {
+    if (!line.json && bytes != kSummedBytes[2]) continue;
+    const AllReduceTime time = time_all_reduce(*communicator, device.torch(), bytes);
+    print(environment, (line.json ? to_json_line(time) : to_text(time)) + "\n");
+  }
   communicator->close();
   return ExitCode::kOk;
+}
+
+// bfloat16 on the CPU is as fast as its instructions.
+void tell_instructions(const RunConfig& config, const ComputeDevice& device, int rank) {
+  if (rank != 0 || device.is_gpu() || config.precision.compute != Compute::kBf16) return;
+  const InstructionSet set = instruction_set();
+  if (set.has_bf16) {
+    spdlog::info("bfloat16 is multiplied by {} instructions", set.name);
+    return;
+  }
+  spdlog::warn(
+      "this processor ({}) has no bfloat16 products: precision.compute=bf16 is slower than fp32 "
+      "here",
+      set.name);
 }
 
 ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& shape,
@@ -125,6 +152,7 @@ ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& sh
                const MpiEnvironment& environment) {
   check_statistics(config, shape);
   check_memory(shape);
+  tell_instructions(config, device, environment.rank());
   const Surroundings around{posix_files(),   environment.local_rank() == 0,
                             starts_again(),  stop_signalled,
                             owner_options(), {}};
@@ -143,7 +171,7 @@ ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& sh
 
 ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment) {
   watch::enter(watch::Phase::kOpen);
-  if (line.action == Action::kAllReduce) return measure(environment);
+  if (line.action == Action::kAllReduce) return measure(line, environment);
   RunConfig config = load_config(line);
   if (line.action == Action::kPrintConfig) {
     print(environment, to_yaml(config));

@@ -31,6 +31,7 @@ std::vector<LayerShape> sized(const NetworkPlan& plan, int64_t image_size) {
     const int64_t input = layer.inputs.front();
     const int64_t side = input == kImages ? image_size : shapes[input].output_side;
     LayerShape shape{layer};
+    shape.input_side = side;
     shape.output_side = side_after(layer, side);
     if (layer.kind == LayerKind::kAveragePool) shape.kernel = side;
     shapes.push_back(std::move(shape));
@@ -95,17 +96,26 @@ int64_t LayerShape::multiply_adds() const {
   return in_channels / groups * out_channels * kernel * kernel * output_side * output_side;
 }
 
+int64_t LayerShape::input_elements() const {
+  return in_channels * input_side * input_side;
+}
+
 int64_t LayerShape::output_elements() const {
   return out_channels * output_side * output_side;
 }
 
-std::vector<LayerShape> layer_shapes(const ModelOptions& options, int64_t image_size) {
+std::vector<LayerShape> all_layer_shapes(const ModelOptions& options, int64_t image_size) {
   if (image_size < 1) {
     throw ConfigError("data.size", std::to_string(image_size) + " is not an image size",
                       "use a positive number of pixels");
   }
   std::vector<LayerShape> shapes = sized(counted_plan(options), image_size);
   mark_kept(shapes);
+  return shapes;
+}
+
+std::vector<LayerShape> layer_shapes(const ModelOptions& options, int64_t image_size) {
+  std::vector<LayerShape> shapes = all_layer_shapes(options, image_size);
   std::erase_if(shapes, [](const auto& layer) { return layer.kind == LayerKind::kAddition; });
   return shapes;
 }

@@ -17,12 +17,14 @@ namespace resnext {
 // A layer of the plan at the size that an image has there. The average pool's kernel is its whole
 // input.
 struct LayerShape : PlannedLayer {
+  int64_t input_side = 1;       // pixels, of its first input
   int64_t output_side = 1;      // pixels
   bool kept_for_later = false;  // backward needs its output
 
   int64_t parameters() const;
   int64_t parameter_tensors() const;
   int64_t multiply_adds() const;    // per image; convolutions and the linear layer only
+  int64_t input_elements() const;   // per image, of its first input
   int64_t output_elements() const;  // per image
 };
 
@@ -39,6 +41,9 @@ struct Cost {
   // sum at any time counts. When a stage runs again, what later layers kept has been released.
   int64_t activation_bytes = 0;
 };
+
+// Every layer of the plan, form B's as form C's, at its size. As layer_shapes().
+std::vector<LayerShape> all_layer_shapes(const ModelOptions& options, int64_t image_size);
 
 // The plan's layers that own weights or change the shape, in its order, for square images with a
 // side of `image_size` pixels. `options.classes` must be known.

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Builds the preset cuda for this GPU, runs the tests that need one, then ours, PyTorch and PyTorch
-# compiled in turn, and writes build/gpu_check.json (what was left out for want of time stands there
-# too) and all outputs into build/gpu_check. Needs no network. Arguments -D... go to CMake.
+# compiled in turn, and our layers by kind beside their floors: what their arithmetic and traffic
+# take at the rates that this card is measured to have. Writes build/gpu_check.json (what was left
+# out for want of time stands there too) and all outputs into build/gpu_check. Needs no network.
+# Arguments -D... go to CMake. Two calls, the second with --no-tests, fit all of it.
 #   --budget S       seconds that it may take (460)
 #   --rounds N       of measurements (2)
 #   --networks LIST  of DEPTH_CARDINALITYxWIDTHd:BATCH ("50_32x4d:256 101_32x4d:128 101_64x4d:64")
@@ -123,10 +125,11 @@ shape_of() {
 declare -A took=()
 measure() {
   local who=$1 network=$2 batch=$3 round=$4 name=$1.$2.$4 begin=$SECONDS shape command
-  local -A guess=([ours]=30 [phases]=25 [eager]=30 [compile]=90)
+  local -A guess=([ours]=30 [phases]=25 [layers]=25 [eager]=30 [compile]=90)
   mapfile -t shape < <(shape_of "$network" "$batch")
   case $who in
     ours) command=("$build/tests/bin/step_benchmark") ;;
+    layers) command=("$build/tests/bin/layer_benchmark" --seconds 15) ;;
     phases) command=("$build/tests/bin/step_benchmark" --eager) ;;
     eager) command=("${python[@]}" tests/benchmarks/pytorch_gpu.py) ;;
     compile) command=("${python[@]}" tests/benchmarks/pytorch_gpu.py --compile) ;;
@@ -173,6 +176,7 @@ measure_in_rounds() {
     if [ "$round" = 1 ]; then
       measure_all 1 "${quick[@]}"
       if [ -n "$compiled" ]; then measure_all 1 compile; fi
+      measure_all 1 layers
     else
       measure_all "$round" "${all[@]}"
     fi

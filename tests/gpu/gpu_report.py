@@ -3,7 +3,7 @@
 
 FOLDER holds stages.tsv (name, seconds, exit code or -, note), gpu.csv (of nvidia-smi), torch.json,
 libraries.txt (of ldd), ctest.txt (of ctest: the output of all tests) and, for each measurement,
-WHO.NETWORK.ROUND.json and .log, WHO being ours, phases, eager or compile. Whatever is missing or
+WHO.NETWORK.ROUND.json and .log, WHO being ours, phases, layers, eager or compile. Whatever is missing or
 broken is null in the JSON. The exit code is 1 when a stage has failed.
 """
 # SPDX-License-Identifier: BSD-3-Clause
@@ -108,13 +108,25 @@ def ratio(ours, peer):
     return ours["images_per_second"] / peer["images_per_second"] if ours and peer else None
 
 
+def layers(folder, name):
+    """By kind of layer what it takes and its floor, and the network's floor, which wants all."""
+    made = next(iter(rounds_of(folder, "layers", name)), None)
+    if not made:
+        return None
+    kinds = {kind: {**it, "over_floor": it["ms"] / it["floor_ms"] if not it["left_out"] else None}
+             for kind, it in made["kinds"].items()}
+    return {**made, "kinds": kinds}
+
+
 def network(folder, name):
     ours = rounds_of(folder, "ours", name)
     eager, compiled = (medians(rounds_of(folder, who, name)) for who in ("eager", "compile"))
     phases = rounds_of(folder, "phases", name)
     source = (phases or ours or [{}])[0]
     middle = medians(ours)
-    return {"batch": source.get("batch"), "ours": middle,
+    by_kind = layers(folder, name)
+    over_floor = middle["step_ms"] / by_kind["floor_ms"] if middle and by_kind else None
+    return {"layers": by_kind, "over_floor": over_floor, "batch": source.get("batch"), "ours": middle,
             "graph": all(r.get("graph") for r in ours) if ours else None,
             "free_of_synchronisation": free_of_synchronisation(folder, name, ours),
             "phases": {key: source.get(key) for key in PHASES},
@@ -139,14 +151,35 @@ def cell(value, form):
     return "-" if value is None else format(value, form)
 
 
+def kind_rows(name, by_kind):
+    """Where the time goes, the most to be gained first."""
+    gains = sorted(by_kind["kinds"].items(), key=lambda it: it[1]["floor_ms"] - it[1]["ms"])
+    return [f"{name:<11} {kind:<12} {it['layers']:>6} {it['ms']:>9.2f} {it['floor_ms']:>9.2f} "
+            f"{cell(it['over_floor'], '.2f'):>8}" for kind, it in gains]
+
+
+def floors(made):
+    measured = {name: it["layers"] for name, it in made["networks"].items() if it["layers"]}
+    if not measured:
+        return []
+    rates = next(iter(measured.values()))
+    return [f"floors: products {rates['matrix_tflops']:.0f} TFLOP/s, copies "
+            f"{rates['copy_gb_per_s']:.0f} GB/s, as measured here; layers one by one, without the "
+            "optimizer",
+            "network     kind         layers        ms  floor ms  / floor"] + [
+                line for name, it in measured.items() for line in kind_rows(name, it)]
+
+
 def row(name, it):
     def rate(who):
         return cell(it[who] and it[who]["images_per_second"], ".0f")
 
     ours = it["ours"] or {}
+    floor = (it["layers"] or {}).get("floor_ms")
     return (f"{name:<11} {cell(it['batch'], 'd'):>5} {rate('ours'):>7} {rate('eager'):>7} "
             f"{rate('compile'):>7} {cell(it['ratio_to_eager'], '.2f'):>8} "
-            f"{cell(it['ratio_to_compile'], '.2f'):>10} {cell(ours.get('tflops'), '.1f'):>8} "
+            f"{cell(it['ratio_to_compile'], '.2f'):>10} {cell(ours.get('step_ms'), '.1f'):>8} "
+            f"{cell(floor, '.1f'):>9} {cell(it['over_floor'], '.2f'):>8} {cell(ours.get('tflops'), '.1f'):>8} "
             f"{cell(ours.get('peak_mib'), '.0f'):>8}  {it['free_of_synchronisation']}")
 
 
@@ -156,9 +189,11 @@ def table(made):
              f"{m['cudnn']}, NCCL {m['nccl']}",
              f"tests: {t['cases_passed']} passed, {t['cases_failed']} failed, "
              f"{t['cases_skipped']} skipped {' '.join(t['failures'])}",
-             "network     batch    ours   eager compile  / eager  / compile  TFLOP/s peak MiB  "
+             "network     batch    ours   eager compile  / eager  / compile  step ms  floor ms  / floor  "
+             "TFLOP/s peak MiB  "
              "no synchronisation   (img/s)"]
     lines += [row(name, it) for name, it in made["networks"].items()]
+    lines += floors(made)
     for what in ("failed", "skipped"):
         if made[what]:
             lines.append(f"{what}: {' '.join(made[what])}")

@@ -89,6 +89,31 @@ class GpuReport(unittest.TestCase):
         self.assertNotIn("tflops", it["eager"])
         self.assertIn("2100", gpu_report.table(made))
 
+    def test_floors_stand_beside_the_figures(self):
+        self.put_stages(("ours.50_32x4d.1", 20, 0, ""), ("layers.50_32x4d.1", 20, 0, ""))
+        self.put_round("ours", 1, 2560)  # 100 ms
+        self.put("layers.50_32x4d.1.json", {
+            "matrix_tflops": 700, "copy_gb_per_s": 3000, "ms": 90, "floor_ms": 40,
+            "kinds": {"1x1": {"layers": 36, "left_out": 0, "ms": 30, "floor_ms": 20},
+                      "batch norm": {"layers": 53, "left_out": 0, "ms": 50, "floor_ms": 15},
+                      "pool": {"layers": 2, "left_out": 1, "ms": 10, "floor_ms": 5}}})
+        made = self.report()[1]
+        it = made["networks"]["50_32x4d"]
+        self.assertEqual(it["over_floor"], 2.5)
+        self.assertEqual(it["layers"]["kinds"]["1x1"]["over_floor"], 1.5)
+        self.assertIsNone(it["layers"]["kinds"]["pool"]["over_floor"], "not all were measured")
+        text = gpu_report.table(made)
+        self.assertIn("products 700 TFLOP/s, copies 3000 GB/s", text)
+        order = [text.index(kind) for kind in ("batch norm", "1x1", "pool")]
+        self.assertEqual(order, sorted(order), "what can be gained most comes first")
+
+    def test_without_floors_the_figures_stand_alone(self):
+        self.put_stages(("ours.50_32x4d.1", 20, 0, ""))
+        self.put_round("ours", 1, 2560)
+        made = self.report()[1]
+        self.assertIsNone(made["networks"]["50_32x4d"]["over_floor"])
+        self.assertNotIn("floors", gpu_report.table(made))
+
     def test_phases_come_from_the_graph_where_there_is_no_other_run(self):
         self.put_stages(("ours.50_32x4d.1", 20, 0, ""))
         self.put_round("ours", 1, 2000, forward_ms=3, graph=True)

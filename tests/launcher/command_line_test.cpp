@@ -36,7 +36,7 @@ TEST(LauncherCommandLine, SuggestsTheNearestCommandAndOption) {
 }
 
 TEST(LauncherCommandLine, HelpIsPlainAndHasTheDefaults) {
-  for (const char* command : {"run", "sweep", "report", "doctor"}) {
+  for (const char* command : {"run", "sweep", "report", "scale", "doctor"}) {
     const std::string help = parse({command, "--help"}).help;
     for (const char* notation : {"ENUM", "value in {", "->", "INT:", "NONNEGATIVE", "Excludes"}) {
       EXPECT_EQ(help.find(notation), std::string::npos) << command << ": " << notation;
@@ -53,7 +53,7 @@ TEST(LauncherCommandLine, HelpIsPlainAndHasTheDefaults) {
 TEST(LauncherCommandLine, EveryCommandTellsItsVersion) {
   const std::string version = parse({"--version"}).help;
   EXPECT_FALSE(version.empty());
-  for (const char* command : {"run", "sweep", "report", "doctor"}) {
+  for (const char* command : {"run", "sweep", "report", "scale", "doctor"}) {
     EXPECT_EQ(parse({command, "--version"}).help, version) << command;
   }
 }

@@ -160,6 +160,25 @@ TEST_F(DataSetsTest, NamesThatAreNotUtf8AreMatchedAsTheyAreKept) {
   EXPECT_EQ(labels(sets), (std::vector<int64_t>{0, 1}));
 }
 
+TEST_F(DataSetsTest, SyntheticSplitsAreSaidRecordedAndNoJudgesOfANetwork) {
+  DataOptions options;
+  options.train = options.validation = kSynthetic;
+  options.synthetic = {.images = 40, .validation_images = 12, .classes = 8};
+  options.size = 16;
+  const DataSets sets(options, /*training=*/true);
+  expect_said(sets, "40 images are synthetic, random pixels and labels");
+  const DataRecord record = describe(sets, options, sets.classes(0));
+  EXPECT_EQ(record.train.storage, "synthetic");
+  EXPECT_EQ(record.train.count, 40);
+  EXPECT_EQ(record.validation.count, 12);
+  EXPECT_EQ(record.classes, 8);
+  // What looks the same but is real is another data set.
+  DataRecord real = record;
+  real.train.storage = "raw";
+  EXPECT_NE(difference(real, record).find("then as synthetic"), std::string::npos);
+  EXPECT_THROW(DataSets(options, /*training=*/false), ConfigError);
+}
+
 TEST_F(DataSetsTest, OtherClassesKeepTheirNumbersWhereThatIsAccepted) {
   train({"a", "b"}, {0, 1});
   validation({"a", "b"}, {0, 1});

@@ -43,8 +43,8 @@ void take_classes(const StartPoint& start, const RunConfig& config, DataSets& se
   if (start.data) {
     sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
   } else if (std::filesystem::exists(parse_data_address(config.data.train).file)) {
-    sets.adopt_classes(Container(source_of(config.data, /*training=*/true)).class_names(),
-                       config.data.train, config.run.accept_new_data);
+    sets.adopt_classes(open_split(config.data, /*training=*/true).class_names(), config.data.train,
+                       config.run.accept_new_data);
   } else {
     sets.remarks.push_back(fmt::format(
         "the weights do not say what their classes are: labels of {} are taken as numbers",
@@ -74,6 +74,12 @@ StartPoint find_weights(const CommandLine& line, const RunConfig& config,
   if (!start.resumed && config.model.pretrained.empty()) {
     throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
                       "train first, or set model.pretrained or run.resume to a file");
+  }
+  if (start.data && start.data->train.storage == kSynthetic) {
+    throw ConfigError("run.output",
+                      "the network in " + config.run.output +
+                          " was trained on synthetic images, so it has learned nothing",
+                      "name a run on real data, or weights by model.pretrained=FILE");
   }
   return start;
 }

@@ -9,6 +9,7 @@
 
 #include "comm/common/error.h"
 #include "data/checksum.h"
+#include "data/synthetic_source.h"
 
 namespace resnext {
 namespace {
@@ -17,6 +18,12 @@ void check_named(const std::string& file, const char* key) {
   if (!file.empty()) return;
   throw ConfigError(key, "no file is named",
                     fmt::format("add {}=FILE.h5, made by: resnext_data pack", key));
+}
+
+void check_real(const std::string& validation) {
+  if (validation != kSynthetic) return;
+  throw ConfigError("data.validation", "is synthetic: of random images no network can be right",
+                    "name a file with data.validation=FILE.h5");
 }
 
 void check_labels(const Container& container, int64_t classes) {
@@ -30,8 +37,9 @@ SplitRecord describe(const Container& container) {
   std::vector<int64_t> labels(static_cast<size_t>(container.count()));
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = container.label(static_cast<int64_t>(i));
   const auto* bytes = reinterpret_cast<const uint8_t*>(labels.data());
+  const std::string encoded = container.storage() == Storage::kRaw ? "raw" : "jpeg";
   return {container.count(), crc32c({bytes, labels.size() * sizeof(int64_t)}),
-          container.storage() == Storage::kRaw ? "raw" : "jpeg"};
+          container.synthetic() ? kSynthetic : encoded};
 }
 
 // Names as far as there are, else numbers; those of the classes that `choose` chooses.
@@ -91,20 +99,28 @@ ClassNames valid_utf8(ClassNames names) {
 
 }  // namespace
 
-ContainerSource source_of(const DataOptions& options, bool training) {
+Container open_split(const DataOptions& options, bool training) {
+  const std::string& address = training ? options.train : options.validation;
+  if (address == kSynthetic) {
+    const SyntheticOptions& made = options.synthetic;
+    return Container(SyntheticSet{training ? made.images : made.validation_images, made.classes,
+                                  training ? options.size : evaluation_size(options),
+                                  training ? uint64_t{0} : uint64_t{1}});
+  }
   const bool same = training || options.validation_labels.empty();
-  return {training ? options.train : options.validation, options.images,
-          same ? options.labels : options.validation_labels};
+  return Container(
+      ContainerSource{address, options.images, same ? options.labels : options.validation_labels});
 }
 
 DataSets::DataSets(const DataOptions& options, bool training) {
   if (training) {
     check_named(options.train, "data.train");
-    train.emplace(source_of(options, /*training=*/true));
+    train.emplace(open_split(options, /*training=*/true));
   } else {
     check_named(options.validation, "data.validation");
+    check_real(options.validation);
   }
-  if (!options.validation.empty()) validation.emplace(source_of(options, /*training=*/false));
+  if (!options.validation.empty()) validation.emplace(open_split(options, /*training=*/false));
   for (const auto* split : {&train, &validation}) {
     if (*split)
       remarks.insert(remarks.end(), (*split)->remarks().begin(), (*split)->remarks().end());

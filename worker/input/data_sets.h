@@ -20,17 +20,17 @@
 
 namespace resnext {
 
-// Which datasets of which file are a split.
-ContainerSource source_of(const DataOptions& options, bool training);
+// Opens a split: reads its file, or makes it where it is synthetic.
+Container open_split(const DataOptions& options, bool training);
 
 struct DataSets {
   std::optional<Container> train;
   std::optional<Container> validation;
   std::vector<std::string> remarks;  // what a user should know of the classes, a line each
 
-  // Local; opens read-only. Throws ConfigError (a file that is needed is not named) or DataError.
-  // `training` false opens the validation split alone. The validation split takes over the classes
-  // of the training split.
+  // Local; opens read-only. Throws ConfigError (a file that is needed is not named, or a network is
+  // to be judged by random images) or DataError. `training` false opens the validation split alone.
+  // The validation split takes over the classes of the training split.
   DataSets(const DataOptions& options, bool training);
 
   // Gives the validation split the classes `names` of `owner`, a file or the like. `accept`: what
