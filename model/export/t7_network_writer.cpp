@@ -187,8 +187,8 @@ class Tree {
                                                    {"running_var", tensor(layer, "running_var")}});
   }
 
-  const at::Tensor& tensor(const PlannedLayer& layer, const char* part) const {
-    return tensors_.at(layer.name + "." + part);
+  at::Tensor tensor(const PlannedLayer& layer, const char* part) const {
+    return tensors_.at(layer.name + "." + part).to(at::kFloat).contiguous();
   }
 
   const NetworkPlan plan_;

@@ -48,19 +48,17 @@ class Writer {
     put_bytes(values.data(), values.size() * sizeof(int64_t));
   }
   void write(const at::Tensor& tensor) {
-    const at::Tensor values = tensor.defined() ? tensor.detach().cpu().contiguous() : at::Tensor();
-    const std::string type =
-        values.defined() && values.scalar_type() == at::kDouble ? "torch.Double" : "torch.Float";
-    begin_object(type + "Tensor");
-    const at::IntArrayRef sizes = values.defined() ? values.sizes() : at::IntArrayRef();
+    begin_object("torch.FloatTensor");
+    const at::IntArrayRef sizes = tensor.defined() ? tensor.sizes() : at::IntArrayRef();
+    const at::IntArrayRef strides = tensor.defined() ? tensor.strides() : at::IntArrayRef();
     put(static_cast<int32_t>(sizes.size()));
     for (const int64_t size : sizes) put(size);
-    for (size_t i = 0; i < sizes.size(); ++i) put(values.stride(static_cast<int64_t>(i)));
-    put(int64_t{1});  // offset of the first element
-    if (!values.defined()) return put(kNil);
-    begin_object(type + "Storage");
-    put(values.numel());
-    put_bytes(values.const_data_ptr(), values.nbytes());
+    for (const int64_t stride : strides) put(stride);
+    put(int64_t{1});  // place of the first element
+    if (!tensor.defined()) return put(kNil);
+    begin_object("torch.FloatStorage");
+    put(tensor.numel());
+    put_bytes(tensor.const_data_ptr(), tensor.nbytes());
   }
 
   // Every object is a new one.

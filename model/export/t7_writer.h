@@ -27,7 +27,7 @@ struct T7Module {
   std::vector<std::pair<std::string, T7Field>> fields;
 };
 
-// Tensors are of float32 or float64; an undefined one is an empty torch.FloatTensor. What `sink`
+// Tensors are dense float32 on the CPU, contiguous; an undefined one is an empty one. What `sink`
 // throws comes out of this.
 void write_t7_module(const T7Module& module, const ByteSink& sink);
 

@@ -1,5 +1,5 @@
-// What is fuzzed: the index of a container. Shapes, offsets, labels, checksums and attributes follow
-// from the bytes; HDF5 itself is sound, as its library is not ours to mend.
+// What is fuzzed: the index of a container. Shapes, offsets, labels, checksums and attributes
+// follow from the bytes; HDF5 itself is sound, as its library is not ours to mend.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
