@@ -70,6 +70,11 @@ class Communicator {
   // Rank r's `mine` into everybody's `all` at position r; all.count == mine.count * size().
   virtual void all_gather(Buffer mine, Buffer all) = 0;
 
+  // This rank's of the groups of `ranks` neighbours, which divide size(). Its collectives have an
+  // order of their own: they may be called while others are under way here. It must end before this
+  // one.
+  virtual std::unique_ptr<Communicator> split(int ranks) = 0;
+
   // Local. What the current stream has to do now must complete in time like a collective: for
   // collectives that were not started here, in a CUDA graph that is replayed.
   virtual void watch_current_stream(std::string_view what) {}

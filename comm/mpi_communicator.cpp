@@ -132,10 +132,23 @@ struct MpiCommunicator::Shared {
   std::thread thread;
 };
 
-MpiCommunicator::MpiCommunicator(double timeout_s)
-    : timeout_s_(timeout_s), shared_(std::make_shared<Shared>()) {
+namespace {
+
+MPI_Comm duplicate_of_world() {
   const watch::CollectiveWait phase(0);
-  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &shared_->comm), "MPI_Comm_dup");
+  MPI_Comm comm = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup");
+  return comm;
+}
+
+}  // namespace
+
+MpiCommunicator::MpiCommunicator(double timeout_s)
+    : MpiCommunicator(duplicate_of_world(), timeout_s) {}
+
+MpiCommunicator::MpiCommunicator(MPI_Comm comm, double timeout_s)
+    : timeout_s_(timeout_s), shared_(std::make_shared<Shared>()) {
+  shared_->comm = comm;
   MPI_Comm_set_errhandler(shared_->comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(shared_->comm, &rank_);
   MPI_Comm_size(shared_->comm, &size_);
@@ -213,6 +226,14 @@ void MpiCommunicator::all_gather(Buffer mine, Buffer all) {
                             static_cast<int>(mine.count), mpi_type(mine.type), comm),
               "MPI_Allgather");
   }));
+}
+
+std::unique_ptr<Communicator> MpiCommunicator::split(int ranks) {
+  MPI_Comm group = MPI_COMM_NULL;
+  wait(start(fmt::format("split into groups of {}", ranks), [&, comm = shared_->comm] {
+    check_mpi(MPI_Comm_split(comm, rank_ / ranks, rank_, &group), "MPI_Comm_split");
+  }));
+  return std::unique_ptr<Communicator>(new MpiCommunicator(group, timeout_s_));
 }
 
 }  // namespace resnext

@@ -36,9 +36,12 @@ class MpiCommunicator final : public Communicator {
   void wait(Ticket ticket) override;
   void broadcast(Buffer buffer, int root) override;
   void all_gather(Buffer mine, Buffer all) override;
+  std::unique_ptr<Communicator> split(int ranks) override;
 
  private:
   struct Shared;
+  // Takes `comm` over.
+  MpiCommunicator(MPI_Comm comm, double timeout_s);
   Ticket start(std::string what, std::function<void()> call);
   void wait_in_phase(Ticket ticket, std::unique_lock<std::mutex>& lock);
 

@@ -10,6 +10,7 @@
 
 #include "comm/common/error.h"
 #include "comm/cuda_check.h"
+#include "comm/mpi_communicator.h"
 #include "comm/nccl_check.h"
 
 namespace resnext {
@@ -60,21 +61,24 @@ NcclOptions prepared(NcclOptions options) {
 
 }  // namespace
 
-NcclCommunicator::NcclCommunicator(NcclOptions options)
-    : options_(prepared(std::move(options))),
-      host_(options_.timeout_s),
+NcclCommunicator::NcclCommunicator(const NcclOptions& options)
+    : NcclCommunicator(options, std::make_unique<MpiCommunicator>(options.timeout_s)) {}
+
+NcclCommunicator::NcclCommunicator(const NcclOptions& options, std::unique_ptr<Communicator> host)
+    : options_(prepared(options)),
+      host_(std::move(host)),
       captured_(1),
-      comm_(agree_on_id(), {host_.rank(), host_.size(), options_.device}, options_.timeout_s,
+      comm_(agree_on_id(), {host_->rank(), host_->size(), options_.device}, options_.timeout_s,
             options_.abort_s),
-      watchdog_(comm_, {host_.rank(), options_.device, options_.timeout_s, options_.abort_s,
+      watchdog_(comm_, {host_->rank(), options_.device, options_.timeout_s, options_.abort_s,
                         options_.on_stuck}) {}
 
 NcclCommunicator::~NcclCommunicator() = default;
 
 ncclUniqueId NcclCommunicator::agree_on_id() {
   ncclUniqueId id{};
-  if (host_.rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", nullptr);
-  host_.broadcast({&id, sizeof(id), DataType::kUint8}, 0);
+  if (host_->rank() == 0) check_nccl(ncclGetUniqueId(&id), "ncclGetUniqueId", nullptr);
+  host_->broadcast({&id, sizeof(id), DataType::kUint8}, 0);
   return id;
 }
 
@@ -108,7 +112,7 @@ CudaEvent& NcclCommunicator::captured(Ticket ticket) {
 void NcclCommunicator::wait_on_host(Ticket ticket) {
   const auto end = host_tickets_.upper_bound(ticket);
   if (end == host_tickets_.begin()) return;
-  host_.wait(std::prev(end)->second);
+  host_->wait(std::prev(end)->second);
   host_tickets_.erase(host_tickets_.begin(), end);
 }
 
@@ -128,7 +132,7 @@ void NcclCommunicator::wait(Ticket ticket) {
 
 Ticket NcclCommunicator::start_all_reduce(Buffer buffer, ReduceOp op) {
   if (!buffer.device) {
-    const Ticket at_host = host_.start_all_reduce(buffer, op);
+    const Ticket at_host = host_->start_all_reduce(buffer, op);
     host_tickets_.emplace(++tickets_, at_host);
     return tickets_;
   }
@@ -143,7 +147,7 @@ Ticket NcclCommunicator::start_all_reduce(Buffer buffer, ReduceOp op) {
 }
 
 void NcclCommunicator::broadcast(Buffer buffer, int root) {
-  if (!buffer.device) return host_.broadcast(buffer, root);
+  if (!buffer.device) return host_->broadcast(buffer, root);
   wait(start("ncclBroadcast", fmt::format("broadcast of {} bytes", buffer.bytes()),
              [&](ncclComm_t comm, cudaStream_t stream) {
                return ncclBroadcast(buffer.data, buffer.data, buffer.count, nccl_type(buffer.type),
@@ -156,12 +160,16 @@ void NcclCommunicator::all_gather(Buffer mine, Buffer all) {
     throw Error(ExitCode::kInternal, "all_gather", "one buffer is in host, the other in GPU memory",
                 "pass both in the same memory");
   }
-  if (!mine.device) return host_.all_gather(mine, all);
+  if (!mine.device) return host_->all_gather(mine, all);
   wait(start("ncclAllGather", fmt::format("all_gather of {} bytes", all.bytes()),
              [&](ncclComm_t comm, cudaStream_t stream) {
                return ncclAllGather(mine.data, all.data, mine.count, nccl_type(mine.type), comm,
                                     stream);
              }));
+}
+
+std::unique_ptr<Communicator> NcclCommunicator::split(int ranks) {
+  return std::unique_ptr<Communicator>(new NcclCommunicator(options_, host_->split(ranks)));
 }
 
 void NcclCommunicator::watch_current_stream(std::string_view what) {
@@ -184,7 +192,7 @@ std::shared_ptr<void> NcclCommunicator::register_buffer(Buffer buffer) {
 void NcclCommunicator::close() {
   check_cuda(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
   watchdog_.throw_if_failed();
-  host_.barrier();
+  host_->barrier();
   comm_.close();
 }
 

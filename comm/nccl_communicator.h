@@ -30,7 +30,6 @@
 
 #include "comm/communicator.h"
 #include "comm/cuda_handles.h"
-#include "comm/mpi_communicator.h"
 #include "comm/nccl_handle.h"
 #include "comm/nccl_watchdog.h"
 
@@ -51,17 +50,18 @@ class NcclCommunicator final : public Communicator {
  public:
   // Collective over MPI_COMM_WORLD. Throws ConfigError when another major version of NCCL was
   // loaded, CommError when not all ranks come in time.
-  explicit NcclCommunicator(NcclOptions options);
+  explicit NcclCommunicator(const NcclOptions& options);
   // Local: ends the watchdog, then aborts what is left, within `abort_s`.
   ~NcclCommunicator() override;
 
-  int rank() const override { return host_.rank(); }
-  int size() const override { return host_.size(); }
+  int rank() const override { return host_->rank(); }
+  int size() const override { return host_->size(); }
   std::string_view name() const override { return "nccl"; }
   Ticket start_all_reduce(Buffer buffer, ReduceOp op) override;
   void wait(Ticket ticket) override;
   void broadcast(Buffer buffer, int root) override;
   void all_gather(Buffer mine, Buffer all) override;
+  std::unique_ptr<Communicator> split(int ranks) override;
   void watch_current_stream(std::string_view what) override;
   std::shared_ptr<void> register_buffer(Buffer buffer) override;
   // Waits for the communication stream, then for all ranks on the host; throws CommError when one
@@ -70,6 +70,8 @@ class NcclCommunicator final : public Communicator {
 
  private:
   using Call = std::function<ncclResult_t(ncclComm_t, cudaStream_t)>;
+  // Of the ranks of `host`.
+  NcclCommunicator(const NcclOptions& options, std::unique_ptr<Communicator> host);
   ncclUniqueId agree_on_id();
   Ticket start(const char* function, std::string what, const Call& call);
   CudaEvent& captured(Ticket ticket);
@@ -78,7 +80,7 @@ class NcclCommunicator final : public Communicator {
   void deregister(void* registration) noexcept;
 
   const NcclOptions options_;
-  MpiCommunicator host_;
+  const std::unique_ptr<Communicator> host_;
   CudaStream stream_;                // all device collectives
   CudaEvent ready_;                  // the current stream, when a collective was started
   std::vector<CudaEvent> captured_;  // one for each collective of a graph, used again by the next

@@ -42,7 +42,7 @@ NcclWatchdog::~NcclWatchdog() {
   }
   changed_.notify_all();
   thread_.join();
-  watch::device_waits(0, 0);
+  tell(0, 0);
 }
 
 void NcclWatchdog::add(Ticket ticket, std::string what, std::shared_ptr<const CudaEvent> done) {
@@ -100,12 +100,19 @@ void NcclWatchdog::retire_completed() {
   }
 }
 
-void NcclWatchdog::check_deadline() const {
+// Another communicator's watchdog may be telling what it waits for: one that waits for nothing is
+// silent.
+void NcclWatchdog::tell(Ticket ticket, double seconds) {
+  if (ticket != 0 || waiting_told_) watch::device_waits(ticket, seconds);
+  waiting_told_ = ticket != 0;
+}
+
+void NcclWatchdog::check_deadline() {
   watch::throw_if_failed();
   std::lock_guard lock(mutex_);
-  if (watched_.empty()) return watch::device_waits(0, 0);
+  if (watched_.empty()) return tell(0, 0);
   const std::chrono::duration<double> waited = Clock::now() - since_;
-  watch::device_waits(watched_.front().ticket, waited.count());
+  tell(watched_.front().ticket, waited.count());
   if (watch::on_duty() || waited.count() < options_.timeout_s) return;
   throw CommError(fmt::format("collective {}", watched_.front().ticket),
                   fmt::format("{} did not complete within {} s: a peer hangs or is lost",

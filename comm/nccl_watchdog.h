@@ -60,7 +60,8 @@ class NcclWatchdog {
   void run();
   void inspect();
   void retire_completed();
-  void check_deadline() const;
+  void check_deadline();
+  void tell(Ticket ticket, double seconds);
   static void publish(const std::exception_ptr& failure) noexcept;
   void take_down(const std::exception_ptr& failure) noexcept;
   bool someone_comes();
@@ -72,7 +73,8 @@ class NcclWatchdog {
   std::deque<Watched> watched_;
   Clock::time_point since_;  // the front has been waited for
   std::exception_ptr failure_;
-  bool thrown_ = false;  // the failure has reached the owner
+  bool waiting_told_ = false;  // to the process's watchdog
+  bool thrown_ = false;        // the failure has reached the owner
   bool stopping_ = false;
   std::thread thread_;
 };

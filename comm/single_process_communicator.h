@@ -16,6 +16,7 @@ class SingleProcessCommunicator final : public Communicator {
   void wait(Ticket ticket) override {}
   void broadcast(Buffer buffer, int root) override;
   void all_gather(Buffer mine, Buffer all) override;
+  std::unique_ptr<Communicator> split(int ranks) override;
 
  private:
   Ticket tickets_ = 0;

@@ -47,6 +47,11 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
                       fmt::format("model.stem.kernel {} is even", model.stem.kernel),
                       "use an odd side, which can be padded equally, or 0 for the family's own");
   }
+  if ((model.norm == Norm::kGroup) != (model.norm_group > 0)) {
+    throw ConfigError(where("model.norm_group"),
+                      "model.norm group and model.norm_group go together",
+                      "set both, such as model.norm=group model.norm_group=8, or neither");
+  }
   if (!model.pretrained_key.empty() && model.pretrained.empty()) {
     throw ConfigError(
         where("model.pretrained_key"),
@@ -98,6 +103,17 @@ void check_synthetic(const DataOptions& data, const KeyLocation& where) {
                       fmt::format("{} names a dataset, but the data are synthetic", key),
                       "leave it out, or name a file as data.train");
   }
+}
+
+// A weight belongs to an image's one class.
+void check_class_weights(const RunConfig& config, const KeyLocation& where) {
+  if (config.data.class_weights == ClassWeights::kNone) return;
+  const bool mixes = config.mix.mixup > 0 || config.mix.cutmix > 0;
+  if (!mixes && config.optimizer.loss == LossKind::kCrossEntropy) return;
+  throw ConfigError(where("data.class_weights"),
+                    fmt::format("data.class_weights weighs images by their one class, which {}",
+                                mixes ? "mixed images do not have" : "optimizer.loss bce does not"),
+                    "set it to none, or leave mix.mixup, mix.cutmix and optimizer.loss out");
 }
 
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
@@ -161,6 +177,7 @@ void check_consistency(const RunConfig& config, const KeyLocation& where) {
   check_model(config.model, where);
   check_data(config.data, where);
   check_synthetic(config.data, where);
+  check_class_weights(config, where);
   check_batch(config.batch, where);
   check_optimizer(config.optimizer, where);
   check_schedule(config, where);

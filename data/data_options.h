@@ -14,6 +14,9 @@ enum class RecipeName { kSeed, kTorchvision, kTorchvisionV2, kCifar, kNone };
 // samples within a window of blocks (for storage that is slow at random reads).
 enum class Shuffle { kFull, kBlock };
 
+// How much an image counts in training's loss: all alike; or less where its class has many.
+enum class ClassWeights { kNone, kBalanced };
+
 // Where a data set lies: a file, or a group or dataset within an HDF5 file.
 struct DataAddress {
   std::string file;
@@ -52,6 +55,7 @@ struct DataOptions {
   int64_t threads = 4;          // decode threads of each rank
   int64_t prefetch = 4;         // micro-batches held ready ahead of the step
   Shuffle shuffle = Shuffle::kFull;
+  ClassWeights class_weights = ClassWeights::kNone;
 };
 
 // Side of the square in validation, pixels.

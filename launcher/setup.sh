@@ -4,9 +4,9 @@
 #
 # Distribution packages come from apt (as root or with sudo); LibTorch from PyPI wheels, unpacked into
 # .deps/libtorch. The default is --cuda where a GPU and the CUDA toolkit are found. --python adds
-# what Python needs to import torch (with the toolkit's libraries), for the parity tests; --tests what
-# only tests need: a browser for the report, a disassembler of GPU code (with --cuda) and, for root, a
-# Slurm that they start themselves.
+# what Python needs to import torch (with the toolkit's libraries), onnx and onnxruntime, for the
+# parity tests; --tests what only tests need: a browser for the report, a disassembler of GPU code
+# (with --cuda) and, for root, a Slurm that they start themselves.
 # RESNEXT_LIBTORCH=DIR uses the torch/ and nvidia/ in DIR instead and downloads nothing.
 # This is the only place that knows names and versions of packages.
 set -euo pipefail
@@ -29,7 +29,7 @@ wheels=("torch==$torch_version" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti
 cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile)
 cuda_test_wheels=(nvidia-cuda-nvdisasm==13.2.51)  # reads the machine code of the GPU's kernels
 python_wheels=(torchvision==0.26.0 numpy h5py pillow typing-extensions sympy mpmath networkx jinja2
-  markupsafe fsspec filelock "setuptools<82")
+  markupsafe fsspec filelock "setuptools<82" onnx onnxruntime ml_dtypes protobuf flatbuffers packaging)
 
 # ---- distribution packages ------------------------------------------------------------------
 # not_installed PACKAGE...: prints those that dpkg does not have.

@@ -29,6 +29,10 @@ struct StemOptions {
   StemPool pool = StemPool::kAuto;
 };
 
+// Whose images a batch normalisation takes its statistics over in training: one rank's, all ranks',
+// or those of groups of ranks.
+enum class Norm { kLocal, kSync, kGroup };
+
 struct ModelOptions {
   Family family = Family::kImagenet;
   int64_t depth = 50;
@@ -38,7 +42,9 @@ struct ModelOptions {
   Shortcut shortcut = Shortcut::kB;
   int64_t classes = 0;  // 0: taken from the data set
   StemOptions stem;
-  int64_t se_reduction = 0;       // squeeze-and-excitation behind each block; 0: none
+  int64_t se_reduction = 0;  // squeeze-and-excitation behind each block; 0: none
+  Norm norm = Norm::kLocal;
+  int64_t norm_group = 0;         // of Norm::kGroup: ranks of a group
   bool zero_gamma = false;        // last BN scale of each block starts at 0 (Goyal et al. 2017)
   std::string pretrained;         // weights file to start from; empty: the seed's initialisation
   std::string pretrained_key;     // which of several sets of weights in `pretrained`

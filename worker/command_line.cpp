@@ -44,13 +44,15 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   auto* exported =
       actions
           .add_option("--export", line.export_file,
-                      "write the weights that --evaluate would take for other programs")
+                      "write the network that --evaluate would take for other programs")
           ->type_name("FILE");
   flag("--print-config", Action::kPrintConfig, "print the resolved configuration");
   flag("--plan", Action::kPlan, "print sizes, memory and schedule without training");
   auto* all_reduce =
       flag("--all-reduce", Action::kAllReduce,
            "measure a sum over all ranks, of a configuration's comm.backend if one is named");
+  app.add_flag("--fold-norm", line.fold_norm, "with --export FILE.onnx: BN within convolutions")
+      ->needs(exported);
   app.add_option("--per-class", line.per_class, "with --evaluate: accuracy of each class, as CSV")
       ->type_name("FILE.csv")
       ->needs(evaluate);

@@ -26,6 +26,7 @@ struct CommandLine {
   std::vector<std::string> images;   // kClassify: files and folders
   std::string features;              // kFeatures: file to write
   std::string export_file;           // kExport: file to write
+  bool fold_norm = false;            // kExport: BN becomes part of the convolutions
   std::string per_class, confusion;  // kEvaluate: tables to write; empty: none
   bool json = false;                 // results as JSON, one object a line
   std::string help;                  // what to print for kHelp

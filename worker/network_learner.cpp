@@ -79,8 +79,9 @@ std::unique_ptr<BatchInput> make_input(const Container& container, const DataRec
 
 NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batch,
                                const DataSets& sets, const DataRecord& data,
-                               Communicator& communicator, const ComputeDevice& device,
-                               Meters& meters, const Progress* progress, const SavedState* state)
+                               Communicator& communicator, NormRanks* norms,
+                               const ComputeDevice& device, Meters& meters,
+                               const Progress* progress, const SavedState* state)
     : communicator_(communicator),
       device_(device.torch()),
       precision_(config.precision, device_),
@@ -88,9 +89,11 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
       global_batch_(batch.global),
       reports_(device.is_gpu() ? StepReports::kStepsAhead : 0) {
   model_.to(device_, precision_.parameter_type(), precision_.channels_last());
+  if (norms != nullptr) model_.normalise_over(*norms);
   step_ = std::make_unique<TrainingStep>(
       config, precision_, model_, communicator, meters,
-      progress != nullptr ? progress->bucket_order : std::vector<int64_t>{});
+      progress != nullptr ? progress->bucket_order : std::vector<int64_t>{},
+      class_weights(sets, config.data, config.model.classes));
   if (config.ema.decay > 0) make_average(config);
   if (progress != nullptr) restore(*progress, state);
   const auto input = [&](const Container& container, bool training) {

@@ -51,11 +51,13 @@ std::unique_ptr<BatchInput> make_input(const Container& container, const DataRec
 
 class NetworkLearner final : public Learner {
  public:
-  // COLLECTIVE. `progress` and, on rank 0, `state` are where the run goes on; null at its begin.
+  // COLLECTIVE. `norms`: the ranks that share BN's statistics; null where each has its own.
+  // `progress` and, on rank 0, `state` are where the run goes on; null at its begin.
   // What is passed by reference must outlive this, but for those two.
   NetworkLearner(const RunConfig& config, const BatchOptions& batch, const DataSets& sets,
-                 const DataRecord& data, Communicator& communicator, const ComputeDevice& device,
-                 Meters& meters, const Progress* progress, const SavedState* state);
+                 const DataRecord& data, Communicator& communicator, NormRanks* norms,
+                 const ComputeDevice& device, Meters& meters, const Progress* progress,
+                 const SavedState* state);
   ~NetworkLearner() override;
 
   void start(const Position& position) override { train_input_->start(position); }

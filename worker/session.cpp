@@ -25,6 +25,7 @@
 #include "worker/inference/use_network.h"
 #include "worker/input/data_sets.h"
 #include "worker/network_learner.h"
+#include "worker/step/norm_group.h"
 #include "worker/stop_signal.h"
 #include "worker/training_run.h"
 
@@ -55,6 +56,7 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
   shape.device_bytes = device.memory_bytes();
   shape.threads = threads;
   shape.batch = resolve_batch(config.batch, environment.size());
+  shape.norm_ranks = norm_ranks(config.model, environment.size());
   shape.train_images = data.train ? data.train->count() : 0;
   shape.validation_images = data.validation ? data.validation->count() : 0;
   if (data.train && shape.batch.global > shape.train_images) {
@@ -156,14 +158,19 @@ ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& sh
   const Surroundings around{posix_files(),   environment.local_rank() == 0,
                             starts_again(),  stop_signalled,
                             owner_options(), {}};
+  std::unique_ptr<NormGroup> norms;
   const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
-    return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, communicator, device,
-                                            meters, progress, state);
+    return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, communicator,
+                                            norms.get(), device, meters, progress, state);
   };
   std::optional<TrainingRun> run;  // a failure is published while it still stands
   return watch::guard([&] {
+    norms = make_norm_group(config.model, communicator);
     run.emplace(config, shape, data, communicator, around, learner, device.is_gpu());
-    return run->run();
+    const ExitCode code = run->run();
+    run.reset();  // with the graphs that use the group
+    if (norms) norms->close();
+    return code;
   });
 }
 

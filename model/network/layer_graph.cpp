@@ -134,6 +134,12 @@ at::Tensor LayerGraph::run(LayerRange range, const at::Tensor& x, Mode mode) con
   return Run(*this, range, x, mode).last();
 }
 
+void LayerGraph::normalise_over(NormRanks& ranks) {
+  for (Module& module : modules_) {
+    if (auto* norm = std::get_if<BatchNorm>(&module)) norm->ranks = &ranks;
+  }
+}
+
 void LayerGraph::visit(const TensorVisitor& visitor) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     const auto own = [](auto& module) -> std::vector<at::Tensor*> {

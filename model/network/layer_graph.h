@@ -24,6 +24,9 @@ class LayerGraph {
   // Output of the range's last layer. `x` [N, C, H, W] is what its layers take from outside it.
   at::Tensor run(LayerRange range, const at::Tensor& x, Mode mode) const;
 
+  // Training normalises over the images of `ranks`, which must outlive this.
+  void normalise_over(NormRanks& ranks);
+
   // In the plan's order.
   void visit(const TensorVisitor& visitor);
 

@@ -9,6 +9,8 @@
 
 #include <cmath>
 
+#include "model/norm/synced_norm.h"
+
 namespace resnext {
 namespace {
 
@@ -51,17 +53,25 @@ NormParameters BatchNorm::parameters(Mode mode) const {
   return {weight, bias, running_mean, running_var, kMomentum, kEps};
 }
 
+at::Tensor BatchNorm::normalised(const at::Tensor& x, Mode mode) const {
+  const NormParameters norm = parameters(mode);
+  const bool training = mode != Mode::kEvaluate;
+  if (training && ranks != nullptr) return synced_norm(x, norm, *ranks);
+  return at::batch_norm(x, weight, bias, norm.running_mean, norm.running_var, training, kMomentum,
+                        kEps, /*cudnn_enabled=*/true);
+}
+
 Handles BatchNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu, Mode mode,
                        int readers) const {
   const NormParameters norm = parameters(mode);
   const bool training = mode != Mode::kEvaluate;
-  if (fused && can_fuse_norm(x, residual, norm)) {
+  const bool alone = !training || ranks == nullptr;
+  if (fused && alone && can_fuse_norm(x, residual, norm)) {
     if (readers != 2) return Handles(readers, fused_norm(x, residual, norm, training, relu));
     const auto pair = fused_norm_pair(x, residual, norm, training, relu);
     return {pair[0], pair[1]};
   }
-  at::Tensor y = at::batch_norm(x, weight, bias, norm.running_mean, norm.running_var, training,
-                                kMomentum, kEps, /*cudnn_enabled=*/true);
+  at::Tensor y = normalised(x, mode);
   if (residual.defined()) y.add_(residual);
   if (relu) y.relu_();
   return Handles(readers, y);

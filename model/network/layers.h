@@ -16,6 +16,7 @@
 #include "model/network/convolution.h"
 #include "model/network/plan.h"
 #include "model/norm/fused_norm.h"
+#include "model/norm/norm_ranks.h"
 
 namespace resnext {
 
@@ -45,7 +46,8 @@ struct Convolution {
 
 // eps 1e-5, momentum 0.1: Torch's defaults, which the seed leaves as they are. With what follows it
 // in one operation (model/norm/fused_norm.h) where that exists for the activations and `fused` is
-// set.
+// set. Where it has `ranks`, training takes the statistics of all of them
+// (model/norm/synced_norm.h).
 struct BatchNorm {
   at::Tensor weight, bias;               // [channels]: gamma, beta
   at::Tensor running_mean, running_var;  // [channels], unbiased variance
@@ -55,6 +57,7 @@ struct BatchNorm {
   at::Tensor num_batches_tracked;
 
   bool fused;
+  NormRanks* ranks = nullptr;  // must outlive this
 
   BatchNorm(const PlannedLayer& layer, bool fuse);
   // relu(norm(x) + residual), for so many readers; residual may be undefined.
@@ -66,6 +69,7 @@ struct BatchNorm {
 
  private:
   NormParameters parameters(Mode mode) const;
+  at::Tensor normalised(const at::Tensor& x, Mode mode) const;
 };
 
 // Weights from U(-1/sqrt(in), 1/sqrt(in)), bias 0: Torch7's nn.Linear with the seed's zero bias.

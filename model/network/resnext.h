@@ -30,6 +30,10 @@ class ResNeXt {
   // What the classifier sees of it: means over pixels, [N, features].
   at::Tensor features(const at::Tensor& images, Mode mode) const;
 
+  // Training takes BN's statistics over the images of `ranks`, which must outlive this: forward and
+  // backward are COLLECTIVE among them from now on.
+  void normalise_over(NormRanks& ranks) { graph_.normalise_over(ranks); }
+
   // Adds to the counters num_batches_tracked, which forward leaves alone; a training step calls it
   // with its number of forward passes.
   void count_batches(int64_t batches);

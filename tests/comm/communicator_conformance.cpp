@@ -98,6 +98,29 @@ void expect_many_in_flight(Communicator& c) {
   }
 }
 
+// Groups' collectives are independent of the whole's, whichever a rank starts first.
+void expect_split(Communicator& c) {
+  for (int ranks = 1; ranks <= c.size(); ++ranks) {
+    if (c.size() % ranks != 0) continue;
+    const std::unique_ptr<Communicator> group = c.split(ranks);
+    ASSERT_EQ(group->size(), ranks);
+    ASSERT_EQ(group->rank(), c.rank() % ranks);
+    std::vector<double> whole = pattern<double>(c.rank(), 1000), part = whole;
+    const auto start_whole = [&] { return c.start_all_reduce(view(whole), ReduceOp::kSum); };
+    Ticket ticket = 0;
+    if (c.rank() % 2 == 0) ticket = start_whole();
+    group->all_reduce(view(part), ReduceOp::kSum);
+    if (c.rank() % 2 != 0) ticket = start_whole();
+    c.wait(ticket);
+    const int first = c.rank() - group->rank();
+    for (size_t i = 0; i < part.size(); ++i) {
+      ASSERT_EQ(part[i], reduced<double>(ReduceOp::kSum, i, ranks) + first * ranks);
+      ASSERT_EQ(whole[i], reduced<double>(ReduceOp::kSum, i, c.size()));
+    }
+    group->close();
+  }
+}
+
 }  // namespace
 
 void expect_conformance(Communicator& communicator) {
@@ -109,6 +132,7 @@ void expect_conformance(Communicator& communicator) {
   expect_type<int64_t>(communicator);
   expect_type<uint8_t>(communicator);
   expect_many_in_flight(communicator);
+  expect_split(communicator);
   communicator.barrier();
 }
 

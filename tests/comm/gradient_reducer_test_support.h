@@ -63,6 +63,7 @@ class RecordingCommunicator final : public Communicator {
   void wait(Ticket ticket) override { waited.push_back(ticket); }
   void broadcast(Buffer, int) override {}
   void all_gather(Buffer, Buffer) override {}
+  std::unique_ptr<Communicator> split(int) override { return nullptr; }
 
   std::shared_ptr<void> register_buffer(Buffer buffer) override {
     EXPECT_TRUE(registered.insert(buffer.data).second);

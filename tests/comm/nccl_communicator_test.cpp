@@ -48,6 +48,7 @@ class OnDevice final : public Communicator {
     inner_.all_gather(on_device(mine), on_device(all));
     cudaStreamSynchronize(current_);
   }
+  std::unique_ptr<Communicator> split(int ranks) override { return inner_.split(ranks); }
 
  private:
   static Buffer on_device(Buffer buffer) {

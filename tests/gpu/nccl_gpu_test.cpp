@@ -77,6 +77,7 @@ class ThroughDevice final : public Communicator {
     inner_.all_gather(as_buffer(one), as_buffer(many));
     on_host(all).copy_(many);
   }
+  std::unique_ptr<Communicator> split(int ranks) override { return inner_.split(ranks); }
 
  private:
   struct Started {

@@ -144,6 +144,13 @@ TEST(Actions, ExportWritesTheLatestOrTheNamedWeights) {
     EXPECT_TRUE(
         same_tensors(exported(0, file, {"model.pretrained=" + early}), load_state_dict(early)));
   }
+  StateDict learned = load_state_dict(latest);
+  std::erase_if(learned, [](const auto& e) { return e.first.ends_with("num_batches_tracked"); });
+  EXPECT_TRUE(same_tensors(exported(0, "a.t7", {}), learned));
+  const Words onnx = {"--export", work / "a.onnx", "--fold-norm"};
+  ASSERT_EQ(run(work.train_command(2, "run", onnx), kRunTimeout).exit_code, 0);
+  expect_has(read_text(work / "a.onnx"),
+             {"images", "logits", "batch", "class_names", "layer3.0.conv3.bias", "fc.weight"});
 }
 
 TEST(Actions, ExportThatCannotBeWrittenLeavesNothing) {
@@ -155,8 +162,12 @@ TEST(Actions, ExportThatCannotBeWrittenLeavesNothing) {
   for (const int ranks : {0, 2}) {
     const Result unknown = refused(ranks, "a.onn");
     EXPECT_EQ(unknown.exit_code, 64) << unknown.err;
-    expect_has(unknown.err, {"a.onn", ".pt, .pth, .safetensors"});
+    expect_has(unknown.err, {"a.onn", ".pt, .pth, .safetensors, .t7, .onnx"});
     EXPECT_FALSE(fs::exists(work / "a.onn"));
+    const Result unfolded = run(
+        work.train_command(ranks, "run", {"--export", work / "a.pt", "--fold-norm"}), kRunTimeout);
+    EXPECT_EQ(unfolded.exit_code, 64) << unfolded.err;
+    expect_has(unfolded.err, {"a.pt", "in .onnx files only", "leave --fold-norm out"});
     const Result folder = refused(ranks, "none/a.pt");
     EXPECT_EQ(folder.exit_code, 73) << folder.err;
     expect_has(folder.err, {"none/a.pt", "cannot be created", "free space"});

@@ -3,8 +3,9 @@
 
   make_golden.py golden FILE          writes golden/parity.json: logits and losses of SGD steps
   make_golden.py rule FILE            writes golden/rule.json: tensors, images and labels by the rule
-  make_golden.py live FOLDER          weights.pt (random weights, resnext50_32x4d) and live.json
-                                      (its logits): for tests that run PyTorch beside ours
+  make_golden.py live FOLDER          NAME.pt (random weights) and NAME.json (its logits) of
+                                      resnext50_32x4d, and of a network with squeeze-and-excitation
+                                      and timm's names: for tests that run PyTorch beside ours
   make_golden.py check-ours FILE...   JSON {file: logits} of state_dicts that we wrote, loaded with
                                       weights_only=True into the twin, 2 images by rule, float64
   make_golden.py sensitivity          how far a change of 1e-12 in the images moves each loss
@@ -13,7 +14,7 @@ The network is tests/support/torch_twin.py; where torchvision can be imported, i
 compared with the twin's. The JSON is read by tests/support/golden.h:
 
   {"torch": VERSION,
-   "logits": [{"model": {family, depth, cardinality, base_width, classes}, "images", "size",
+   "logits": [{"model": {family, depth, cardinality, base_width, classes[, se_reduction]}, "images", "size",
                "dtype": "float32"|"float64", "logits": [images * classes numbers, row-major]}],
    "steps":  [{"model": ..., "world", "per_rank", "size", "lr", "momentum", "nesterov",
                "weight_decay", "losses": [mean over the ranks of cross entropy, one a step]}]}
@@ -38,6 +39,7 @@ import torch_twin  # noqa: E402
 
 R50 = {"family": "imagenet", "depth": 50, "cardinality": 32, "base_width": 4, "classes": 1000}
 R101 = {**R50, "depth": 101, "cardinality": 64}
+SE50 = {**R50, "cardinality": 4, "base_width": 8, "se_reduction": 16}
 CIFAR29 = {"family": "cifar", "depth": 29, "cardinality": 4, "base_width": 16, "classes": 10}
 
 LOGITS = [(CIFAR29, 2, 32), (R50, 2, 224), (R101, 1, 224)]
@@ -153,15 +155,16 @@ def live(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
-    network = torch_twin.ResNeXt(**R50)
-    with torch.no_grad():
-        for name, buffer in network.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                buffer.uniform_(0.5, 1.5)
-    torch.save(network.state_dict(), folder / "weights.pt")
-    entries = logits_entries(R50, network.state_dict(), 2, 224)
-    document = {"torch": torch.__version__.split("+")[0], "logits": entries, "steps": []}
-    (folder / "live.json").write_text(json.dumps(document))
+    for name, options, size in (("plain", R50, 224), ("gated", SE50, 64)):
+        network = torch_twin.ResNeXt(**options)
+        with torch.no_grad():
+            for buffer_name, buffer in network.named_buffers():
+                if buffer_name.endswith(("running_mean", "running_var")):
+                    buffer.uniform_(0.5, 1.5)
+        torch.save(network.state_dict(), folder / (name + ".pt"))
+        entries = logits_entries(options, network.state_dict(), 2, size)
+        document = {"torch": torch.__version__.split("+")[0], "logits": entries, "steps": []}
+        (folder / (name + ".json")).write_text(json.dumps(document))
 
 
 def check_ours(*paths):

@@ -17,6 +17,7 @@ ModelOptions read_model(const json& entry) {
   entry.at("cardinality").get_to(options.cardinality);
   entry.at("base_width").get_to(options.base_width);
   entry.at("classes").get_to(options.classes);
+  options.se_reduction = entry.value("se_reduction", 0);
   return options;
 }
 

@@ -1,5 +1,5 @@
-// Reader of the numbers that PyTorch computed: tests/model/golden/parity.json, and the live.json of
-// the same form (tests/model/make_golden.py, which states the format).
+// Reader of the numbers that PyTorch computed: tests/model/golden/parity.json, and live files
+// of the same form (tests/model/make_golden.py, which states the format).
 //
 // Local. Throws nlohmann::json's exceptions for a malformed file, std::runtime_error for a missing.
 // SPDX-License-Identifier: BSD-3-Clause

@@ -132,7 +132,8 @@ struct ThreadCommunicator::World {
   std::mutex mutex;
   std::condition_variable changed;
   std::map<Ticket, Collective> collectives;
-  std::vector<bool> ended;  // by rank
+  std::map<std::pair<int, int>, std::shared_ptr<World>> groups;  // by split and place
+  std::vector<bool> ended;                                       // by rank
   const double timeout_s;
 };
 
@@ -232,6 +233,13 @@ void ThreadCommunicator::all_gather(Buffer mine, Buffer all) {
     for (const Bytes& part : parts) result.insert(result.end(), part.begin(), part.end());
     return result;
   }));
+}
+
+std::unique_ptr<Communicator> ThreadCommunicator::split(int ranks) {
+  const std::lock_guard lock(world_->mutex);
+  std::shared_ptr<World>& group = world_->groups[{splits_++, rank_ / ranks}];
+  if (!group) group = std::make_shared<World>(ranks, world_->timeout_s);
+  return std::make_unique<ThreadCommunicator>(group, rank_ % ranks);
 }
 
 // ---- threads ----

@@ -42,6 +42,7 @@ class ThreadCommunicator final : public Communicator {
   void wait(Ticket ticket) override;
   void broadcast(Buffer buffer, int root) override;
   void all_gather(Buffer mine, Buffer all) override;
+  std::unique_ptr<Communicator> split(int ranks) override;
 
  private:
   using Bytes = std::vector<std::byte>;
@@ -54,6 +55,7 @@ class ThreadCommunicator final : public Communicator {
   const std::shared_ptr<World> world_;
   const int rank_;
   Ticket started_ = 0;
+  int splits_ = 0;
   std::map<Ticket, Buffer> results_;  // where those that were not waited for go
 };
 

@@ -1,6 +1,7 @@
 """The ResNeXt of form C in PyTorch, with torchvision's parameter names: the tests' second opinion.
 
-Xie et al. 2017 (arXiv 1611.05431). Families as in model/model_options.h: "imagenet" (four stages,
+Xie et al. 2017 (arXiv 1611.05431). With se_reduction, squeeze-and-excitation (Hu et al. 2018, arXiv
+1709.01507) under timm's names: seresnext50_32x4d and the like. Families as in model/model_options.h: "imagenet" (four stages,
 7x7/2 stem, max pool) and "cifar" (three stages of (depth - 2) / 9 blocks, 3x3/1 stem, no pool).
 """
 # SPDX-License-Identifier: BSD-3-Clause
@@ -19,12 +20,24 @@ def conv_bn(in_channels, out_channels, kernel, stride=1, groups=1):
     return conv, nn.BatchNorm2d(out_channels)
 
 
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels, reduction):
+        super().__init__()
+        squeezed = max(8, int(channels / reduction + 4) // 8 * 8)  # timm's make_divisible
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x):
+        return x * self.fc2(self.fc1(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
+
+
 class Bottleneck(nn.Module):
-    def __init__(self, in_channels, inner, out_channels, stride, groups):
+    def __init__(self, in_channels, inner, out_channels, stride, groups, se_reduction=0):
         super().__init__()
         self.conv1, self.bn1 = conv_bn(in_channels, inner, 1)
         self.conv2, self.bn2 = conv_bn(inner, inner, 3, stride, groups)
         self.conv3, self.bn3 = conv_bn(inner, out_channels, 1)
+        self.se = SqueezeExcite(out_channels, se_reduction) if se_reduction else nn.Identity()
         changes = stride != 1 or in_channels != out_channels
         self.downsample = (nn.Sequential(*conv_bn(in_channels, out_channels, 1, stride))
                            if changes else None)
@@ -33,12 +46,12 @@ class Bottleneck(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)).relu()
-        return (self.bn3(self.conv3(y)) + shortcut).relu()
+        return (self.se(self.bn3(self.conv3(y))) + shortcut).relu()
 
 
 class ResNeXt(nn.Module):
     def __init__(self, family="imagenet", depth=50, cardinality=32, base_width=4, classes=1000,
-                 stem_width=64):
+                 stem_width=64, se_reduction=0):
         super().__init__()
         cifar = family == "cifar"
         blocks = ((depth - 2) // 9,) * 3 if cifar else STAGES[depth]
@@ -51,7 +64,8 @@ class ResNeXt(nn.Module):
             layer = []
             for block in range(count):
                 stride = 2 if stage > 0 and block == 0 else 1
-                layer.append(Bottleneck(channels, inner, planes * EXPANSION, stride, cardinality))
+                layer.append(Bottleneck(channels, inner, planes * EXPANSION, stride, cardinality,
+                                        se_reduction))
                 channels = planes * EXPANSION
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layer))
         self.stages = len(blocks)
@@ -86,7 +100,8 @@ def torchvision_twin(options):
         from torchvision.models import resnet
     except ImportError:
         return None
-    if options["family"] != "imagenet" or options.get("stem_width", 64) != 64:
+    if (options["family"] != "imagenet" or options.get("stem_width", 64) != 64 or
+            options.get("se_reduction")):
         return None
     return resnet.ResNet(resnet.Bottleneck, list(STAGES[options["depth"]]),
                          num_classes=options["classes"], groups=options["cardinality"],

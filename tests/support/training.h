@@ -64,16 +64,18 @@ struct Training {
   std::unique_ptr<TrainingStep> step;
   Input input;  // where a graph expects each micro-batch
 
-  // `communicator` must outlive this.
-  Training(RunConfig c, Communicator& communicator, at::Device d)
+  // `communicator` and `norms`, the ranks that share BN's statistics, must outlive this.
+  Training(RunConfig c, Communicator& communicator, at::Device d, NormRanks* norms = nullptr,
+           const std::vector<double>& class_weights = {})
       : config(std::move(c)),
         device(d),
         precision(config.precision, device),
         model(config.model, 1),
         meters(nullptr, device.is_cuda()) {
     model.to(device, precision.parameter_type(), precision.channels_last());
+    if (norms != nullptr) model.normalise_over(*norms);
     step = std::make_unique<TrainingStep>(config, precision, model, communicator, meters,
-                                          std::vector<int64_t>{});
+                                          std::vector<int64_t>{}, class_weights);
   }
 
   std::vector<Input> batches(int64_t count, uint64_t key, int64_t side = 16) const {

@@ -109,6 +109,15 @@ TEST_F(DataSetsTest, ClassesWithoutImagesAreSaid) {
   expect_said(open(), "1 of 2 classes have no training image: b");
 }
 
+TEST_F(DataSetsTest, BalancedWeightsGiveEachClassWithImagesTheSameShare) {
+  train({"a", "b", "c", "d"}, {0, 0, 0, 1, 1, 3});
+  validation({"a", "b", "c", "d"}, {0, 1, 2, 3});
+  DataOptions options;
+  EXPECT_TRUE(class_weights(open(), options, 4).empty());
+  options.class_weights = ClassWeights::kBalanced;
+  EXPECT_EQ(class_weights(open(), options, 5), (std::vector<double>{2.0 / 3, 1, 0, 2, 0}));
+}
+
 TEST_F(DataSetsTest, SetsThatShareNoClassAreRefused) {
   train({}, {0, 1, 2});
   validation({}, {1000, 2000});

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/step/training_step.h"
 
+#include <ATen/core/Reduction.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -100,6 +104,37 @@ TEST_F(TrainingStepOnRanks, GradientsThatTravelInBfloat16TrainAlmostTheSame) {
   config.comm.compress = Compression::kBf16;
   Training compressed = make(config);
   expect_almost_the_same(plain, compressed, 1 + communicator_.rank());
+}
+
+// Weights of classes: the loss and its gradients are torch's weighted mean over the images of all
+// ranks and micro-batches at once, each of which has its own BN statistics.
+TEST_F(TrainingStepOnRanks, ClassWeightsCountOverTheWholeGlobalBatch) {
+  constexpr int64_t kParts = 2;
+  const std::vector<double> weights = {0.25, 4, 1.5, 0.75};
+  RunConfig config = small_config(Compute::kFp64, kParts);
+  config.optimizer.weight_decay = 0;  // momentum is then the gradient
+  Training training(config, communicator_, at::kCPU, nullptr, weights);
+  ResNeXt model(config.model, 1);
+  model.to(at::kCPU, at::kDouble, true);
+  std::vector<at::Tensor> logits, labels;
+  for (int rank = 0; rank < communicator_.size(); ++rank) {
+    for (const Input& input : training.batches(kParts, /*key=*/1 + rank)) {
+      logits.push_back(model.forward(input.images, Mode::kTrain));
+      labels.push_back(input.labels);
+    }
+  }
+  const at::Tensor wanted =
+      at::cross_entropy_loss(at::cat(logits), at::cat(labels), at::tensor(weights, at::kDouble),
+                             at::Reduction::Mean, -100, config.optimizer.label_smoothing);
+  wanted.backward();
+  training.run(batches(training, kParts).begin(), kLr);
+  EXPECT_NEAR(training.loss(), wanted.item<double>(), 1e-13);
+  std::vector<at::Tensor> parameters = model.parameters();
+  const StateDict gradients = training.step->optimizer().state_dict();
+  ASSERT_EQ(gradients.size(), parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    EXPECT_TRUE(gradients[i].second.allclose(parameters[i].grad(), 0, 1e-13)) << gradients[i].first;
+  }
 }
 
 }  // namespace

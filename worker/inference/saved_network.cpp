@@ -18,19 +18,6 @@
 namespace resnext {
 namespace {
 
-// What the checkpoint was trained with counts, but for what the user names.
-void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfig& config) {
-  const std::vector<std::string> named = named_keys(line.config, line.overrides);
-  const auto is_named = [&](const char* key) { return std::ranges::binary_search(named, key); };
-  if (!is_named("data.recipe")) config.data.recipe = data.recipe;
-  if (!is_named("data.size")) config.data.size = data.size;
-  if (!is_named("data.evaluation_size") && !is_named("data.size")) {
-    config.data.evaluation_size = data.evaluation_size;
-  }
-  if (!is_named("data.resize")) config.data.resize = data.resize;
-  if (config.model.classes == 0) config.model.classes = data.classes;
-}
-
 // On the command line; a configuration's are those that training starts from.
 bool names_weights(const CommandLine& line) {
   return std::ranges::any_of(line.overrides, [](const std::string& text) {
@@ -82,6 +69,18 @@ StartPoint find_weights(const CommandLine& line, const RunConfig& config,
                       "name a run on real data, or weights by model.pretrained=FILE");
   }
   return start;
+}
+
+void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfig& config) {
+  const std::vector<std::string> named = named_keys(line.config, line.overrides);
+  const auto is_named = [&](const char* key) { return std::ranges::binary_search(named, key); };
+  if (!is_named("data.recipe")) config.data.recipe = data.recipe;
+  if (!is_named("data.size")) config.data.size = data.size;
+  if (!is_named("data.evaluation_size") && !is_named("data.size")) {
+    config.data.evaluation_size = data.evaluation_size;
+  }
+  if (!is_named("data.resize")) config.data.resize = data.resize;
+  if (config.model.classes == 0) config.model.classes = data.classes;
 }
 
 SavedWeights chosen_weights(const RunConfig& config) {

@@ -32,6 +32,10 @@ struct SavedNetwork {
 StartPoint find_weights(const CommandLine& line, const RunConfig& config,
                         Communicator& communicator);
 
+// What the checkpoint was trained with counts, but for what the user names: recipe, sizes, classes.
+// Local.
+void follow_checkpoint(const CommandLine& line, const DataRecord& data, RunConfig& config);
+
 // Which of a checkpoint's weights are wanted.
 SavedWeights chosen_weights(const RunConfig& config);
 

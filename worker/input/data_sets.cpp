@@ -171,6 +171,19 @@ int64_t DataSets::classes(int64_t configured) const {
   return classes;
 }
 
+std::vector<double> class_weights(const DataSets& sets, const DataOptions& options,
+                                  int64_t classes) {
+  if (options.class_weights == ClassWeights::kNone) return {};
+  const std::vector<int64_t> counts = sets.train->class_counts();
+  const auto filled = std::ranges::count_if(counts, [](int64_t count) { return count > 0; });
+  std::vector<double> weights(static_cast<size_t>(classes));
+  for (size_t c = 0; c < counts.size(); ++c) {
+    if (counts[c] == 0) continue;
+    weights[c] = static_cast<double>(sets.train->count()) / static_cast<double>(filled * counts[c]);
+  }
+  return weights;
+}
+
 void log_remarks(const DataSets& sets, int rank) {
   if (rank != 0) return;
   for (const std::string& text : sets.remarks) spdlog::warn("{}", text);

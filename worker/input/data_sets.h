@@ -43,6 +43,13 @@ struct DataSets {
   int64_t classes(int64_t configured) const;
 };
 
+// What data.class_weights gives the images of each of `classes`: images / (classes * images of the
+// class), counting the classes that have any in training (others get 0), so that the mean over the
+// training images is 1: scikit-learn's "balanced" (sklearn.utils.class_weight). Empty: all count
+// alike. Local.
+std::vector<double> class_weights(const DataSets& sets, const DataOptions& options,
+                                  int64_t classes);
+
 // The remarks as warnings, on rank 0.
 void log_remarks(const DataSets& sets, int rank);
 

@@ -83,7 +83,7 @@ void check_memory(const RunShape& shape) {
 }
 
 void check_statistics(const RunConfig& config, const RunShape& shape) {
-  if (shape.batch.per_rank > 1) return;
+  if (shape.batch.per_rank * shape.norm_ranks > 1) return;
   for (const LayerShape& layer : layer_shapes(config.model, config.data.size)) {
     if (layer.kind != LayerKind::kBatchNorm || layer.output_side > 1) continue;
     throw ConfigError("batch.per_rank",
@@ -110,6 +110,10 @@ std::string to_table(const RunConfig& config, const RunShape& shape) {
   row("world", fmt::format("{} ranks over {}, {} with {} threads each", shape.world_size,
                            shape.backend, shape.device, shape.threads));
   row("global batch", batch_text(shape.batch, shape.world_size));
+  if (shape.norm_ranks > 1) {
+    row("batch norm", fmt::format("statistics of {} images, over {} ranks",
+                                  shape.batch.per_rank * shape.norm_ranks, shape.norm_ranks));
+  }
   row("learning rate", lr_text(config.optimizer, shape));
   row("training", fmt::format("{} images, {} steps an epoch, {} steps", shape.train_images,
                               shape.steps_per_epoch, shape.total_steps));

@@ -18,6 +18,7 @@ struct RunShape {
   int64_t needed_bytes = 0;  // memory_estimate()
   int threads = 1;           // of computation, a rank
   BatchOptions batch;        // resolved: per_rank and global
+  int norm_ranks = 1;        // whose images a BN takes its statistics over
   int64_t train_images = 0;
   int64_t validation_images = 0;
   int64_t steps_per_epoch = 0;

@@ -31,10 +31,15 @@ at::Tensor binary_targets(const OptimizerOptions& options, const at::Tensor& log
 }  // namespace
 
 at::Tensor loss_of(const OptimizerOptions& options, const at::Tensor& logits,
-                   const at::Tensor& labels) {
+                   const at::Tensor& labels, const at::Tensor& class_weights) {
   if (options.loss == LossKind::kBce) {
     return at::binary_cross_entropy_with_logits(logits, binary_targets(options, logits, labels), {},
                                                 {}, at::Reduction::Mean);
+  }
+  if (class_weights.defined()) {
+    return at::cross_entropy_loss(logits, labels, class_weights, at::Reduction::Sum, -100,
+                                  options.label_smoothing)
+        .div(static_cast<double>(labels.size(0)));
   }
   return at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, -100,
                                 options.label_smoothing);

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include "comm/common/error.h"
@@ -22,13 +23,13 @@ at::Tensor scalar(ResNeXt& model, at::ScalarType type) {
   return at::zeros({}, at::TensorOptions().dtype(type).device(device_of(model)));
 }
 
-// Rank 0's values for everybody; then the statistics, the loss and the flag.
+// Rank 0's values for everybody; then the statistics, the loss, the weight and the flag.
 std::vector<at::Tensor> averaged(Communicator& communicator, ResNeXt& model, const at::Tensor& loss,
-                                 const at::Tensor& stop) {
+                                 const at::Tensor& weight, const at::Tensor& stop) {
   broadcast_tensors(communicator, model.parameters());
   broadcast_tensors(communicator, model.statistics());
   std::vector<at::Tensor> tensors = model.statistics();
-  tensors.insert(tensors.end(), {loss, stop});
+  tensors.insert(tensors.end(), {loss, weight, stop});
   return tensors;
 }
 
@@ -55,22 +56,28 @@ std::vector<at::Tensor> flats(const GradientReducer& reducer) {
 }  // namespace
 
 TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, ResNeXt& model,
-                           Communicator& communicator, Meters& meters, std::vector<int64_t> order)
+                           Communicator& communicator, Meters& meters, std::vector<int64_t> order,
+                           const std::vector<double>& class_weights)
     : config_(config),
       precision_(precision),
       mixer_(config.mix, config.run.seed, config.data.size, device_of(model)),
       model_(model),
       communicator_(communicator),
       meters_(meters),
+      weight_(scalar(model, precision.parameter_type())),
       loss_(scalar(model, precision.parameter_type())),
       stop_(scalar(model, precision.parameter_type())),
       skip_(scalar(model, at::kFloat)),
       report_(at::zeros({StepReports::kNumbers}, skip_.options().dtype(at::kDouble))),
-      averager_(communicator, averaged(communicator, model, loss_, stop_)),
+      averager_(communicator, averaged(communicator, model, loss_, weight_, stop_)),
       reducer_(communicator, model.parameters(), config.comm, std::move(order)),
       optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
       scaler_(precision.scales_loss(), device_of(model)),
-      graph_(graphs_of(device_of(model), eager_reason(config)), agreement_over(communicator)) {}
+      graph_(graphs_of(device_of(model), eager_reason(config)), agreement_over(communicator)) {
+  if (!class_weights.empty()) {
+    class_weights_ = at::tensor(class_weights, at::kDouble).to(loss_.options());
+  }
+}
 
 void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next) {
   meters_.begin_step();
@@ -113,6 +120,7 @@ void TrainingStep::micro_step(const Input& input, bool first, bool last) {
     reducer_.begin();
     averager_.remember();
     loss_.zero_();
+    weight_.zero_();
   }
   forward_backward(input, last);
   if (last) finish();
@@ -128,10 +136,14 @@ void TrainingStep::forward_backward(const Input& input, bool last) {
     const at::Tensor logits = model_.forward(images, Mode::kTrain);
     loss = loss_of(config_.optimizer, logits,
                    mixes ? mixer_.targets(input.labels, logits.size(1), precision_.parameter_type())
-                         : input.labels);
+                         : input.labels,
+                   class_weights_);
   }
   const auto parts = static_cast<double>(config_.batch.accumulation);
   loss_.add_(loss.detach(), 1 / parts);
+  if (class_weights_.defined()) {
+    weight_.add_(class_weights_.index_select(0, input.labels).mean(), 1 / parts);
+  }
   meters_.end_phase(Phase::kForward);
   if (last) {
     averager_.start();
@@ -142,6 +154,12 @@ void TrainingStep::forward_backward(const Input& input, bool last) {
   meters_.end_phase(Phase::kBackward);
 }
 
+// Means over images become means over their weights.
+void TrainingStep::divide_by_weight() {
+  loss_.div_(weight_);
+  for (const at::Tensor& gradients : flats(reducer_)) gradients.div_(weight_);
+}
+
 // All ranks have the same averaged loss and the same gradients, so all skip the same steps.
 void TrainingStep::finish() {
   const at::NoGradGuard no_grad;
@@ -149,6 +167,7 @@ void TrainingStep::finish() {
   averager_.wait();
   meters_.end_phase(Phase::kExposedComm);
   watch::enter(watch::Phase::kOptimizer);
+  if (class_weights_.defined()) divide_by_weight();
   skip_.copy_(at::isfinite(loss_).logical_not());
   scaler_.unscale(flats(reducer_), skip_);
   const at::Tensor& norm = optimizer_.clip(skip_);

@@ -30,9 +30,10 @@ namespace resnext {
 class TrainingStep {
  public:
   // `model` is on its device; its values become rank 0's. `order`: of an earlier run's reducer, or
-  // empty. What is passed by reference must outlive this.
+  // empty. `class_weights`: of each class, or empty. What is passed by reference must outlive this.
   TrainingStep(const RunConfig& config, const Precision& precision, ResNeXt& model,
-               Communicator& communicator, Meters& meters, std::vector<int64_t> order);
+               Communicator& communicator, Meters& meters, std::vector<int64_t> order,
+               const std::vector<double>& class_weights = {});
 
   // Takes config.batch.accumulation micro-batches from `next`, in the same memory each time where
   // graphs are replayed (else Error, 70). `stop`: this rank was asked to stop.
@@ -54,6 +55,7 @@ class TrainingStep {
   void check_memory_is_fixed(const Input& input);
   void micro_step(const Input& input, bool first, bool last);
   void forward_backward(const Input& input, bool last);
+  void divide_by_weight();
   void finish();
 
   const RunConfig& config_;
@@ -62,6 +64,8 @@ class TrainingStep {
   ResNeXt& model_;
   Communicator& communicator_;
   Meters& meters_;
+  at::Tensor class_weights_;  // [classes]; undefined: all images count alike
+  at::Tensor weight_;  // [] mean weight of this step's images, over the same as loss_; else unused
   at::Tensor loss_;    // [] of this step, mean over micro-batches and, once averaged, ranks
   at::Tensor stop_;    // [] > 0 when any rank was asked to stop, once averaged
   at::Tensor skip_;    // float32 [], 1: the step is not to count

@@ -86,12 +86,15 @@ class Live : public testing::Test {
 
 TEST_F(Live, WeightsThatPyTorchSavedGiveItsLogits) {
   run("live " + folder_.string());
-  const Golden live = read_golden((folder_ / "live.json").string());
-  ASSERT_FALSE(live.logits.empty());
-  for (const GoldenLogits& entry : live.logits) {
-    ResNeXt model(entry.model, 1);
-    model.load(load_state_dict((folder_ / "weights.pt").string()), "weights.pt");
-    EXPECT_LT(difference(logits_of(model, entry), entry.logits), entry.float64 ? 1e-10 : 1e-4);
+  for (const std::string name : {"plain", "gated"}) {
+    const Golden live = read_golden((folder_ / (name + ".json")).string());
+    ASSERT_FALSE(live.logits.empty());
+    for (const GoldenLogits& entry : live.logits) {
+      ResNeXt model(entry.model, 1);
+      model.load(load_state_dict((folder_ / (name + ".pt")).string()), name);
+      EXPECT_LT(difference(logits_of(model, entry), entry.logits), entry.float64 ? 1e-10 : 1e-4)
+          << name;
+    }
   }
 }
 

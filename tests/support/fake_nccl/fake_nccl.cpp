@@ -25,11 +25,17 @@ namespace {
 
 using Bytes = std::vector<char>;
 
+// A communicator's: no other has its number, and its ranks follow `first` in the world.
+struct Id {
+  int number = 0;
+  int first = 0;
+};
+
 // What a communicator's threads share; outlives the communicator.
 struct Group {
-  int tag() { return id * 4096 + sequence++ % 4096; }
+  int tag() { return id.number * 4096 + sequence++ % 4096; }
 
-  int id = 0;
+  Id id;
   int rank = 0;
   int size = 1;
   int sequence = 0;  // of exchanges, the same on all ranks
@@ -62,8 +68,9 @@ Bytes exchange(const Group& group, int tag, Bytes mine) {
   for (int r = 0; r < group.size; ++r) {
     m->requests.resize(m->requests.size() + 2);
     MPI_Request* pair = &m->requests.back() - 1;
-    MPI_Irecv(m->all.data() + m->mine.size() * r, bytes, MPI_BYTE, r, tag, MPI_COMM_WORLD, pair);
-    MPI_Isend(m->mine.data(), bytes, MPI_BYTE, r, tag, MPI_COMM_WORLD, pair + 1);
+    const int peer = group.id.first + r;
+    MPI_Irecv(m->all.data() + m->mine.size() * r, bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, pair);
+    MPI_Isend(m->mine.data(), bytes, MPI_BYTE, peer, tag, MPI_COMM_WORLD, pair + 1);
   }
   int done = 0;
   while (!done && !group.aborted) {
@@ -184,7 +191,11 @@ ncclResult_t ncclGetVersion(int* version) {
 
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   static std::atomic<int> next{1};
-  const int drawn = next++;
+  Id drawn;
+  int size = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &drawn.first);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  drawn.number = next++ * size + drawn.first;
   std::memcpy(id->internal, &drawn, sizeof(drawn));
   return enter("ncclGetUniqueId");
 }
