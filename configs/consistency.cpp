@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "comm/common/error.h"
@@ -47,6 +48,13 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
                       fmt::format("model.stem.kernel {} is even", model.stem.kernel),
                       "use an odd side, which can be padded equally, or 0 for the family's own");
   }
+  const int64_t stages = model.family == Family::kImagenet ? 4 : 3;
+  if (model.freeze > stages) {
+    throw ConfigError(
+        where("model.freeze"),
+        fmt::format("model.freeze {} is more than the network's {} stages", model.freeze, stages),
+        fmt::format("use at most {}: the classifier is always trained", stages));
+  }
   if (!model.pretrained_key.empty() && model.pretrained.empty()) {
     throw ConfigError(
         where("model.pretrained_key"),
@@ -65,6 +73,11 @@ void check_data(const DataOptions& data, const KeyLocation& where) {
     throw ConfigError(where("data.crops"), fmt::format("data.crops is {}", data.crops),
                       "use 1 (the centre) or 10 (centre and corners, mirrored too)");
   }
+  if (const double erasing = data.augment.erasing; erasing < 0 && erasing != -1) {
+    throw ConfigError(where("data.augment.erasing"),
+                      fmt::format("data.augment.erasing {} is not a probability", erasing),
+                      "give a number from 0 to 1, or -1 for the recipe's own");
+  }
   const int64_t size = evaluation_size(data);
   if (data.recipe == RecipeName::kCifar || data.resize >= size) return;
   const char* key = data.evaluation_size > 0 ? "data.evaluation_size" : "data.size";
@@ -73,6 +86,31 @@ void check_data(const DataOptions& data, const KeyLocation& where) {
       fmt::format("data.resize {} is less than {} {}, so the centre crop does not fit", data.resize,
                   key, size),
       fmt::format("use a data.resize of at least {}", size));
+}
+
+void check_early_sizes(const DataOptions& data, const KeyLocation& where) {
+  const auto& sizes = data.early_sizes;
+  if (sizes.size() != data.early_size_epochs.size()) {
+    throw ConfigError(where("data.early_sizes"),
+                      fmt::format("data.early_sizes are {}, data.early_size_epochs {}",
+                                  sizes.size(), data.early_size_epochs.size()),
+                      "give one epoch, at which it ends, for each size");
+  }
+  const auto whole = [](double number) { return number == std::floor(number); };
+  if (!std::ranges::is_sorted(data.early_size_epochs, std::less_equal<>{}) ||
+      !std::ranges::all_of(data.early_size_epochs, whole)) {
+    throw ConfigError(where("data.early_size_epochs"),
+                      "data.early_size_epochs are not whole numbers in ascending order, each once",
+                      "sort them, such as [10, 20]");
+  }
+  const auto fits = [&](double size) {
+    return whole(size) && size <= static_cast<double>(data.size);
+  };
+  if (std::ranges::all_of(sizes, fits)) return;
+  throw ConfigError(
+      where("data.early_sizes"),
+      fmt::format("data.early_sizes are not whole numbers up to data.size ({})", data.size),
+      "give smaller sizes first, such as [128, 160]");
 }
 
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
@@ -135,6 +173,7 @@ void check_batch(const BatchOptions& batch, const KeyLocation& where) {
 void check_consistency(const RunConfig& config, const KeyLocation& where) {
   check_model(config.model, where);
   check_data(config.data, where);
+  check_early_sizes(config.data, where);
   check_batch(config.batch, where);
   check_optimizer(config.optimizer, where);
   check_schedule(config, where);
