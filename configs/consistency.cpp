@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "comm/common/error.h"
@@ -52,6 +53,13 @@ void check_model(const ModelOptions& model, const KeyLocation& where) {
                       "model.norm group and model.norm_group go together",
                       "set both, such as model.norm=group model.norm_group=8, or neither");
   }
+  const int64_t stages = model.family == Family::kImagenet ? 4 : 3;
+  if (model.freeze > stages) {
+    throw ConfigError(
+        where("model.freeze"),
+        fmt::format("model.freeze {} is more than the network's {} stages", model.freeze, stages),
+        fmt::format("use at most {}: the classifier is always trained", stages));
+  }
   if (!model.pretrained_key.empty() && model.pretrained.empty()) {
     throw ConfigError(
         where("model.pretrained_key"),
@@ -69,6 +77,11 @@ void check_data(const DataOptions& data, const KeyLocation& where) {
   if (data.crops != 1 && data.crops != 10) {
     throw ConfigError(where("data.crops"), fmt::format("data.crops is {}", data.crops),
                       "use 1 (the centre) or 10 (centre and corners, mirrored too)");
+  }
+  if (const double erasing = data.augment.erasing; erasing < 0 && erasing != -1) {
+    throw ConfigError(where("data.augment.erasing"),
+                      fmt::format("data.augment.erasing {} is not a probability", erasing),
+                      "give a number from 0 to 1, or -1 for the recipe's own");
   }
   const int64_t size = evaluation_size(data);
   if (data.recipe == RecipeName::kCifar || data.resize >= size) return;
@@ -114,6 +127,31 @@ void check_class_weights(const RunConfig& config, const KeyLocation& where) {
                     fmt::format("data.class_weights weighs images by their one class, which {}",
                                 mixes ? "mixed images do not have" : "optimizer.loss bce does not"),
                     "set it to none, or leave mix.mixup, mix.cutmix and optimizer.loss out");
+}
+
+void check_early_sizes(const DataOptions& data, const KeyLocation& where) {
+  const auto& sizes = data.early_sizes;
+  if (sizes.size() != data.early_size_epochs.size()) {
+    throw ConfigError(where("data.early_sizes"),
+                      fmt::format("data.early_sizes are {}, data.early_size_epochs {}",
+                                  sizes.size(), data.early_size_epochs.size()),
+                      "give one epoch, at which it ends, for each size");
+  }
+  const auto whole = [](double number) { return number == std::floor(number); };
+  if (!std::ranges::is_sorted(data.early_size_epochs, std::less_equal<>{}) ||
+      !std::ranges::all_of(data.early_size_epochs, whole)) {
+    throw ConfigError(where("data.early_size_epochs"),
+                      "data.early_size_epochs are not whole numbers in ascending order, each once",
+                      "sort them, such as [10, 20]");
+  }
+  const auto fits = [&](double size) {
+    return whole(size) && size <= static_cast<double>(data.size);
+  };
+  if (std::ranges::all_of(sizes, fits)) return;
+  throw ConfigError(
+      where("data.early_sizes"),
+      fmt::format("data.early_sizes are not whole numbers up to data.size ({})", data.size),
+      "give smaller sizes first, such as [128, 160]");
 }
 
 void check_optimizer(const OptimizerOptions& optimizer, const KeyLocation& where) {
@@ -178,6 +216,7 @@ void check_consistency(const RunConfig& config, const KeyLocation& where) {
   check_data(config.data, where);
   check_synthetic(config.data, where);
   check_class_weights(config, where);
+  check_early_sizes(config.data, where);
   check_batch(config.batch, where);
   check_optimizer(config.optimizer, where);
   check_schedule(config, where);

@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct RunOptions {
   int64_t epochs = 100;
   int64_t steps = 0;  // stop after so many updates in all; 0: by epochs
   int64_t validate_every_epochs = 1;
+  int64_t early_stop = 0;        // end after so many epochs without a better top-1; 0: never
   std::string resume = "auto";   // auto: latest checkpoint of the run folder; none; or a path
   bool accept_new_data = false;  // go on though the data differ from the checkpoint's
   bool deterministic = false;    // deterministic algorithms only
@@ -57,6 +59,12 @@ struct OptimizerOptions {
   double label_smoothing = 0;
   double bce_threshold = 0;  // targets above it count as 1, the others as 0; 0: as they are
 };
+
+// Whether weight decay is for a parameter of so many dimensions. Norm scales, norm shifts and
+// biases have one; `layers_bias`: that of a convolution or linear layer.
+inline bool decays(const OptimizerOptions& options, size_t dimensions, bool layers_bias) {
+  return options.decay_norms || dimensions > 1 || (options.decay_biases && layers_bias);
+}
 
 // The moving average of the weights: worker/step/weight_average.h.
 struct EmaOptions {

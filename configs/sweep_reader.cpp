@@ -144,7 +144,7 @@ void SweepReader::read_metric(const YAML::Node& node) {
   each_key(node, "metric",
            [&](const std::string& key, const YAML::Node& key_node, const YAML::Node& given) {
              if (key == "name") {
-               constexpr std::string_view kMetrics = "top1|top5|loss";
+               constexpr std::string_view kMetrics = "top1|top5|loss|ema_top1|ema_top5|ema_loss";
                sweep_.metric = split_spellings(kMetrics).at(
                    static_cast<size_t>(word(given, "metric.name", kMetrics)));
              } else if (key == "goal") {

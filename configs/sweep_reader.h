@@ -3,7 +3,7 @@
 //   base: ../resnext50_32x4d.yaml       # beside the sweep file
 //   output: runs/cardinality            # folder of the sweep; each trial has a folder in it
 //   name: "{model.cardinality}x{model.base_width}d"   # of a trial; default: from the varied keys
-//   metric: {name: top1, goal: max}     # of the last validation: top1, top5 or loss
+//   metric: {name: top1, goal: max}     # of the last validation: top1, top5 or loss; ema_top1, ...
 //   match: parameters                   # or gmac: solve model.base_width for each cardinality
 //   set: {run.epochs: 10}               # for all trials
 //   grid: {model.cardinality: [1, 2], run.seed: [1, 2]}   # every combination

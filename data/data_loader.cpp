@@ -12,7 +12,6 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +35,9 @@ struct Slot {
   std::shared_ptr<std::byte> memory;
   std::vector<int64_t> labels;
   std::shared_ptr<const std::vector<int64_t>> order;  // of the micro-batch's epoch
-  Share share;                                        // positions in `order`
+  Share share;                                        // of the images that are behind the epoch's
+  const Recipe* recipe = nullptr;                     // of the epoch
+  int64_t batch_begin = 0;                            // image with which the global batch begins
   int64_t epoch = 0;
   int64_t taken = 0;  // samples handed to threads
   int64_t done = 0;   // samples finished
@@ -54,6 +55,13 @@ struct Task {
   int64_t last = 0;
 };
 
+std::vector<Recipe> recipes_of(const Recipe& recipe, const LoaderOptions& options) {
+  std::vector<Recipe> recipes;
+  for (const EarlySize& early : options.early_sizes)
+    recipes.push_back(recipe.with_size(early.size));
+  return recipes;
+}
+
 void check_options(const LoaderOptions& options) {
   const auto positive = [](int64_t value, const char* key) {
     if (value <= 0) throw ConfigError(key, "must be positive", "give 1 or more");
@@ -62,6 +70,7 @@ void check_options(const LoaderOptions& options) {
   positive(options.accumulation, "batch.accumulation");
   positive(options.threads, "data.threads");
   positive(options.prefetch, "data.prefetch");
+  positive(options.repeats, "data.repeats");
 }
 
 }  // namespace
@@ -69,6 +78,7 @@ void check_options(const LoaderOptions& options) {
 struct DataLoader::Impl {
   const Container& container;
   const Recipe recipe;
+  const std::vector<Recipe> early_recipes;  // of options.early_sizes
   const LoaderOptions options;
   const Sampler sampler;
   const int64_t grain;  // samples of a task
@@ -100,6 +110,12 @@ struct DataLoader::Impl {
     const int64_t rounding = options.training ? 0 : global_batch() - 1;
     return (container.count() + rounding) / global_batch();
   }
+  const Recipe& recipe_at(int64_t epoch) const {
+    for (size_t i = 0; options.training && i < early_recipes.size(); ++i) {
+      if (epoch < options.early_sizes[i].until) return early_recipes[i];
+    }
+    return recipe;
+  }
   Slot& slot(int64_t number) { return slots[static_cast<size_t>(number) % slots.size()]; }
 
   void stop();
@@ -107,6 +123,7 @@ struct DataLoader::Impl {
   bool plan();
   void advance();
   Task take();
+  int64_t place(const Slot& slot, int64_t i) const;
   void decode(const Task& task, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
   void decode_sample(Slot& target, int64_t i, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
   void start(Position from);
@@ -116,8 +133,10 @@ struct DataLoader::Impl {
 DataLoader::Impl::Impl(const Container& set, const Recipe& how, const LoaderOptions& opts)
     : container(set),
       recipe(how),
+      early_recipes(recipes_of(how, opts)),
       options(opts),
-      sampler(set.count(), opts.seed, opts.training, opts.shuffle),
+      sampler(set.count(), opts.seed, opts.training, opts.shuffle,
+              opts.training ? opts.repeats : 1),
       grain(std::clamp<int64_t>(opts.per_rank / (4 * std::max<int64_t>(opts.threads, 1)), 1, 16)) {
   check_options(options);
   if (options.training && steps_per_epoch() == 0) {
@@ -190,8 +209,10 @@ bool DataLoader::Impl::plan() {
   Slot& free = slot(planned);
   free.share.begin = std::min(step.end, step.begin + micro_batch * options.per_rank);
   free.share.end = std::min(step.end, free.share.begin + options.per_rank);
+  free.batch_begin = position.images;
   free.order = order;
   free.epoch = position.epoch;
+  free.recipe = &recipe_at(position.epoch);
   free.taken = free.done = 0;
   free.error = nullptr;
   if (free.count() == 0) ready.notify_all();
@@ -215,6 +236,13 @@ void DataLoader::Impl::advance() {
   if (exhausted) ready.notify_all();
 }
 
+// In the epoch's order, of a slot's i-th sample.
+int64_t DataLoader::Impl::place(const Slot& slot, int64_t i) const {
+  const int64_t in_batch = slot.share.begin + i - slot.batch_begin;
+  return options.training ? sampler.place_of(in_batch, slot.batch_begin, global_batch())
+                          : slot.share.begin + i;
+}
+
 void DataLoader::Impl::decode(const Task& task, std::vector<uint8_t>& bytes,
                               RecipeScratch& scratch) {
   for (int64_t i = task.first; i < task.last; ++i) {
@@ -231,13 +259,14 @@ void DataLoader::Impl::decode(const Task& task, std::vector<uint8_t>& bytes,
 
 void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_t>& bytes,
                                      RecipeScratch& scratch) {
-  const int64_t index = (*target.order)[static_cast<size_t>(target.share.begin + i)];
+  const int64_t at = place(target, i);
+  const int64_t index = (*target.order)[static_cast<size_t>(at)];
   container.read_sample(index, bytes);
   const StoredSample sample{container.storage(), bytes, container.height(), container.width()};
   try {
-    recipe.apply(sample, {options.seed, target.epoch, index}, scratch,
-                 target.pixels() + i * recipe.square_bytes(),
-                 target.count() * recipe.square_bytes());
+    target.recipe->apply(sample, {options.seed, target.epoch, index, sampler.copy_at(at)}, scratch,
+                         target.pixels() + i * target.recipe->square_bytes(),
+                         target.count() * target.recipe->square_bytes());
   } catch (const DamagedImage& error) {
     throw DataError(container.path() + ", sample " + std::to_string(index), error.what(),
                     "`resnext_data verify` lists all damaged samples");
@@ -270,14 +299,16 @@ Batch DataLoader::Impl::next() {
   ready.wait(lock, [&] { return consumed == planned ? exhausted : oldest.done == oldest.count(); });
   const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begin;
   wait_ms += waited.count();
-  const RecipeOptions& how = recipe.options();
-  if (consumed == planned) return {nullptr, nullptr, 0, how.crops, how.size, 0};
+  if (consumed == planned)
+    return {nullptr, nullptr, 0, recipe.options().crops, recipe.options().size, 0};
   if (oldest.error) std::rethrow_exception(oldest.error);
   ++consumed;
   holding = true;
-  const auto indices =
-      std::span(*oldest.order)
-          .subspan(static_cast<size_t>(oldest.share.begin), static_cast<size_t>(oldest.count()));
+  const RecipeOptions& how = oldest.recipe->options();
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < oldest.count(); ++i) {
+    indices.push_back((*oldest.order)[static_cast<size_t>(place(oldest, i))]);
+  }
   return {oldest.pixels(), oldest.labels.data(), oldest.count(), how.crops,
           how.size,        tally_of(indices)};
 }

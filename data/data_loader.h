@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "data/batch.h"
 #include "data/container.h"
@@ -17,6 +18,12 @@
 #include "data/sampler.h"
 
 namespace resnext {
+
+// Side of the squares in the epochs before `until`, pixels; at most the recipe's.
+struct EarlySize {
+  int64_t until = 0;
+  int64_t size = 0;
+};
 
 struct LoaderOptions {
   int rank = 0;
@@ -30,7 +37,9 @@ struct LoaderOptions {
                          // endless (the next epoch follows by itself).
                          // validation: ascending, every image exactly once, one epoch.
   Shuffle shuffle = Shuffle::kFull;
-  HostAllocator allocate;  // empty: ordinary aligned memory
+  int64_t repeats = 1;                 // copies of each sample in training (sampler.h)
+  std::vector<EarlySize> early_sizes;  // training, in ascending order; behind them the recipe's
+  HostAllocator allocate;              // empty: ordinary aligned memory
 };
 
 class DataLoader {

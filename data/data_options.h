@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace resnext {
 
@@ -39,6 +40,25 @@ struct SyntheticOptions {
   int64_t classes = 0;                 // 0: model.classes, or where that is 0 too ImageNet's 1000
 };
 
+// What is read between pixels: in crops and resizes, and where augmentation shears, moves or turns.
+// auto: the recipe's own filter there, and nearest (trivial) or random (rand) here. random:
+// bilinear or bicubic, each half of the time; in validation bicubic.
+enum class Interpolation { kAuto, kBilinear, kBicubic, kRandom };
+
+// What is done to an image in training behind crop and flip. recipe: what data.recipe says.
+// trivial: TrivialAugmentWide (trivial_augment.h); rand: RandAugment (rand_augment.h).
+enum class AugmentPolicy { kRecipe, kNone, kTrivial, kRand };
+
+struct AugmentOptions {
+  AugmentPolicy policy = AugmentPolicy::kRecipe;
+  double magnitude = 9;      // rand: level of an operation, 0..10
+  double deviation = 0.5;    // rand: of a normal number around it; 0: always the same
+  int64_t operations = 2;    // rand: so many
+  double probability = 0.5;  // rand: of each of them
+  bool increasing = true;    // rand: every kind is stronger at a higher level
+  double erasing = -1;       // probability of an erased rectangle; -1: the recipe's
+};
+
 struct DataOptions {
   std::string train;       // address of the training split
   std::string validation;  // address of the validation split; empty: no validation
@@ -48,15 +68,30 @@ struct DataOptions {
   std::string labels;  // the same of the labels; or the address of a dataset in another file
   std::string validation_labels;  // of the validation split, where they lie elsewhere
   RecipeName recipe = RecipeName::kTorchvision;
-  int64_t size = 224;           // side of the square that the network sees, pixels
-  int64_t evaluation_size = 0;  // the same in validation; 0: `size`
-  int64_t resize = 256;         // validation: shorter side before the centre crop, pixels
-  int64_t crops = 1;            // validation: squares of an image, 1 or 10
-  int64_t threads = 4;          // decode threads of each rank
-  int64_t prefetch = 4;         // micro-batches held ready ahead of the step
+  Interpolation interpolation = Interpolation::kAuto;
+  AugmentOptions augment;
+  int64_t repeats = 1;              // training: so many differently augmented copies of each image
+  int64_t size = 224;               // side of the square that the network sees, pixels
+  std::vector<double> early_sizes;  // the same in the first epochs: whole numbers,
+  std::vector<double> early_size_epochs;  // each until its epoch, from 0
+  int64_t evaluation_size = 0;            // the same in validation; 0: `size`
+  int64_t resize = 256;                   // validation: shorter side before the centre crop, pixels
+  int64_t crops = 1;                      // validation: squares of an image, 1 or 10
+  int64_t threads = 4;                    // decode threads of each rank
+  int64_t prefetch = 4;                   // micro-batches held ready ahead of the step
   Shuffle shuffle = Shuffle::kFull;
   ClassWeights class_weights = ClassWeights::kNone;
 };
+
+// Side of the square in training, pixels.
+inline int64_t size_at(const DataOptions& options, int64_t epoch) {
+  for (size_t i = 0; i < options.early_sizes.size(); ++i) {
+    if (static_cast<double>(epoch) < options.early_size_epochs[i]) {
+      return static_cast<int64_t>(options.early_sizes[i]);
+    }
+  }
+  return options.size;
+}
 
 // Side of the square in validation, pixels.
 inline int64_t evaluation_size(const DataOptions& options) {

@@ -15,7 +15,7 @@
 namespace resnext {
 
 // What the numbers are used for, so that equal (seed, epoch, index) never share a sequence.
-enum class RandomUse : uint64_t { kOrder = 1, kAugment = 2, kMix = 3, kPixels = 4 };
+enum class RandomUse : uint64_t { kOrder = 1, kAugment = 2, kMix = 3, kDepth = 4, kPixels = 5 };
 
 class KeyedRandom {
  public:

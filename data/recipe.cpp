@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "data/crop.h"
 #include "data/image.h"
 #include "data/image_decoder.h"
+#include "data/rand_augment.h"
 #include "data/resample.h"
 #include "data/transforms.h"
 #include "data/trivial_augment.h"
@@ -29,6 +31,7 @@ struct RecipeBuffers {
   Image square;
   std::vector<uint8_t> augmented;
   Resampler resampler;
+  Filter filter = Filter::kBilinear;  // of this sample
 };
 
 RecipeScratch::RecipeScratch() : buffers_(std::make_unique<RecipeBuffers>()) {}
@@ -41,7 +44,7 @@ constexpr int64_t kCifarPadding = 4;
 constexpr int64_t kTenCrops = 10;
 constexpr double kSeedJitter = 0.4;
 constexpr double kSeedLighting = 0.1;
-constexpr double kErasing = 0.1;
+constexpr double kErasing = 0.1;  // of torchvision-v2
 
 Colour to_colour(const double (&fill)[3]) {
   Colour colour{};
@@ -82,6 +85,35 @@ Crop choose_crop(const RecipeOptions& options, const StoredSample& sample, const
   return centre_crop(height, width, resize, size, centre);
 }
 
+// Of crops and resizes; `random` alone draws.
+Filter choose_filter(const RecipeOptions& options, KeyedRandom& random) {
+  switch (options.interpolation) {
+    case Interpolation::kBilinear:
+      return Filter::kBilinear;
+    case Interpolation::kBicubic:
+      return Filter::kBicubic;
+    case Interpolation::kRandom:
+      return options.training && random.chance(0.5) ? Filter::kBilinear : Filter::kBicubic;
+    default:
+      return options.name == RecipeName::kSeed ? Filter::kBicubic : Filter::kBilinear;
+  }
+}
+
+// Where augmentation moves pixels. None: random.
+std::optional<Sampling> sampling_of(const RecipeOptions& options) {
+  switch (options.interpolation) {
+    case Interpolation::kBilinear:
+      return Sampling::kBilinear;
+    case Interpolation::kBicubic:
+      return Sampling::kBicubic;
+    case Interpolation::kRandom:
+      return std::nullopt;
+    default:
+      if (options.augment.policy == AugmentPolicy::kRand) return std::nullopt;
+      return Sampling::kNearest;
+  }
+}
+
 // Decodes what the crop needs and resizes it to `height` x `width` pixels.
 void render(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
             RecipeBuffers& buffers, int64_t height, int64_t width, uint8_t* out) {
@@ -90,7 +122,7 @@ void render(const RecipeOptions& options, const StoredSample& sample, const Crop
   plan.width = crop.resized_width;
   plan.top = crop.out_top;
   plan.left = crop.out_left;
-  plan.filter = options.name == RecipeName::kSeed ? Filter::kBicubic : Filter::kBilinear;
+  plan.filter = buffers.filter;
   plan.box = {0, 0, static_cast<double>(crop.height), static_cast<double>(crop.width)};
   ImageView region{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
   if (sample.storage == Storage::kRaw) {
@@ -154,8 +186,7 @@ void train_cifar(const RecipeOptions& options, const StoredSample& sample, const
 }
 
 // What follows the random crop.
-void train_imagenet(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers,
-                    uint8_t* out) {
+void train_imagenet(const RecipeOptions& options, KeyedRandom& random, uint8_t* out) {
   const int64_t size = options.size;
   if (options.name == RecipeName::kSeed) {
     ColourMap map(mean_colour(out, size * size));
@@ -164,17 +195,42 @@ void train_imagenet(const RecipeOptions& options, KeyedRandom& random, RecipeBuf
     map.apply(out, size * size);
   }
   if (random.chance(0.5)) flip_horizontal(out, size, size);
-  if (options.name == RecipeName::kTorchvisionV2) {
-    trivial_augment(out, size, random, buffers.augmented);
-    if (random.chance(kErasing)) {
-      random_erasing(out, size, size, to_colour(options.fill), random);
-    }
+}
+
+// What AugmentOptions asks for, resolved.
+void augment(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers,
+             uint8_t* out) {
+  const int64_t size = options.size;
+  const std::optional<Sampling> sampling = sampling_of(options);
+  if (options.augment.policy == AugmentPolicy::kTrivial) {
+    const auto drawn = [&] {
+      return random.chance(0.5) ? Sampling::kBilinear : Sampling::kBicubic;
+    };
+    trivial_augment(out, size, random, buffers.augmented, sampling ? *sampling : drawn());
   }
+  if (options.augment.policy == AugmentPolicy::kRand) {
+    rand_augment(options.augment, out, size, to_colour(options.fill), sampling, random,
+                 buffers.augmented);
+  }
+  if (options.augment.erasing > 0 && random.chance(options.augment.erasing)) {
+    random_erasing(out, size, size, to_colour(options.fill), random);
+  }
+}
+
+// With the recipe's own augmentation where nothing else is asked for.
+RecipeOptions resolved(RecipeOptions options) {
+  const bool own = options.name == RecipeName::kTorchvisionV2;
+  AugmentOptions& asked = options.augment;
+  if (asked.policy == AugmentPolicy::kRecipe) {
+    asked.policy = own ? AugmentPolicy::kTrivial : AugmentPolicy::kNone;
+  }
+  if (asked.erasing < 0) asked.erasing = own ? kErasing : 0;
+  return options;
 }
 
 }  // namespace
 
-Recipe::Recipe(const RecipeOptions& options) : options_(options) {
+Recipe::Recipe(const RecipeOptions& options) : options_(resolved(options)) {
   if (options.size <= 0) throw ConfigError("data.size", "must be positive", "give 224, or 32");
   if (options.resize <= 0) throw ConfigError("data.resize", "must be positive", "give 256");
   if (options.crops != 1 && (options.crops != kTenCrops || options.training)) {
@@ -182,24 +238,35 @@ Recipe::Recipe(const RecipeOptions& options) : options_(options) {
   }
 }
 
+Recipe Recipe::with_size(int64_t size) const {
+  RecipeOptions options = options_;
+  options.size = size;
+  return Recipe(options);
+}
+
 void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch,
                    uint8_t* out, int64_t stride) const {
   KeyedRandom random(RandomUse::kAugment, key.seed, static_cast<uint64_t>(key.epoch),
-                     static_cast<uint64_t>(key.index));
+                     static_cast<uint64_t>(key.index) ^ static_cast<uint64_t>(key.copy) << 48);
   RecipeBuffers& buffers = *scratch.buffers_;
   ImageSize stored{sample.height, sample.width};
   if (sample.storage == Storage::kJpeg) stored = read_image_size(sample.bytes);
   const Crop crop = choose_crop(options_, sample, stored, random);
+  buffers.filter = choose_filter(options_, random);
   if (options_.crops == kTenCrops) {
     ten_crops(options_, sample, crop, buffers, out, stride);
-  } else if (!options_.training || options_.name == RecipeName::kNone) {
-    render_square(options_, sample, crop, buffers, out);
-  } else if (options_.name == RecipeName::kCifar) {
+    return;
+  }
+  if (options_.training && options_.name == RecipeName::kCifar) {
     train_cifar(options_, sample, crop, random, buffers, out);
   } else {
     render_square(options_, sample, crop, buffers, out);
-    train_imagenet(options_, random, buffers, out);
   }
+  if (!options_.training) return;
+  if (options_.name != RecipeName::kNone && options_.name != RecipeName::kCifar) {
+    train_imagenet(options_, random, out);
+  }
+  augment(options_, random, buffers, out);
 }
 
 }  // namespace resnext

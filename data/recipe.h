@@ -13,6 +13,8 @@
 //                 image itself. Images of another size are first cropped and resized to `size`.
 // none            shorter side to `resize`, centre crop, also in training.
 //
+// Behind that, in training, what AugmentOptions adds or puts in the place of the recipe's own.
+//
 // Where nothing is drawn, a raw image that already is size x size passes unchanged.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
@@ -31,10 +33,13 @@ struct SampleKey {
   uint64_t seed = 0;
   int64_t epoch = 0;
   int64_t index = 0;
+  int64_t copy = 0;  // of the sample, where an epoch has several
 };
 
 struct RecipeOptions {
   RecipeName name = RecipeName::kTorchvision;
+  AugmentOptions augment;  // in training
+  Interpolation interpolation = Interpolation::kAuto;
   int64_t size = 224;
   int64_t resize = 256;
   int64_t crops = 1;  // 10 in validation: centre and corners of the resized image and of its mirror
@@ -72,6 +77,9 @@ class Recipe {
   explicit Recipe(const RecipeOptions& options);
 
   const RecipeOptions& options() const { return options_; }
+
+  // The same for other squares.
+  Recipe with_size(int64_t size) const;
 
   // Bytes of one square.
   int64_t square_bytes() const { return options_.size * options_.size * 3; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <stdexcept>
 #include <utility>
 
 #include "data/keyed_random.h"
@@ -48,10 +49,29 @@ std::vector<int64_t> block_order(int64_t count, KeyedRandom& random) {
 
 }  // namespace
 
-Sampler::Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle)
-    : count_(count), seed_(seed), shuffled_(shuffled), shuffle_(shuffle) {}
+Sampler::Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle, int64_t repeats)
+    : count_(count), seed_(seed), shuffled_(shuffled), shuffle_(shuffle), repeats_(repeats) {}
 
 std::vector<int64_t> Sampler::order(int64_t epoch) const {
+  std::vector<int64_t> items = samples(epoch);
+  for (size_t place = items.size(); repeats_ > 1 && place-- > 0;) {  // sources are before it
+    items[place] = items[place / static_cast<size_t>(repeats_)];
+  }
+  return items;
+}
+
+int64_t Sampler::place_of(int64_t i, int64_t images, int64_t global_batch) const {
+  for (int64_t copy = 0; copy < repeats_; ++copy) {
+    const int64_t first = images + (copy - images % repeats_ + repeats_) % repeats_;
+    const int64_t places =
+        std::max<int64_t>(0, images + global_batch - first + repeats_ - 1) / repeats_;
+    if (i < places) return first + i * repeats_;
+    i -= places;
+  }
+  throw std::logic_error("Sampler::place_of() beyond the batch");
+}
+
+std::vector<int64_t> Sampler::samples(int64_t epoch) const {
   if (!shuffled_) return ascending(count_);
   KeyedRandom random(RandomUse::kOrder, seed_, static_cast<uint64_t>(epoch), 0);
   if (shuffle_ == Shuffle::kBlock) return block_order(count_, random);

@@ -4,8 +4,15 @@
 // in images: the next global batch of G images is order[images, images + G), and rank r of W takes
 // the r-th of W equal, contiguous parts of it. So ranks and batch may change anywhere in an epoch:
 // its remaining images follow in the same order, each once, but for a last batch that is not full.
-// Pure functions of their arguments; local; thread-safe.
-// SPDX-License-Identifier: BSD-3-Clause
+//
+// Repeated augmentation (Hoffer et al. 2019, arXiv 1901.09335; Berman et al. 2019, arXiv
+// 1902.05509) with k copies: the order has each sample k times in a row, and as many places as
+// there are samples, so that an epoch takes one sample in k; as DeiT's and torchvision's RASampler
+// does, which also leaves out what is beyond a multiple of 256. Theirs deals a batch's places out
+// by turns, so that copies are on different processes. Here a batch is first sorted by copies
+// (place_of), to the same end on k ranks or more, and so that neighbours are different samples on
+// any number. Pure functions of their arguments; local; thread-safe. SPDX-License-Identifier:
+// BSD-3-Clause
 #pragma once
 
 #include <cstdint>
@@ -35,19 +42,29 @@ Position after_batch(Position position, int64_t count, int64_t global_batch);
 
 class Sampler {
  public:
-  // Samples 0..count-1. `shuffled` false gives ascending order (validation).
-  Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle = Shuffle::kFull);
+  // Samples 0..count-1. `shuffled` false gives ascending order (validation). `repeats`: copies of
+  // each, from 1.
+  Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle = Shuffle::kFull,
+          int64_t repeats = 1);
 
   int64_t count() const { return count_; }
+  int64_t repeats() const { return repeats_; }
 
-  // Indices of all samples in the order of this epoch. Costs O(count).
+  // The samples' indices, `count` in all, in the order of this epoch. Costs O(count).
   std::vector<int64_t> order(int64_t epoch) const;
+  // Which copy of its sample stands at a place of the order.
+  int64_t copy_at(int64_t place) const { return place % repeats_; }
+  // The place that is the i-th of the global batch [images, images + global_batch).
+  int64_t place_of(int64_t i, int64_t images, int64_t global_batch) const;
 
  private:
+  std::vector<int64_t> samples(int64_t epoch) const;
+
   int64_t count_;
   uint64_t seed_;
   bool shuffled_;
   Shuffle shuffle_;
+  int64_t repeats_;
 };
 
 // What shows that images were seen: the sum, modulo 2^64, of a hash of each one's index

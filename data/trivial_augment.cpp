@@ -1,12 +1,10 @@
-// The fourteen operations of TrivialAugmentWide.
+// The operations of TrivialAugmentWide and RandAugment.
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/trivial_augment.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
-#include <numbers>
 
 #include "data/colour.h"
 
@@ -14,38 +12,6 @@ namespace resnext {
 namespace {
 
 using Table = std::array<uint8_t, 256>;
-
-// Source position of output pixel (x, y), both of pixel centres.
-struct Affine {
-  double xx = 1, xy = 0, x0 = 0;
-  double yx = 0, yy = 1, y0 = 0;
-};
-
-void warp(const Affine& map, uint8_t* pixels, int64_t size, std::vector<uint8_t>& scratch) {
-  scratch.assign(pixels, pixels + size * size * 3);
-  for (int64_t y = 0; y < size; ++y) {
-    for (int64_t x = 0; x < size; ++x, pixels += 3) {
-      const double cx = static_cast<double>(x) + 0.5;
-      const double cy = static_cast<double>(y) + 0.5;
-      const auto sx = static_cast<int64_t>(std::floor(map.xx * cx + map.xy * cy + map.x0));
-      const auto sy = static_cast<int64_t>(std::floor(map.yx * cx + map.yy * cy + map.y0));
-      const bool inside = sx >= 0 && sx < size && sy >= 0 && sy < size;
-      if (inside) {
-        std::memcpy(pixels, &scratch[static_cast<size_t>((sy * size + sx) * 3)], 3);
-      } else {
-        std::memset(pixels, 0, 3);
-      }
-    }
-  }
-}
-
-Affine rotation(double degrees, int64_t size) {
-  const double angle = degrees * std::numbers::pi / 180;
-  const double c = std::cos(angle);
-  const double s = std::sin(angle);
-  const double middle = static_cast<double>(size) / 2;
-  return {c, -s, middle - c * middle + s * middle, s, c, middle - s * middle - c * middle};
-}
 
 void look_up(const Table& table, size_t channel, uint8_t* pixels, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
@@ -135,6 +101,15 @@ Table solarize_table(double threshold) {
   return table;
 }
 
+// What is darker than the middle becomes so much brighter (timm's SolarizeAdd).
+Table solarize_add_table(int added) {
+  Table table{};
+  for (int i = 0; i < 256; ++i) {
+    table[static_cast<size_t>(i)] = static_cast<uint8_t>(i < 128 ? std::min(255, i + added) : i);
+  }
+  return table;
+}
+
 }  // namespace
 
 double magnitude_of(Augmentation kind, int strength) {
@@ -159,21 +134,22 @@ bool has_sign(Augmentation kind) {
 }
 
 void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
-             std::vector<uint8_t>& scratch) {
+             std::vector<uint8_t>& scratch, const WarpStyle& style) {
   const int64_t count = size * size;
+  const auto warped = [&](const Affine& map) { warp(map, style, pixels, size, scratch); };
   switch (kind) {
     case Augmentation::kIdentity:
       return;
     case Augmentation::kShearX:
-      return warp({1, magnitude, 0, 0, 1, 0}, pixels, size, scratch);
+      return warped({1, magnitude, 0, 0, 1, 0});
     case Augmentation::kShearY:
-      return warp({1, 0, 0, magnitude, 1, 0}, pixels, size, scratch);
+      return warped({1, 0, 0, magnitude, 1, 0});
     case Augmentation::kTranslateX:
-      return warp({1, 0, -magnitude, 0, 1, 0}, pixels, size, scratch);
+      return warped({1, 0, -magnitude, 0, 1, 0});
     case Augmentation::kTranslateY:
-      return warp({1, 0, 0, 0, 1, -magnitude}, pixels, size, scratch);
+      return warped({1, 0, 0, 0, 1, -magnitude});
     case Augmentation::kRotate:
-      return warp(rotation(magnitude, size), pixels, size, scratch);
+      return warped(rotation(magnitude, size));
     case Augmentation::kBrightness:
       return change_colours(&ColourMap::brightness, 1 + magnitude, pixels, count);
     case Augmentation::kColour:
@@ -186,6 +162,10 @@ void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
       return look_up_all(posterize_table(static_cast<int>(magnitude)), pixels, count);
     case Augmentation::kSolarize:
       return look_up_all(solarize_table(magnitude), pixels, count);
+    case Augmentation::kSolarizeAdd:
+      return look_up_all(solarize_add_table(static_cast<int>(magnitude)), pixels, count);
+    case Augmentation::kInvert:
+      return look_up_all(solarize_table(0), pixels, count);
     case Augmentation::kAutoContrast:
     case Augmentation::kEqualize:
       for (size_t c = 0; c < 3; ++c) {
@@ -198,11 +178,11 @@ void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
 }
 
 void trivial_augment(uint8_t* pixels, int64_t size, KeyedRandom& random,
-                     std::vector<uint8_t>& scratch) {
+                     std::vector<uint8_t>& scratch, Sampling sampling) {
   const auto kind = static_cast<Augmentation>(random.below(kAugmentations));
   double magnitude = magnitude_of(kind, static_cast<int>(random.below(kStrengths)));
   if (has_sign(kind) && random.chance(0.5)) magnitude = -magnitude;
-  augment(kind, magnitude, pixels, size, scratch);
+  augment(kind, magnitude, pixels, size, scratch, {sampling});
 }
 
 }  // namespace resnext

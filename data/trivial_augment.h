@@ -1,6 +1,6 @@
 // TrivialAugmentWide: one operation of random kind and strength (Müller and Hutter 2021,
 // arXiv 2103.10158), with the operations, ranges and 31 strengths of
-// torchvision.transforms.TrivialAugmentWide: nearest neighbour, black outside the image.
+// torchvision.transforms.TrivialAugmentWide: black outside the image.
 //
 // On square RGB images without gaps between rows. Local; thread-safe.
 // SPDX-License-Identifier: BSD-3-Clause
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/keyed_random.h"
+#include "data/warp.h"
 
 namespace resnext {
 
@@ -28,6 +29,8 @@ enum class Augmentation {
   kSolarize,
   kAutoContrast,
   kEqualize,
+  kSolarizeAdd,  // from here on RandAugment's alone (rand_augment.h)
+  kInvert,
 };
 inline constexpr int kAugmentations = 14;
 
@@ -39,12 +42,13 @@ double magnitude_of(Augmentation kind, int strength);
 bool has_sign(Augmentation kind);
 
 // In place. `magnitude`, as torchvision counts it: slope, pixels, degrees anticlockwise, change of
-// the blend factor, bits kept, or threshold. `scratch` is memory to work in, resized.
+// the blend factor, bits kept, or threshold; of kSolarizeAdd, what is added. `scratch` is memory to
+// work in, resized. `style` is for what is sheared, moved or turned.
 void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
-             std::vector<uint8_t>& scratch);
+             std::vector<uint8_t>& scratch, const WarpStyle& style = {});
 
 // Draws kind, strength and sign, and applies them.
 void trivial_augment(uint8_t* pixels, int64_t size, KeyedRandom& random,
-                     std::vector<uint8_t>& scratch);
+                     std::vector<uint8_t>& scratch, Sampling sampling = Sampling::kNearest);
 
 }  // namespace resnext

@@ -134,6 +134,17 @@ void add_scale(CLI::App& app, ScaleTask& task) {
   add_prediction(*scale, task);
 }
 
+void add_compare(CLI::App& app, CompareTask& task) {
+  CLI::App* compare =
+      app.add_subcommand("compare", "what differs between two configurations, and its effect");
+  compare->add_option("first", task.first, "run configuration (YAML)")->required();
+  compare->add_option("second", task.second, "another one")->required();
+  compare->add_option("-n,--ranks", task.ranks, "ranks, for a batch that is given for each")
+      ->check(CLI::Range(1, 1'000'000));
+  compare->add_option("--images", task.images, "training images")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+}
+
 void add_doctor(CLI::App& app, DoctorTask& task) {
   CLI::App* doctor = app.add_subcommand("doctor", "check what goes wrong most on this machine");
   doctor->add_option("config", task.config, "run configuration that is to run here");
@@ -148,6 +159,7 @@ Task chosen_task(const CLI::App& app) {
   }
   if (app.got_subcommand("report")) return Task::kReport;
   if (app.got_subcommand("scale")) return Task::kScale;
+  if (app.got_subcommand("compare")) return Task::kCompare;
   return Task::kDoctor;
 }
 
@@ -164,6 +176,7 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
   add_sweep(app, command.sweep);
   add_report(app, command.report);
   add_scale(app, command.scale);
+  add_compare(app, command.compare);
   add_doctor(app, command.doctor);
   for (CLI::App* command_app : app.get_subcommands([](CLI::App*) { return true; })) {
     command_app->set_version_flag("--version", RESNEXT_VERSION);

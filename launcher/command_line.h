@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@
 
 namespace resnext {
 
-enum class Task { kHelp, kRun, kSweep, kSweepStatus, kReport, kScale, kDoctor };
+enum class Task { kHelp, kRun, kSweep, kSweepStatus, kReport, kCompare, kScale, kDoctor };
 
 struct RunTask {
   LaunchOptions launch;
@@ -75,12 +76,19 @@ struct DoctorTask {
   std::vector<std::string> overrides;
 };
 
+struct CompareTask {
+  std::string first, second;   // run configurations
+  int64_t ranks = 8;           // for a batch that is given for each of them
+  int64_t images = 1'281'167;  // of the training split: ImageNet-1K's
+};
+
 struct LauncherCommand {
   Task task = Task::kHelp;
   RunTask run;
   SweepTask sweep;
   ReportTask report;
   ScaleTask scale;
+  CompareTask compare;
   DoctorTask doctor;
   std::string help;
 };

@@ -78,13 +78,38 @@ std::string spread_of(const Group& group) {
   return group.finished > 1 ? fmt::format("{:.2g}", group.spread) : "";
 }
 
+constexpr const char* kAverage = "ema_top1";
+
+// Whether the top-1 of averaged weights stands beside the metric.
+bool shows_average(const SweepFile& sweep, const std::vector<Group>& groups) {
+  return sweep.metric != kAverage && std::ranges::any_of(groups, [](const Group& group) {
+           return std::ranges::any_of(group.entries, [](const Entry& entry) {
+             return entry.record.figures.contains(kAverage);
+           });
+         });
+}
+
+// Of the last validation, a mean over those of `group` that have one.
+std::string average_of(const std::vector<Entry>& entries) {
+  double sum = 0, count = 0;
+  for (const Entry& entry : entries) {
+    const auto found = entry.record.figures.find(kAverage);
+    if (found == entry.record.figures.end()) continue;
+    sum += found->second;
+    ++count;
+  }
+  return count > 0 ? fmt::format("{:.4g}", sum / count) : "";
+}
+
 void add_costs(const Trial& trial, Row& row) {
   row.push_back(std::to_string(trial.cost.parameters));
   row.push_back(fmt::format("{:.4g}", trial.cost.gmac));
 }
 
-Row heading(const SweepFile& sweep, const std::vector<Trial>& trials) {
-  Row row = {"trial", "place", sweep.metric, "state"};
+Row heading(const SweepFile& sweep, const std::vector<Trial>& trials, bool average) {
+  Row row = {"trial", "place", sweep.metric};
+  if (average) row.emplace_back(kAverage);
+  row.emplace_back("state");
   for (const auto& [key, value] : trials.front().values) row.push_back(key);
   for (const char* name : {"parameters", "GMAC", "step", "seconds", "starts"}) row.push_back(name);
   if (!has_repeats(trials)) return row;
@@ -92,11 +117,13 @@ Row heading(const SweepFile& sweep, const std::vector<Trial>& trials) {
   return row;
 }
 
-Row to_row(const Group& group, const Entry& entry, size_t index, bool repeats) {
+Row to_row(const Group& group, const Entry& entry, size_t index, bool repeats, bool average) {
   const Trial& trial = *entry.trial;
   const bool ranked = entry.record.finished && entry.metric;
   Row row = {trial.name, ranked ? place_of(group, index) : "",
-             entry.metric ? fmt::format("{:.4g}", *entry.metric) : "", state_of(entry.record)};
+             entry.metric ? fmt::format("{:.4g}", *entry.metric) : ""};
+  if (average) row.push_back(average_of({entry}));
+  row.push_back(state_of(entry.record));
   for (const auto& [key, value] : trial.values) row.push_back(value);
   add_costs(trial, row);
   row.push_back(std::to_string(entry.record.step));
@@ -117,7 +144,7 @@ std::string state_of(const Group& group) {
   return same ? first : fmt::format("{}/{} finished", group.finished, group.entries.size());
 }
 
-Row short_row(const Group& group, size_t index, bool repeats) {
+Row short_row(const Group& group, size_t index, bool repeats, bool average) {
   const Entry& first = group.entries.front();
   const std::optional<double> metric =
       group.finished > 0 ? std::optional(group.mean) : first.metric;
@@ -127,6 +154,7 @@ Row short_row(const Group& group, size_t index, bool repeats) {
     row.push_back(spread_of(group));
     row.push_back(std::to_string(group.finished));
   }
+  if (average) row.push_back(average_of(group.entries));
   row.push_back(state_of(group));
   for (const auto& [key, value] : first.trial->values) {
     if (!repeats || key != "run.seed") row.push_back(value);
@@ -178,10 +206,11 @@ std::vector<Row> make_leaderboard(const SweepFile& sweep, const std::vector<Tria
                                   const SweepFolder& folder) {
   const std::vector<Group> groups = ranked_groups(sweep, trials, folder);
   const bool repeats = has_repeats(trials);
-  std::vector<Row> rows = {heading(sweep, trials)};
+  const bool average = shows_average(sweep, groups);
+  std::vector<Row> rows = {heading(sweep, trials, average)};
   for (size_t i = 0; i < groups.size(); ++i) {
     for (const Entry& entry : groups[i].entries) {
-      rows.push_back(to_row(groups[i], entry, i, repeats));
+      rows.push_back(to_row(groups[i], entry, i, repeats, average));
     }
   }
   return rows;
@@ -191,15 +220,18 @@ std::vector<Row> make_short_leaderboard(const SweepFile& sweep, const std::vecto
                                         const SweepFolder& folder) {
   const std::vector<Group> groups = ranked_groups(sweep, trials, folder);
   const bool repeats = has_repeats(trials);
+  const bool average = shows_average(sweep, groups);
   Row head = {"trial", "place", sweep.metric};
   if (repeats) head.insert(head.end(), {"spread", "seeds"});
+  if (average) head.emplace_back(kAverage);
   head.emplace_back("state");
   for (const auto& [key, value] : trials.front().values) {
     if (!repeats || key != "run.seed") head.emplace_back(leaf_of(key));
   }
   head.insert(head.end(), {"parameters", "GMAC", "step", "seconds"});
   std::vector<Row> rows = {head};
-  for (size_t i = 0; i < groups.size(); ++i) rows.push_back(short_row(groups[i], i, repeats));
+  for (size_t i = 0; i < groups.size(); ++i)
+    rows.push_back(short_row(groups[i], i, repeats, average));
   return rows;
 }
 

@@ -19,7 +19,8 @@ std::string state_of(const TrialRecord& record);
 // Why a trial failed, in words: "diverged"; empty when it did not.
 std::string reason_of(const TrialRecord& record);
 
-// One row a trial after the heading: its name, place, metric (of its last validation), state,
+// One row a trial after the heading: its name, place, metric (of its last validation), top-1 of
+// averaged weights where there are such (ema_top1), state,
 // varied keys, cost and time; with repeats also the mean, the spread (sample standard deviation)
 // and the number of finished seeds of its group, whose place it has. Unfinished trials come last,
 // without a place.

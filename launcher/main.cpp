@@ -8,6 +8,7 @@
 #include "comm/common/error.h"
 #include "comm/common/log.h"
 #include "launcher/command_line.h"
+#include "launcher/compare.h"
 #include "launcher/doctor.h"
 #include "launcher/report.h"
 #include "launcher/run_task.h"
@@ -35,6 +36,9 @@ int run(int argc, char** argv, SignalInbox& inbox) {
       return execute(command.report);
     case Task::kScale:
       return execute(command.scale, inbox);
+    case Task::kCompare:
+      inbox.let_in();
+      return execute(command.compare);
     case Task::kDoctor:
       inbox.let_in();
       return execute(command.doctor);

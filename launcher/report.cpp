@@ -34,10 +34,12 @@ Figure named(const std::string& name) {
   return [name](const Figures& figures) { return get(figures, name); };
 }
 
-std::optional<double> top1_error(const Figures& figures) {
-  const auto top1 = get(figures, "top1");
-  if (!top1) return std::nullopt;
-  return 100 - *top1;
+Figure error_of(const std::string& top1) {
+  return [top1](const Figures& figures) -> std::optional<double> {
+    const auto found = get(figures, top1);
+    if (!found) return std::nullopt;
+    return 100 - *found;
+  };
 }
 
 ReportRun read_run(const fs::path& folder, size_t points) {
@@ -91,7 +93,10 @@ Plot loss_plot(const std::vector<ReportRun>& runs) {
 Plot error_plot(const std::vector<ReportRun>& runs) {
   Plot plot{"error", "Validation error", "step", "top-1 error, %", {}, {}};
   for (const ReportRun& run : runs) {
-    add_if_any(plot, over_steps(run.name, run.metrics.validation, top1_error, Mark::kLinePoints));
+    add_if_any(plot,
+               over_steps(run.name, run.metrics.validation, error_of("top1"), Mark::kLinePoints));
+    add_if_any(plot, over_steps(run.name + " EMA", run.metrics.validation, error_of("ema_top1"),
+                                Mark::kLinePoints));
   }
   return plot;
 }

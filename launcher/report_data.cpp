@@ -74,7 +74,7 @@ Json last_figures(const RunMetrics& metrics) {
     last["train_loss"] = get(figures, "loss");
     last["images_per_second"] = get(figures, "images_per_second");
   }
-  for (const char* name : {"top1", "top5"}) {
+  for (const char* name : {"top1", "top5", "ema_top1"}) {
     if (const auto figure = metrics.final_figure(name)) last[name] = rounded(*figure);
   }
   return last;
@@ -156,7 +156,7 @@ Json to_json(const ReportRun& run, const Settings::value_type& settings,
   for (const char* name : {"loss", "lr", "images_per_second"}) {
     if (!json["train"].contains(name)) json["train"][name] = Json::array();
   }
-  json["validation"] = columns_of(m.validation, {"loss", "top1"}, points);
+  json["validation"] = columns_of(m.validation, {"loss", "top1", "ema_top1"}, points);
   return json;
 }
 

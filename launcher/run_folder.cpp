@@ -72,6 +72,8 @@ void take(const nlohmann::json& event, RunMetrics& metrics) {
     metrics.train[at] = figures;
   } else if (kind == "validation" && at >= 0) {
     metrics.validation[at] = figures;
+  } else if (kind == "ema_validation" && at >= 0) {  // follows the validation of its step
+    for (const auto& [name, value] : figures) metrics.validation[at]["ema_" + name] = value;
   }
 }
 

@@ -37,7 +37,7 @@ struct RunMark {
 
 struct RunMetrics {
   std::map<int64_t, Figures> train;       // by step
-  std::map<int64_t, Figures> validation;  // by step
+  std::map<int64_t, Figures> validation;  // by step; of the average of weights as ema_top1, ...
   Figures start;                          // of the last start: parameters, gmac, world_size, ...
   std::map<std::string, std::string> versions;  // of the last start: resnext, libtorch
   std::vector<RunMark> marks;                   // every start and end, in order

@@ -49,7 +49,9 @@ struct ModelOptions {
   std::string pretrained;         // weights file to start from; empty: the seed's initialisation
   std::string pretrained_key;     // which of several sets of weights in `pretrained`
   bool reset_classifier = false;  // keep the new classifier when loading `pretrained`
+  int64_t freeze = -1;            // the stem and so many stages are not trained; -1: all are
   int64_t recompute_stages = 0;   // the first n keep only their input and run again in backward
+  double stochastic_depth = 0;    // rate at which the last block is left out; the first's is 0
   bool fused = true;  // BN, addition and ReLU in one pass; false, to compare with: one by one
 };
 

@@ -143,7 +143,7 @@ void NetworkLearner::restore_average(const SavedState* state) {
 }
 
 void NetworkLearner::step(const StepRequest& request) {
-  step_->mix(request.position);
+  step_->draw(request.position);
   step_->run(request.lr, request.stop, [this] {
     Input input = train_input_->next();
     tally_ += input.tally;

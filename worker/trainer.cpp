@@ -74,10 +74,11 @@ void Trainer::begin() {
   progress_.validation_due =
       progress_.step > 0 && due && course_.validates() && !progress_.validated;
   if (progress_.validation_due) validate();
+  look_for_early_stop();
 }
 
 ExitCode Trainer::loop() {
-  while (!course_.finished(progress_) && !stop_agreed_) {
+  while (!course_.finished(progress_) && !stop_agreed_ && !ended_early_) {
     train_step();
     log_and_save();
   }
@@ -133,7 +134,9 @@ void Trainer::log_and_save() {
     watch_ranks(/*warn=*/false);
     snapshot();
   }
-  if (progress_.validation_due && !stop_agreed_) validate();
+  if (!progress_.validation_due || stop_agreed_) return;
+  validate();
+  look_for_early_stop();
 }
 
 void Trainer::log() {
@@ -189,6 +192,20 @@ std::optional<Validation> Trainer::validated_or_saved() {
 
 bool Trainer::is_best(const Accuracy& accuracy) const {
   return std::isfinite(accuracy.loss) && accuracy.top1 > parts_.store->best_top1();
+}
+
+// The best and its epoch are in the run folder, so that another start sees the same.
+void Trainer::look_for_early_stop() {
+  if (config_.run.early_stop == 0 || stop_agreed_) return;
+  const auto is_due = [&] {
+    const int64_t best = parts_.store->best_epoch();
+    return best >= 0 && progress_.position.epoch - best >= config_.run.early_stop ? "due" : "";
+  };
+  ended_early_ = decide(parts_.communicator, is_due) == "due";
+  if (ended_early_ && parts_.log && !course_.finished(progress_)) {
+    spdlog::info("the run ends early: top-1 has not risen for {} epochs (run.early_stop)",
+                 progress_.position.epoch - parts_.store->best_epoch());
+  }
 }
 
 // All ranks wait for what rank 0 writes, and learn whether it was written. It may take long, but
@@ -265,7 +282,7 @@ LoggedPlace Trainer::place() const {
 // A save that fails asks all ranks to stop; why, they learn here. A last validation that was not
 // made is left to the next start.
 ExitCode Trainer::finish() {
-  const bool whole = course_.finished(progress_) && !progress_.validation_due;
+  const bool whole = (course_.finished(progress_) || ended_early_) && !progress_.validation_due;
   const ExitCode code = whole ? ExitCode::kOk : ExitCode::kStopped;
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
   save();

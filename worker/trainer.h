@@ -10,13 +10,13 @@
 #include <string>
 
 #include "comm/communicator.h"
+#include "configs/lr_schedule.h"
 #include "configs/run_config.h"
 #include "worker/learner.h"
 #include "worker/record/meters.h"
 #include "worker/record/run_log.h"
 #include "worker/state/background_save.h"
 #include "worker/state/course.h"
-#include "worker/state/lr_schedule.h"
 #include "worker/state/run_owner.h"
 #include "worker/state/run_store.h"
 
@@ -62,6 +62,7 @@ class Trainer {
   void validate();
   std::optional<Validation> validated_or_saved();
   bool is_best(const Accuracy& accuracy) const;
+  void look_for_early_stop();
   void settle();
   [[noreturn]] void throw_stuck() const;
   SavedFile watched(const SavedFile& file);
@@ -85,6 +86,7 @@ class Trainer {
   double gradient_norm_ = 0;          // of the last step, as in StepReport
   std::optional<Accuracy> accuracy_;  // that decides, of the place, while it is not saved
   bool stop_agreed_ = false;          // by all ranks
+  bool ended_early_ = false;          // by run.early_stop
   bool saved_;                        // the place is in the run folder
 };
 

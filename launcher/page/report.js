@@ -97,10 +97,12 @@ function markers(run, curve, values) {
     pointStyle: marks.map(m => m[1] === null ? "triangle" : "crossRot"), pointRadius: 7, borderWidth: 2.5, borderColor: run.colour, backgroundColor: css("--paper"), order: -1, showLine: false}];
 }
 
+const errorsOf = top1 => top1.map(v => v === null ? null : 100 - v);
 const seriesOf = {
   loss: runs => runs.flatMap(r => [line(r, r.train, r.train.loss, {smoothed: true}),
     ...(r.colour && r.validation.loss ? [line(r, r.validation, r.validation.loss, {dash: [5, 4], labelled: false})] : []), ...markers(r, r.train, r.train.loss)]),
-  error: runs => runs.filter(r => r.validation.top1).map(r => line(r, r.validation, r.validation.top1.map(v => v === null ? null : 100 - v), {dots: r.validation.step.length < 40})),
+  error: runs => runs.filter(r => r.validation.top1).flatMap(r => [line(r, r.validation, errorsOf(r.validation.top1), {dots: r.validation.step.length < 40}),
+    ...(r.colour && r.validation.ema_top1 ? [line(r, r.validation, errorsOf(r.validation.ema_top1), {dash: [5, 4], labelled: false})] : [])]),
   learning_rate: runs => runs.map(r => line(r, r.train, r.train.lr)),
   images_per_second: runs => runs.map(r => line(r, r.train, r.train.images_per_second, {smoothed: true})),
 };
@@ -422,7 +424,7 @@ document.title = data.title;
 document.querySelector("h1").textContent = data.title;
 document.getElementById("about").textContent = data.about;
 Chart.defaults.font.family = "system-ui, sans-serif";
-addLineChart("error", "Validation error", "top-1 error, %", {note: "Drag to zoom, double click for the whole. Its axis is cut where the curves have left their beginning."});
+addLineChart("error", "Validation error", "top-1 error, %", {note: "Drag to zoom, double click for the whole. Dashed: the moving average of the weights. Its axis is cut where the curves have left their beginning."});
 addLineChart("loss", "Loss", "cross-entropy", {note: "Dashed: validation. Triangle: started again; cross: stopped or failed."});
 addScatter("cardinality", "Error against cardinality", "cardinality", r => r.cardinality, true);
 addScatter("parameters", "Error against parameters", "parameters, millions", r => r.parameters === undefined ? null : r.parameters / 1e6, false);

@@ -36,8 +36,14 @@ at::Tensor activated(at::Tensor x, Activation activation) {
 // is freed, unless backward needs it.
 class LayerGraph::Run {
  public:
-  Run(const LayerGraph& graph, LayerRange range, const at::Tensor& x, Mode mode)
-      : graph_(graph), range_(range), x_(x), mode_(mode), outputs_(range.end - range.begin) {}
+  Run(const LayerGraph& graph, LayerRange range, const at::Tensor& x, Mode mode,
+      const at::Tensor& scales)
+      : graph_(graph),
+        range_(range),
+        x_(x),
+        mode_(mode),
+        scales_(scales),
+        outputs_(range.end - range.begin) {}
 
   at::Tensor last() {
     for (size_t i = range_.begin; i < range_.end; ++i) outputs_[i - range_.begin] = outputs(i);
@@ -75,8 +81,25 @@ class LayerGraph::Run {
     const int64_t first = layer.inputs[0];
     const PlannedLayer& before = graph_.layers_[first];
     const at::Tensor residual = take(layer.inputs[1]);
+    if (scales_.defined() && layer.drop_rate > 0) {
+      const at::Tensor sum = scaled(branch(first), layer.block).add_(residual);
+      return Handles(readers(i), activated(sum, layer.activation));
+    }
     if (before.joins_the_addition) return normalised(first, take(before.inputs[0]), residual, i);
     return Handles(readers(i), activated(take(first).add_(residual), layer.activation));
+  }
+
+  // A block's, up to its addition.
+  at::Tensor branch(int64_t last) {
+    const PlannedLayer& layer = graph_.layers_[last];
+    if (!layer.joins_the_addition) return take(last);
+    return std::get<BatchNorm>(graph_.modules_[last])
+        .run(take(layer.inputs[0]), {}, /*relu=*/false, mode_, 1)
+        .front();
+  }
+
+  at::Tensor scaled(const at::Tensor& x, int64_t block) const {
+    return x.mul(scales_[block].to(x.scalar_type()).view({-1, 1, 1, 1}));
   }
 
   at::Tensor output(size_t i) {
@@ -106,6 +129,7 @@ class LayerGraph::Run {
   const LayerRange range_;
   const at::Tensor& x_;
   const Mode mode_;
+  const at::Tensor scales_;
   std::vector<Handles> outputs_;
 };
 
@@ -130,8 +154,9 @@ LayerGraph::Module LayerGraph::make_module(const PlannedLayer& layer, bool fused
   }
 }
 
-at::Tensor LayerGraph::run(LayerRange range, const at::Tensor& x, Mode mode) const {
-  return Run(*this, range, x, mode).last();
+at::Tensor LayerGraph::run(LayerRange range, const at::Tensor& x, Mode mode,
+                           const at::Tensor& scales) const {
+  return Run(*this, range, x, mode, scales).last();
 }
 
 void LayerGraph::normalise_over(NormRanks& ranks) {

@@ -22,7 +22,9 @@ class LayerGraph {
   LayerGraph(std::vector<PlannedLayer> layers, bool fused, const at::Generator& generator);
 
   // Output of the range's last layer. `x` [N, C, H, W] is what its layers take from outside it.
-  at::Tensor run(LayerRange range, const at::Tensor& x, Mode mode) const;
+  // `scales` [blocks, N] multiply the blocks' branches (stochastic_depth.h); undefined: nothing.
+  at::Tensor run(LayerRange range, const at::Tensor& x, Mode mode,
+                 const at::Tensor& scales = {}) const;
 
   // Training normalises over the images of `ranks`, which must outlive this.
   void normalise_over(NormRanks& ranks);

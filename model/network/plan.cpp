@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/network/plan.h"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 #include <utility>
@@ -25,12 +26,21 @@ class Planner {
       for (int64_t block = 0; block < blocks[stage]; ++block) x = bottleneck(x, block);
       plan_.stages.push_back({begin, plan_.layers.size()});
     }
+    set_drop_rates();
     stage_ = 0;
     classifier(x);
     return std::move(plan_);
   }
 
  private:
+  // Linear from the first block to the last (model/network/stochastic_depth.h).
+  void set_drop_rates() {
+    const auto last = static_cast<double>(std::max<int64_t>(1, blocks_ - 1));
+    for (PlannedLayer& layer : plan_.layers) {
+      layer.drop_rate = options_.stochastic_depth * static_cast<double>(layer.block) / last;
+    }
+  }
+
   int64_t stem() {
     const StemOptions& stem = options_.stem;
     const int64_t conv = convolution("conv1", kImages, stem.width, stem.kernel, stem.stride);
@@ -51,6 +61,7 @@ class Planner {
     const int64_t sum = add({name + "add", LayerKind::kAddition, out, out},
                             {inner, shortcut(name + "downsample", x, out, stride)});
     plan_.layers[sum].activation = Activation::kRelu;
+    plan_.layers[sum].block = blocks_++;
     return sum;
   }
 
@@ -128,7 +139,8 @@ class Planner {
 
   const ModelOptions options_;
   NetworkPlan plan_;
-  int64_t stage_ = 0;  // of PlannedLayer
+  int64_t stage_ = 0;   // of PlannedLayer
+  int64_t blocks_ = 0;  // so far
 };
 
 PlannedTensor convolution_weight(const PlannedLayer& layer) {

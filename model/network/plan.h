@@ -62,6 +62,8 @@ struct PlannedLayer {
   Activation activation = Activation::kNone;  // of its output
   bool bias = false;                          // convolution
   bool zero_gamma = false;                    // BN: its scale starts at 0
+  double drop_rate = 0;  // addition: share of the images that it adds nothing to in training
+  int64_t block = 0;     // addition: its number among all
   bool joins_the_addition = false;  // BN: one operation with the addition that alone reads it
 
   int64_t padding() const { return kernel / 2; }

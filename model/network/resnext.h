@@ -8,11 +8,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "model/model_options.h"
 #include "model/network/layer_graph.h"
+#include "model/network/stochastic_depth.h"
 #include "model/weights/state_dict.h"
 
 namespace resnext {
@@ -25,7 +27,8 @@ class ResNeXt {
   ResNeXt(const ModelOptions& options, uint64_t seed);
 
   // Images [N, 3, H, W], normalised, of the parameters' dtype -> logits [N, classes].
-  // With options.recompute_stages the network must outlive backward, which runs stages again.
+  // Frozen layers are run as in evaluation. With options.recompute_stages the network must outlive
+  // backward, which runs stages again.
   at::Tensor forward(const at::Tensor& images, Mode mode) const;
   // What the classifier sees of it: means over pixels, [N, features].
   at::Tensor features(const at::Tensor& images, Mode mode) const;
@@ -33,6 +36,13 @@ class ResNeXt {
   // Training takes BN's statistics over the images of `ranks`, which must outlive this: forward and
   // backward are COLLECTIVE among them from now on.
   void normalise_over(NormRanks& ranks) { graph_.normalise_over(ranks); }
+
+  // Which blocks the images of the next forward passes in training leave out, where
+  // options.stochastic_depth is set: a function of the key and each image's number, the first
+  // image's being `first`.
+  void draw_depth(uint64_t key, int64_t first) {
+    if (depth_.enabled()) depth_.use(key, first);
+  }
 
   // Adds to the counters num_batches_tracked, which forward leaves alone; a training step calls it
   // with its number of forward passes.
@@ -46,6 +56,10 @@ class ResNeXt {
   std::vector<at::Tensor> parameters();
   std::vector<std::string> parameter_names();
   std::vector<at::Tensor> statistics();  // running means and variances
+  // Without those of the stem and the stages that options.freeze keeps as they are.
+  std::vector<at::Tensor> trained_parameters();
+  std::vector<std::string> trained_names();
+  std::vector<at::Tensor> trained_statistics();
   StateDict state_dict();
 
   // Copies values in (model/weights/weights_fit.h). `skip_classifier` leaves fc.* as it is.
@@ -56,8 +70,14 @@ class ResNeXt {
   // Layers up to `end`, exclusive.
   at::Tensor run(const at::Tensor& images, Mode mode, size_t end) const;
 
+  // Tensors of the layers that are trained.
+  void visit_trained(const TensorVisitor& visitor);
+
   size_t layers_;
+  size_t frozen_;  // first layers, which are not trained
+  std::set<std::string> frozen_names_;
   std::vector<LayerRange> recomputed_;  // stages
+  StochasticDepth depth_;
   LayerGraph graph_;
 };
 

@@ -1,8 +1,8 @@
 // Times the training step on synthetic images: forward, backward with the sum over ranks, SGD.
 //
 //   mpirun -np 2 step_benchmark [--depth 50 --cardinality 32 --base-width 4 --batch 8 --size 224
-//                                --steps 12 --warmup 2 --compute fp32 --unfused --eager --json
-//                                FILE]
+//                                --steps 12 --warmup 2 --compute fp32 --optimizer sgd
+//                                --stochastic-depth 0 --unfused --eager --json FILE]
 // The very step of the worker (worker/training_step.h), on a GPU where there is one. Prints the
 // configuration and the medians over the counted steps; on the CPU a step ends when every rank has
 // finished it, on a GPU a step's time is that of ten in a row over ten. Peak memory is the largest
@@ -62,12 +62,19 @@ Settings parse(int argc, char** argv) {
                                                 {"bf16", Compute::kBf16},
                                                 {"fp16", Compute::kFp16},
                                                 {"fp64", Compute::kFp64}};
+  const std::map<std::string, OptimizerKind> optimizers = {{"sgd", OptimizerKind::kSgd},
+                                                           {"lars", OptimizerKind::kLars},
+                                                           {"lamb", OptimizerKind::kLamb},
+                                                           {"adamw", OptimizerKind::kAdamw}};
   CLI::App app{"Times the training step on synthetic images."};
   app.add_option("--depth", s.run.model.depth);
   app.add_option("--cardinality", s.run.model.cardinality);
   app.add_option("--base-width", s.run.model.base_width);
   app.add_option("--batch", s.run.batch.per_rank, "images a rank");
   app.add_option("--recompute-stages", s.run.model.recompute_stages);
+  app.add_option("--stochastic-depth", s.run.model.stochastic_depth);
+  app.add_option("--optimizer", s.run.optimizer.kind)
+      ->transform(CLI::CheckedTransformer(optimizers));
   app.add_option("--size", s.size);
   app.add_option("--steps", s.steps, "counted steps");
   app.add_option("--warmup", s.warmup, "steps before them");

@@ -159,6 +159,17 @@ const BadFile kBadFiles[] = {
     {"optimizer: {kind: adam}", {"one of sgd, lars, lamb, adamw"}},
     {"optimizer: {kind: lars, momentum: 0}", {"optimizer.momentum is 0"}},
     {"optimizer: {beta2: 1}", {"from 0 to below 1"}},
+    {"data: {augment: {erasing: -0.5}}", {":1:27", "-0.5 is not a probability", "-1 for the"}},
+    {"data: {augment: {magnitude: 11}}", {"'11' is out of range", "from 0 to 10"}},
+    {"data: {augment: {policy: randaugment}}", {"one of recipe, none, trivial, rand"}},
+    {"data: {repeats: 0}", {"data.repeats: '0' is out of range"}},
+    {"model: {stochastic_depth: 1}", {"model.stochastic_depth: '1'", "from 0 to below 1"}},
+    {"model: {freeze: 4, family: cifar, depth: 29}", {":1:17", "more than the network's 3 stages"}},
+    {"data: {early_sizes: [128]}", {"data.early_sizes are 1, data.early_size_epochs 0"}},
+    {"data: {early_sizes: [128, 160], early_size_epochs: [9, 9]}", {"ascending", "each once"}},
+    {"data: {early_sizes: [256], early_size_epochs: [9]}", {"numbers up to data.size (224)"}},
+    {"data: {early_sizes: [128.5], early_size_epochs: [9]}", {"not whole numbers"}},
+    {"run: {early_stop: -1}", {"run.early_stop: '-1' is out of range"}},
 };
 
 TEST(BadInput, EachMistakeInAFileIsExplained) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 #include <thread>
@@ -94,6 +95,77 @@ TEST_F(DataLoaderTest, ImagesDoNotDependOnThreadsPrefetchOrRanks) {
   options.world_size = 2;
   options.accumulation = 3;
   EXPECT_EQ(steps(options, kGlobal, {0, 0}, kSteps), reference) << "accumulation";
+}
+
+// Each image's copies look different, the same on any number of ranks and after any resume; an
+// epoch has as many places as there are images.
+TEST_F(DataLoaderTest, RepeatedImagesDoNotDependOnRanksOrResumes) {
+  constexpr int64_t kGlobal = 12, kSteps = 9;
+  LoaderOptions options;
+  options.repeats = 3;
+  options.threads = 2;
+  const Items reference = steps(options, kGlobal, {0, 0}, kSteps);
+  for (const int world : {2, 3, 4, 6}) {
+    options.world_size = world;
+    EXPECT_EQ(steps(options, kGlobal, {0, 0}, kSteps), reference) << world;
+  }
+  options.accumulation = 2;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    const Items rest = steps(options, kGlobal, {step / 4, step % 4 * kGlobal}, kSteps - step);
+    EXPECT_TRUE(std::equal(rest.begin(), rest.end(), reference.begin() + step * kGlobal)) << step;
+  }
+  std::map<int64_t, std::set<Bytes>> looks;
+  for (int64_t i = 0; i < kGlobal; ++i) {
+    const Item& item = reference[static_cast<size_t>(i)];
+    looks[item.first].insert(item.second);
+  }
+  EXPECT_EQ(looks.size(), 4U);
+  for (const auto& [label, different] : looks) EXPECT_EQ(different.size(), 3U) << label;
+}
+
+// Each epoch has its size, whatever was decoded ahead; validation has the recipe's.
+TEST_F(DataLoaderTest, EarlyEpochsHaveTheirSizes) {
+  LoaderOptions options;
+  options.per_rank = 20;
+  options.prefetch = 5;
+  options.early_sizes = {{1, 4}, {3, 6}};
+  DataLoader loader(*container_, recipe(), options);
+  for (const int64_t first : {0, 2}) {
+    loader.start({first, 0});
+    for (int64_t epoch = first; epoch < 5; ++epoch) {
+      const int64_t expected = epoch < 1 ? 4 : epoch < 3 ? 6 : kSize;
+      for (int64_t step = 0; step < 2; ++step) {
+        const Batch batch = loader.next();
+        ASSERT_EQ(batch.size, expected) << epoch;
+        const Recipe alone = recipe().with_size(expected);
+        RecipeScratch scratch;
+        Bytes stored, out(static_cast<size_t>(alone.square_bytes()));
+        container_->read_sample(batch.labels[19], stored);
+        alone.apply({Storage::kRaw, stored, 10, 12}, {options.seed, epoch, batch.labels[19]},
+                    scratch, out.data());
+        EXPECT_TRUE(std::equal(out.begin(), out.end(), batch.pixels + 19 * alone.square_bytes()));
+      }
+    }
+  }
+  options.training = false;
+  DataLoader validation(*container_, recipe(RecipeName::kNone, /*training=*/false), options);
+  validation.start({0, 0});
+  EXPECT_EQ(validation.next().size, kSize);
+}
+
+TEST_F(DataLoaderTest, ValidationRepeatsNothing) {
+  LoaderOptions options;
+  options.training = false;
+  options.repeats = 4;
+  options.per_rank = 20;
+  DataLoader loader(*container_, recipe(RecipeName::kNone, /*training=*/false), options);
+  loader.start({0, 0});
+  Items all;
+  for (Batch batch = loader.next(); batch.count > 0; batch = loader.next()) append(batch, all);
+  std::set<int64_t> labels;
+  for (const Item& item : all) labels.insert(item.first);
+  EXPECT_EQ(all.size(), static_cast<size_t>(kCount));
+  EXPECT_EQ(labels.size(), static_cast<size_t>(kCount));
 }
 
 TEST_F(DataLoaderTest, ResumingFromAnyPositionContinuesTheSequence) {

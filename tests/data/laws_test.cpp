@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "data/crop.h"
+#include "data/rand_augment.h"
 #include "data/recipe.h"
 #include "data/transforms.h"
 #include "data/trivial_augment.h"
@@ -244,6 +245,82 @@ TEST(Laws, TrivialAugmentsDraws) {
   EXPECT_EQ(seen.size(), probability.size()) << "a result that no kind, strength and sign have";
   const auto freedom = static_cast<double>(probability.size() - 1);
   EXPECT_NEAR(chi_square, freedom, 5 * std::sqrt(2 * freedom));
+}
+
+// ---- RandAugment ----------------------------------------------------------------------------
+
+// What timm's rand_augment_transform makes of an image of one grey value, by its own formulas:
+// geometry shows no border, and of the enhancements only brightness shows.
+double reference_grey(double v, const AugmentOptions& o, Generator& generator) {
+  for (int64_t i = 0; i < o.operations; ++i) {
+    const int kind = std::uniform_int_distribution<int>(0, 14)(generator);
+    if (uniform(generator, 0, 1) >= o.probability) continue;
+    double level = o.magnitude;
+    if (o.deviation > 0) level = std::normal_distribution<double>(level, o.deviation)(generator);
+    const double part = std::clamp(level, 0.0, 10.0) / 10;
+    const double sign = uniform(generator, 0, 1) < 0.5 ? -1 : 1;
+    const int bits = static_cast<int>(part * 4), added = static_cast<int>(part * 110);
+    const int threshold = std::min(256, static_cast<int>(part * 256));
+    if (kind == 0) v = 255 - v;
+    if (kind == 1) v = static_cast<int>(v) & (0xff << (8 - (o.increasing ? 4 - bits : bits)));
+    if (kind == 2) v = v < (o.increasing ? 256 - threshold : threshold) ? v : 255 - v;
+    if (kind == 3) v = v < 128 ? std::min(255.0, v + added) : v;
+    if (kind != 4) continue;
+    const double factor = o.increasing ? 1 + sign * 0.9 * part : 0.1 + 1.8 * part;
+    v = std::clamp(std::round(v * factor), 0.0, 255.0);
+  }
+  return v;
+}
+
+TEST(Laws, RandAugmentsLevelsKindsAndSigns) {
+  AugmentOptions narrow, wide, fixed, falling;
+  narrow.magnitude = 7;
+  wide.deviation = 4;  // so that levels are cut at both ends
+  wide.magnitude = 6;
+  fixed.deviation = 0;
+  fixed.operations = 1;
+  fixed.probability = 1;
+  falling.increasing = false;
+  falling.operations = 3;
+  for (const AugmentOptions& options : {narrow, wide, fixed, falling}) {
+    Generator generator(5);
+    Sample ours, reference;
+    std::vector<uint8_t> scratch;
+    for (int i = 0; i < kDraws; ++i) {
+      std::vector<uint8_t> pixels(3 * 3 * 3, 90);
+      KeyedRandom random = random_of(i);
+      rand_augment(options, pixels.data(), 3, {90, 90, 90}, std::nullopt, random, scratch);
+      ours.push_back(pixels[12]);
+      reference.push_back(reference_grey(90, options, generator));
+    }
+    expect_same_law(ours, reference, "grey value");
+    expect_same_variance(ours, reference, "grey value");
+  }
+}
+
+// Geometry: one image in 15 is turned, each way half of the time, read one way or the other.
+TEST(Laws, RandAugmentsRotations) {
+  constexpr int64_t kSide = 9;
+  std::vector<uint8_t> source(kSide * kSide * 3), scratch;
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 37 % 251 + 2);
+  AugmentOptions options;
+  options.deviation = 0;
+  options.operations = 1;
+  options.probability = 0.7;
+  std::map<std::vector<uint8_t>, int> seen;
+  for (int i = 0; i < kDraws; ++i) {
+    std::vector<uint8_t> pixels = source;
+    KeyedRandom random = random_of(i);
+    rand_augment(options, pixels.data(), kSide, {1, 2, 3}, std::nullopt, random, scratch);
+    ++seen[pixels];
+  }
+  for (const double degrees : {27.0, -27.0}) {
+    for (const Sampling sampling : {Sampling::kBilinear, Sampling::kBicubic}) {
+      std::vector<uint8_t> pixels = source;
+      augment(Augmentation::kRotate, degrees, pixels.data(), kSide, scratch, {sampling, {1, 2, 3}});
+      expect_share(seen[pixels], 0.7 / 15 / 4, "rotations");
+    }
+  }
 }
 
 // ---- recipes --------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 # Makes tests/data/golden: images that Pillow, torchvision and PyTorch computed, as references.
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Usage: make_golden.py   (needs numpy, pillow, torch, torchvision)
+# Usage: make_golden.py   (needs numpy, pillow, torch, torchvision, timm)
 # The files are committed; run this again only to add cases. Images are synthetic.
 import pathlib
 
 import numpy as np
+import timm.data.auto_augment as timm_augment
 import torch
 from PIL import Image
 from torchvision import transforms
@@ -94,6 +95,39 @@ def augmentations():
         save(f"augment_{name}_{magnitude:g}", done)
 
 
+def warps():
+    """Between pixels, and with a colour where there is no image."""
+    source = Image.open(OUT / "square.ppm")
+    grey = (124, 116, 104)
+    for name, kernel in FILTERS.items():
+        save(f"warp_{name}_rotate", source.rotate(31.5, kernel, fillcolor=grey))
+        for kind, map in [("shear", (1, 0.27, 0, 0, 1, 0)), ("move", (1, 0, -5.4, 0, 1, 0))]:
+            moved = source.transform(source.size, Image.AFFINE, map, kernel, fillcolor=grey)
+            save(f"warp_{name}_{kind}", moved)
+    save("augment_Invert", timm_augment.invert(source))
+    save("augment_SolarizeAdd_77", timm_augment.solarize_add(source, 77))
+
+
+def rand_augment():
+    """What a level means for timm's kinds: kind, increasing, side, level, arguments of both signs."""
+    lines = []
+    for increasing in (False, True):
+        for name in timm_augment.rand_augment_choices("", increasing):
+            to_argument = timm_augment.LEVEL_TO_ARG[name]
+            for side in (160, 224):
+                for level in np.arange(0, 10.5, 0.5):
+                    arguments = []
+                    for negative in (False, True):
+                        timm_augment.random.random = lambda n=negative: 0.9 if n else 0.1
+                        found = to_argument(level, {}) if to_argument else (0,)
+                        scale = side if name.startswith("Translate") else 1
+                        arguments.append(found[0] * scale)
+                    kind = name.replace("Increasing", "").replace("Rel", "")
+                    lines.append(f"{kind} {int(increasing)} {side} {level:g} "
+                                 f"{arguments[0]:.17g} {arguments[1]:.17g}")
+    (OUT / "rand_augment.txt").write_text("\n".join(lines) + "\n")
+
+
 def encoded():
     """Files as others write them, and their pixels."""
     source = synthetic(59, 83, 3)
@@ -124,4 +158,6 @@ if __name__ == "__main__":
     resizes()
     colours()
     augmentations()
+    warps()
+    rand_augment()
     encoded()

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "data/keyed_random.h"
 
@@ -62,6 +63,96 @@ TEST(Sampler, UsesEverySampleOnceInEachEpoch) {
       }
     }
   }
+}
+
+// ---- repeated augmentation
+// ------------------------------------------------------------------------
+
+// The places that torchvision's RASampler (references/classification/sampler.py) gives the ranks
+// for their b-th batch of `per_rank`, and the samples there.
+struct Dealt {
+  std::vector<int64_t> places, samples;
+};
+Dealt dealt(const std::vector<int64_t>& permutation, int64_t repeats, int64_t world,
+            int64_t per_rank, int64_t b) {
+  std::vector<int64_t> repeated;
+  for (const int64_t sample : permutation) repeated.insert(repeated.end(), repeats, sample);
+  Dealt all;
+  for (int64_t rank = 0; rank < world; ++rank) {
+    for (int64_t i = b * per_rank; i < (b + 1) * per_rank; ++i) {
+      all.places.push_back(rank + i * world);
+      all.samples.push_back(repeated[static_cast<size_t>(all.places.back())]);
+    }
+  }
+  return all;
+}
+
+std::vector<int64_t> sorted(std::vector<int64_t> items) {
+  std::ranges::sort(items);
+  return items;
+}
+
+TEST(RepeatedSampler, TakesWhatTorchvisionsTakes) {
+  constexpr int64_t kCount = 512;
+  for (const int64_t repeats : {2, 3, 4}) {
+    const Sampler sampler(kCount, 7, true, Shuffle::kFull, repeats);
+    const std::vector<int64_t> permutation = Sampler(kCount, 7, true).order(2);
+    const std::vector<int64_t> order = sampler.order(2);
+    ASSERT_EQ(order.size(), static_cast<size_t>(kCount));
+    for (const int64_t world : {1, 2, 4, 8}) {
+      constexpr int64_t kGlobal = 64;
+      for (int64_t b = 0; b < kCount / kGlobal; ++b) {
+        Dealt ours;
+        for (int64_t i = 0; i < kGlobal; ++i) {
+          ours.places.push_back(sampler.place_of(i, b * kGlobal, kGlobal));
+          ours.samples.push_back(order[static_cast<size_t>(ours.places.back())]);
+        }
+        const Dealt theirs = dealt(permutation, repeats, world, kGlobal / world, b);
+        EXPECT_EQ(sorted(ours.places), sorted(theirs.places));
+        EXPECT_EQ(sorted(ours.samples), sorted(theirs.samples));
+        if (world < repeats) continue;
+        for (int64_t rank = 0; rank < world; ++rank) {  // copies are on different ranks
+          const auto first = ours.samples.begin() + rank * kGlobal / world;
+          const std::vector<int64_t> mine(first, first + kGlobal / world);
+          EXPECT_EQ(std::set(mine.begin(), mine.end()).size(), mine.size());
+        }
+      }
+    }
+  }
+}
+
+// Whatever batches led there: what was taken is the order's beginning, and neighbours differ.
+TEST(RepeatedSampler, CountsItsPlaceInImages) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 200; ++round) {
+    const int64_t repeats = 1 + static_cast<int64_t>(random() % 5);
+    const Sampler sampler(300, 1, true, Shuffle::kFull, repeats);
+    const std::vector<int64_t> order = sampler.order(0);
+    std::vector<int64_t> taken;
+    for (int64_t images = 0; images < 250;) {
+      const auto global = static_cast<int64_t>(2 * (repeats + random() % 20));
+      if (images + global > 300) break;
+      for (int64_t i = 0; i < global; ++i) taken.push_back(sampler.place_of(i, images, global));
+      for (size_t i = taken.size() - static_cast<size_t>(global); i < taken.size(); i += 2) {
+        EXPECT_NE(order[static_cast<size_t>(taken[i])], order[static_cast<size_t>(taken[i + 1])]);
+      }
+      images += global;
+      EXPECT_EQ(sorted(taken), ascending(images));
+    }
+  }
+  const Sampler once(100, 1, true);
+  for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(once.place_of(i, 24, 12), 24 + i);
+}
+
+TEST(RepeatedSampler, NumbersTheCopiesOfASample) {
+  const Sampler sampler(90, 4, true, Shuffle::kFull, 3);
+  const std::vector<int64_t> order = sampler.order(5);
+  std::set<std::pair<int64_t, int64_t>> seen;
+  for (int64_t place = 0; place < 90; ++place) {
+    seen.insert({order[static_cast<size_t>(place)], sampler.copy_at(place)});
+  }
+  EXPECT_EQ(seen.size(), 90U);
+  EXPECT_EQ(std::set(order.begin(), order.end()).size(), 30U);
 }
 
 TEST(Sampler, OrderDependsOnSeedAndEpochOnly) {

@@ -74,6 +74,42 @@ TEST(ResumeAfterRecipes, EndsAsTheWholeRun) {
   expect_to_end_as_the_whole_run(3, {9}, averaged + Words{"ema.warmup_epochs=1"});
 }
 
+// What is drawn for an image, its copies and its blocks follows from the place too.
+TEST(ResumeAfterAugmentations, EndsAsTheWholeRun) {
+  const Words drawn = {
+      "data.repeats=2",           "model.stochastic_depth=0.5", "data.augment.policy=rand",
+      "data.augment.erasing=0.5", "data.interpolation=random",  "mix.cutmix=1"};
+  expect_to_end_as_the_whole_run(2, {2, 9}, drawn);
+  expect_to_end_as_the_whole_run(0, {5}, drawn + Words{"batch.accumulation=2"});
+}
+
+// Sizes follow the epoch, frozen layers stay.
+TEST(ResumeAfterFineTuning, EndsAsTheWholeRun) {
+  const Words sizes = {"data.early_sizes=[8]", "data.early_size_epochs=[1]", "mix.cutmix=1"};
+  expect_to_end_as_the_whole_run(2, {3, 9}, sizes);
+  expect_to_end_as_the_whole_run(3, {9}, {"model.freeze=1", "model.recompute_stages=2"});
+}
+
+// A top-1 that stands still ends the run at the epoch that was asked for, with 0; another start
+// sees it without training.
+TEST(EarlyStop, EndsTheRunOnceAndForAll) {
+  const Workspace work;
+  const Words still = {"run.epochs=20", "run.early_stop=2", "optimizer.base_lr=1e-12"};
+  for (const int ranks : {0, 2}) {
+    const std::string name = "run" + std::to_string(ranks);
+    const Result first = work.train(ranks, name, still + Words{"run.steps=11"});
+    ASSERT_EQ(first.exit_code, 0) << first.err;
+    const Result second = work.train(ranks, name, still);
+    ASSERT_EQ(second.exit_code, 0) << second.err;
+    EXPECT_NE(second.err.find("the run ends early"), std::string::npos) << second.err;
+    const int steps = logged_steps(work / name);
+    EXPECT_GE(steps, 3 * kStepsPerEpoch);
+    EXPECT_LT(steps, 20 * kStepsPerEpoch);
+    ASSERT_EQ(work.train(ranks, name, still).exit_code, 0);
+    EXPECT_EQ(logged_steps(work / name), steps);
+  }
+}
+
 // Each optimizer keeps its state; the gradients' norm is logged with each line.
 TEST(ResumeAfterOptimizers, EndsAsTheWholeRun) {
   const Words clipped = {"optimizer.clip_norm=0.5", "optimizer.decay_norms=false"};

@@ -46,6 +46,18 @@ TEST(RunFolder, ReadsMetrics) {
   EXPECT_TRUE(metrics.finished());
 }
 
+// Beside those of the weights, as another name.
+TEST(RunFolder, ReadsValidationsOfTheAverage) {
+  const test::TemporaryFolder run;
+  test::write_text(run / "metrics.jsonl", R"({"event":"validation","step":10,"loss":2.0,"top1":40.5}
+{"event":"ema_validation","step":10,"loss":1.5,"top1":44.5}
+)");
+  const RunMetrics metrics = read_metrics(run.path());
+  EXPECT_EQ(metrics.final_figure("top1"), 40.5);
+  EXPECT_EQ(metrics.final_figure("ema_top1"), 44.5);
+  EXPECT_EQ(metrics.final_figure("ema_loss"), 1.5);
+}
+
 TEST(RunFolder, TakesTornAndForeignLinesInItsStride) {
   const test::TemporaryFolder run;
   test::write_text(run / "metrics.jsonl", R"({"event":"train","step":1,"loss":3}

@@ -13,7 +13,7 @@ MAY_INCLUDE = {
     "comm": ["comm/"],
     "data": ["data/", "comm/common/"],
     "model": ["model/", "comm/common/"],
-    "configs": ["configs/", "comm/common/", "(comm|data|model)/[a-z_]*options\\.h"],
+    "configs": ["configs/", "comm/common/", "(comm|data|model)/[a-z_]*options\\.h", "data/sampler\\.h"],
     "worker": ["worker/", "comm/", "data/", "model/", "configs/"],
     "launcher": ["launcher/", "configs/", "comm/common/", "model/network/cost", "[a-z]*/[a-z_]*options\\.h"],
 }

@@ -41,12 +41,16 @@ class Bottleneck(nn.Module):
         changes = stride != 1 or in_channels != out_channels
         self.downsample = (nn.Sequential(*conv_bn(in_channels, out_channels, 1, stride))
                            if changes else None)
+        self.scales = None  # [N] of the branch: stochastic depth
 
     def forward(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)).relu()
-        return (self.se(self.bn3(self.conv3(y))) + shortcut).relu()
+        y = self.se(self.bn3(self.conv3(y)))
+        if self.scales is not None:
+            y = y * self.scales.reshape(-1, 1, 1, 1)
+        return (y + shortcut).relu()
 
 
 class ResNeXt(nn.Module):

@@ -101,7 +101,7 @@ struct Training {
     std::vector<at::Tensor> reports;
     const int64_t parts = config.batch.accumulation;
     for (auto next = all.begin(); all.end() - next >= parts; next += parts) {
-      step->mix({0, next - all.begin()});
+      step->draw({0, next - all.begin()});
       run(next, 0.05 / static_cast<double>(1 + reports.size() % 4));
       reports.push_back(step->report().clone());
     }

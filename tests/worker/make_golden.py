@@ -21,7 +21,9 @@ soft targets, or of labels where lambda is null.
 recipes.json: two epochs of four steps of a small network, every part of a recipe at once, on 1, 2
 and 4 ranks: "recipes": [{options, "world", "draws": [[lambda, left, top, right, bottom]], "losses",
 "weights": {tensor: first numbers}, "average": {the same of the moving average}}]. Each rank has its
-own batch statistics; running statistics are the mean over the ranks.
+own batch statistics; running statistics are the mean over the ranks. Stochastic depth multiplies each
+block's branch with the numbers of depth_scales(), which follow the definition of
+model/network/stochastic_depth.h.
 """
 # SPDX-License-Identifier: BSD-3-Clause
 import json
@@ -116,6 +118,14 @@ def sequence(optimizer, warmup, start, after):
     return schedulers.SequentialLR(optimizer, [linear, after], [warmup])
 
 
+def warmed_up_as_goyal(case, epochs, epoch_steps, rate):
+    """Goyal et al. 2017, section 2.2: from the base rate, here half, up in equal parts a step."""
+    count = round(case["warmup_epochs"] * (1 if case["per_epoch"] else epoch_steps))
+    after = rates({**case, "warmup_start": 1.0}, epochs, epoch_steps, rate)
+    return [rate / 2 + rate / 2 * (n + 1) / count if n < count else after[n]
+            for n in range(len(after))]
+
+
 SCHEDULES = [
     {"name": "torchvision's cosine", "kind": "cosine", "per_epoch": True, "warmup_epochs": 5,
      "warmup_start": 0.01},
@@ -137,6 +147,9 @@ SCHEDULES = [
 
 def rates(case, epochs=EPOCHS, epoch_steps=EPOCH_STEPS, rate=RATE):
     schedulers = torch.optim.lr_scheduler
+    if case.get("warmup_epochs", 0) > 0 and "warmup_start" not in case and (
+            case["kind"] != "one_cycle"):
+        return warmed_up_as_goyal(case, epochs, epoch_steps, rate)
     unit = 1 if case["per_epoch"] else epoch_steps
     total = epochs * unit
     warmup = round(case.get("warmup_epochs", 0) * unit)
@@ -257,7 +270,52 @@ RECIPES = [
     {"name": "adamw", "kind": "adamw", "lr": 1e-3, "weight_decay": 0.05, "beta1": 0.9,
      "beta2": 0.95, "clip_norm": 0.5, "loss": "bce", "schedule": "one_cycle", "per_epoch": False,
      "warmup_epochs": 0.75, "min_lr": 1e-6, "ema_decay": 0.5, "ema_every": 1},
+    {"name": "torchvision_v1", "kind": "sgd", "momentum": 0.9, "nesterov": False, "lr": 0.1,
+     "weight_decay": 1e-4, "loss": "cross_entropy", "schedule": "step", "milestones": [1],
+     "gamma": 0.1, "per_epoch": False, "warmup_epochs": 0, "ema_decay": 0.9, "ema_every": 1,
+     "mixed": False},
+    {"name": "nvidia_250e", "kind": "sgd", "momentum": 0.875, "nesterov": False, "lr": 0.2,
+     "weight_decay": 6.103515625e-5, "decay_norms": False, "decay_biases": True,
+     "label_smoothing": 0.1, "loss": "cross_entropy", "schedule": "cosine", "per_epoch": True,
+     "warmup_epochs": 1, "ema_decay": 0.9, "ema_every": 1},
+    {"name": "goyal_8k", "kind": "sgd", "momentum": 0.9, "nesterov": True, "lr": 0.2,
+     "weight_decay": 1e-4, "decay_norms": False, "decay_biases": True, "loss": "cross_entropy",
+     "schedule": "step", "milestones": [1.5], "gamma": 0.1, "per_epoch": False,
+     "warmup_epochs": 0.75, "ema_decay": 0.9, "ema_every": 1, "mixed": False},
+    {"name": "rsb, stochastic depth", "kind": "lamb", "lr": 5e-3, "weight_decay": 0.01,
+     "decay_norms": False, "beta1": 0.9, "beta2": 0.999, "clip_norm": 1.0, "label_smoothing": 0.1,
+     "loss": "bce", "bce_threshold": 0.2, "schedule": "cosine", "per_epoch": True,
+     "warmup_epochs": 1, "warmup_start": 0.02, "min_lr": 1e-6, "ema_decay": 0.8, "ema_every": 1,
+     "stochastic_depth": 0.6},
 ]
+SEED, DEPTH_USE, BLOCKS = 1, 4, 3
+
+
+def splitmix(z):
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9 % 2**64
+    z = (z ^ z >> 27) * 0x94d049bb133111eb % 2**64
+    return z ^ z >> 31
+
+
+def depth_scales(rate, epoch, first, count):
+    """[BLOCKS][count]: 0 where a block's branch is left out, else 1 / (1 - its rate)."""
+    increment, state = 0x9e3779b97f4a7c15, 0
+    for part in (DEPTH_USE, SEED, epoch, 0):
+        state = splitmix(((state ^ part) + increment) % 2**64)
+    key = splitmix((state + increment) % 2**64)
+    scales = []
+    for block in range(BLOCKS):
+        p = rate * block / (BLOCKS - 1)
+        draws = [splitmix((key + ((first + n) * BLOCKS + block + 1) * increment) % 2**64)
+                 for n in range(count)]
+        scales.append([0.0 if (draw >> 11) / 2**53 < p else 1 / (1 - p) for draw in draws])
+    return torch.tensor(scales, dtype=torch.float64)
+
+
+def leave_out(network, scales):
+    """For the next forward pass of these images."""
+    for block, of_block in zip((m for m in network.modules() if hasattr(m, "scales")), scales):
+        block.scales = of_block
 
 
 def layerwise(case, parameters, state, lr, taken):
@@ -300,14 +358,15 @@ def mix_pairs(images, hot, draw):
     return images, lam * hot + (1 - lam) * hot[partner]
 
 
-def gradients(case, network, images, targets, world):
+def gradients(case, network, images, targets, world, scales):
     """Leaves them in .grad; returns the loss."""
     buffers = dict(network.named_buffers())
     before = {name: b.clone() for name, b in buffers.items()}
     means = {name: torch.zeros_like(b) for name, b in buffers.items()}
     network.zero_grad()
     total = 0.0
-    for x, y in zip(images.chunk(world), targets.chunk(world)):
+    for x, y, of_rank in zip(images.chunk(world), targets.chunk(world), scales.chunk(world, 1)):
+        leave_out(network, of_rank)
         for name, b in buffers.items():
             b.copy_(before[name])
         loss = recipe_loss(case, network(x), y) / world
@@ -334,9 +393,14 @@ def train_recipe(case, world):
     hot = torch.nn.functional.one_hot(labels, NETWORK["classes"]).double()
     lrs = rates({**case, "kind": case["schedule"]}, 2, STEPS_PER_EPOCH, case["lr"])
     state, average, losses = {}, {}, []
-    for step, draw in enumerate(DRAWS):
-        mine = slice(step % STEPS_PER_EPOCH * BATCH, (step % STEPS_PER_EPOCH + 1) * BATCH)
-        losses.append(gradients(case, network, *mix_pairs(images[mine], hot[mine], draw), world))
+    draws = DRAWS if case.get("mixed", True) else [[1, 0, 0, 0, 0]] * len(DRAWS)
+    for step, draw in enumerate(draws):
+        first = step % STEPS_PER_EPOCH * BATCH
+        mine = slice(first, first + BATCH)
+        scales = depth_scales(case.get("stochastic_depth", 0.0), step // STEPS_PER_EPOCH, first,
+                              BATCH)
+        mixed = mix_pairs(images[mine], hot[mine], draw)
+        losses.append(gradients(case, network, *mixed, world, scales))
         with torch.no_grad():
             if "clip_norm" in case and case["kind"] == "lamb":
                 norm = torch.stack([p.grad.norm() for p in parameters.values()]).norm()
@@ -355,7 +419,7 @@ def train_recipe(case, world):
                 for name, value in network.state_dict().items():
                     decay = case["ema_decay"] if name in average else 0.0
                     average[name] = decay * average.get(name, 0.0) + (1 - decay) * value
-    return {**case, "world": world, "draws": DRAWS, "losses": losses,
+    return {**case, "world": world, "draws": draws, "losses": losses,
             "weights": shown(network.state_dict()), "average": shown(average)}
 
 

@@ -1,6 +1,6 @@
 // Whole recipes in float64 against PyTorch's pieces (golden/recipes.json): mixed images and labels,
-// the loss, clipping, the optimizer, the rate over an epoch's border and the moving average, on 1,
-// 2 and 4 ranks. SPDX-License-Identifier: BSD-3-Clause
+// stochastic depth, the loss, clipping, the optimizer, the rate over an epoch's border and the
+// moving average, on 1, 2 and 4 ranks. SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,10 +10,10 @@
 
 #include "comm/mpi_communicator.h"
 #include "comm/tensor_collectives.h"
+#include "configs/lr_schedule.h"
 #include "tests/support/mpi_environment.h"
 #include "tests/support/rule_weights.h"
 #include "tests/support/training.h"
-#include "worker/state/lr_schedule.h"
 #include "worker/step/weight_average.h"
 
 namespace resnext {
@@ -60,13 +60,17 @@ RunConfig config_of(const Json& json) {
   config.data.size = kPixels;
   config.batch.per_rank = kBatch / json.at("world").get<int64_t>();
   config.mix.mixup = 1;  // its draws are given
+  config.model.stochastic_depth = json.value("stochastic_depth", 0.0);
   read_optimizer(json, config.optimizer);
   ScheduleOptions& s = config.schedule;
   s.kind = choice<const char*, ScheduleKind>(json, "schedule",
-                                             {{"cosine", ScheduleKind::kCosine},
+                                             {{"step", ScheduleKind::kStep},
+                                              {"cosine", ScheduleKind::kCosine},
                                               {"polynomial", ScheduleKind::kPolynomial},
                                               {"one_cycle", ScheduleKind::kOneCycle}});
   s.per_epoch = json.at("per_epoch");
+  s.milestones = json.value("milestones", s.milestones);
+  s.gamma = json.value("gamma", s.gamma);
   s.power = json.value("power", s.power);
   s.min_lr = json.value("min_lr", 0.0);
   s.warmup_epochs = json.at("warmup_epochs");
@@ -117,6 +121,7 @@ Differences train(const Json& json, Communicator& communicator) {
     };
     const std::vector<double> draw = json.at("draws").at(static_cast<size_t>(step));
     const auto side = [&](size_t i) { return static_cast<int64_t>(draw[i]); };
+    training.step->draw(position);
     training.step->mixer().use({draw[0], side(1), side(2), side(3), side(4)});
     const std::vector<Input> input = {
         {mine(all).contiguous(at::MemoryFormat::ChannelsLast), mine(labels), 0}};
@@ -150,7 +155,7 @@ TEST(RecipeSteps, GiveTheLossesWeightsAndAveragesOfTheirOrigins) {
                   found.average);
     }
   }
-  EXPECT_EQ(compared, 4);
+  EXPECT_EQ(compared, 8);
 }
 
 }  // namespace

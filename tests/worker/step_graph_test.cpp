@@ -57,6 +57,27 @@ TEST(StepGraph, RunsEverythingAsItIsWithoutGraphs) {
   EXPECT_THROW(graph.run(0, [] { throw std::runtime_error("x"); }), std::runtime_error);
 }
 
+TEST(StepGraph, CapturesOtherPartsAnewAfterAnotherWarmUp) {
+  Counts counts;
+  StepGraph graph(counts.maker());
+  const auto steps = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      graph.begin_step();
+      graph.run(0, [&] { ++counts.runs; });
+    }
+  };
+  steps(StepGraph::kWarmUp + 2);
+  EXPECT_EQ(counts.made, 1);
+  EXPECT_EQ(counts.replays, 2);
+  graph.start_anew();
+  steps(StepGraph::kWarmUp);
+  EXPECT_FALSE(graph.replayed());
+  EXPECT_EQ(counts.made, 1);
+  steps(1);
+  EXPECT_TRUE(graph.replayed());
+  EXPECT_EQ(counts.made, 2);
+}
+
 TEST(StepGraph, CapturesEachPartOnceAfterItsWarmUpAndReplaysIt) {
   Counts counts;
   StepGraph graph(counts.maker());

@@ -60,7 +60,10 @@ struct BatchInput::Transfer {
   }
 
   void make_room(Slot& slot, const Batch& batch) const {
-    if (slot.pixels.defined() && slot.labels.size(0) == batch.count) return;
+    if (slot.pixels.defined() && slot.labels.size(0) == batch.count &&
+        slot.pixels.size(1) == batch.size) {
+      return;
+    }
     const auto on_device = at::TensorOptions().device(device);
     slot.pixels = at::empty({batch.crops * batch.count, batch.size, batch.size, 3},
                             on_device.dtype(at::kByte));
@@ -101,7 +104,10 @@ void BatchInput::start(Position position) {
 }
 
 void BatchInput::make_room(const Batch& batch) {
-  if (input_.images.defined() && input_.count == batch.count) return;
+  if (input_.images.defined() && input_.count == batch.count &&
+      input_.images.size(2) == batch.size) {
+    return;
+  }
   input_.count = batch.count;
   input_.images = normalise_.make_images(batch.crops * batch.count, batch.size);
   input_.labels =

@@ -2,7 +2,8 @@
 //
 // On a GPU a batch is copied from pinned memory on a stream of its own, while the device still
 // works on the step before: the host runs ahead of it (worker/step/step_reports.h). One kernel then
-// makes the images. They always lie in the same memory, as a captured graph needs it. Local;
+// makes the images. Those of one size always lie in the same memory, as a captured graph needs it.
+// Local;
 // belongs to the training thread.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once

@@ -211,6 +211,8 @@ Recipe make_recipe(const DataOptions& data, bool training, const std::array<doub
   recipe.resize = data.resize;
   recipe.crops = training ? 1 : data.crops;
   recipe.training = training;
+  recipe.augment = data.augment;
+  recipe.interpolation = data.interpolation;
   for (size_t c = 0; c < mean.size(); ++c) recipe.fill[c] = 255 * mean[c];
   return Recipe(recipe);
 }
@@ -228,6 +230,11 @@ std::unique_ptr<DataLoader> make_loader(const Container& container, const RunCon
   options.seed = config.run.seed;
   options.training = training;
   options.shuffle = config.data.shuffle;
+  options.repeats = config.data.repeats;
+  for (size_t i = 0; i < config.data.early_sizes.size(); ++i) {
+    options.early_sizes.push_back({static_cast<int64_t>(config.data.early_size_epochs[i]),
+                                   static_cast<int64_t>(config.data.early_sizes[i])});
+  }
   options.allocate = std::move(allocate);
   const Recipe recipe = make_recipe(config.data, training, container.mean());
   return std::make_unique<DataLoader>(container, recipe, options);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "worker/state/lr_schedule.h"
+#include "configs/lr_schedule.h"
 
 namespace resnext {
 

@@ -177,7 +177,8 @@ void RunStore::take_over(const std::optional<SavedState>& from, const RunIdentit
   record_.lineage = line_after(from, lost);
   write_record();
   if (from && is_here(*from)) {
-    head_ = {from->folder.filename().string(), from->manifest.serial};
+    head_ = {from->folder.filename().string(), from->manifest.serial,
+             from->manifest.progress.position.epoch};
   }
   set_aside_others(from);
   folder_.remove_unfinished();
@@ -215,6 +216,7 @@ void RunStore::set_aside_others(const std::optional<SavedState>& from) {
 void RunStore::choose_best() {
   best_.clear();
   best_top1_ = -1;
+  best_epoch_ = -1;
   std::vector<Entry> entries = folder_.entries();
   std::ranges::reverse(entries);  // of equals the first
   for (const Entry& entry : entries) {
@@ -226,6 +228,7 @@ void RunStore::choose_best() {
     if (top1 <= best_top1_) continue;
     best_ = entry.name;
     best_top1_ = top1;
+    best_epoch_ = entry.manifest->progress.position.epoch;
   }
 }
 
@@ -242,7 +245,7 @@ void RunStore::save(const Progress& progress, const DataRecord& data,
   manifest.data = data;
   write_record();
   const int64_t serial = manifest.serial;
-  head_ = {folder_.write(std::move(manifest), files), serial};
+  head_ = {folder_.write(std::move(manifest), files), serial, progress.position.epoch};
   folder_.point("latest", head_.name);
   remove_old();
 }
@@ -253,6 +256,7 @@ bool RunStore::validated(const Accuracy& accuracy) {
   if (!std::isfinite(accuracy.loss) || accuracy.top1 <= best_top1_) return false;
   best_ = head_.name;
   best_top1_ = accuracy.top1;
+  best_epoch_ = head_.epoch;
   folder_.point("best", best_);
   return true;
 }

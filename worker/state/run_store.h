@@ -51,12 +51,15 @@ class RunStore {
   // Serial of the newest save of this line; 0: there is none.
   int64_t serial() const { return head_.serial; }
   double best_top1() const { return best_top1_; }  // percent; -1: none
+  // Epochs that were behind the best; -1: there is none.
+  int64_t best_epoch() const { return best_epoch_; }
   LoggedSaves saves() const;
 
  private:
   struct Head {
     std::string name;
     int64_t serial = 0;
+    int64_t epoch = 0;  // of its place
   };
   struct Record {
     std::string run;
@@ -89,6 +92,7 @@ class RunStore {
   Head head_;
   std::string best_;
   double best_top1_ = -1;
+  int64_t best_epoch_ = -1;
 };
 
 }  // namespace resnext

@@ -1,9 +1,12 @@
 // LARS and LAMB: the change of each parameter is scaled by the norms of the parameter and of what
 // would change it.
 //
-// Numbers of one parameter (norms, ratio) are float64 and spread over a bucket's elements by an
-// index that is made once; it costs 4 bytes a weight.
+// Numbers of one parameter (norms, ratio) are float64. An update goes over the buckets by chunks of
+// whole parameters: on a GPU a bucket at a time, on the CPU as much as stays in its caches, so that
+// memory is read about as often as SGD reads it.
 // SPDX-License-Identifier: BSD-3-Clause
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/div.h>
 #include <ATen/ops/full.h>
@@ -13,7 +16,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
-#include <algorithm>
+#include <limits>
 
 #include "worker/step/sgd_pass.h"
 #include "worker/step/update_rule.h"
@@ -21,28 +24,62 @@
 namespace resnext {
 namespace {
 
+constexpr int64_t kCachedElements = int64_t{1} << 18;  // 1 MiB of float32, of each tensor
+
+// Neighbouring parameters of a bucket.
+struct Chunk {
+  at::Tensor weights, gradients;                         // [elements], zeros between parameters
+  std::vector<at::Tensor> state;                         // one a slot, as `weights`
+  std::vector<at::Tensor> weight_parts, gradient_parts;  // a part a parameter
+  std::vector<at::Tensor> decayed_weights, decayed_gradients;  // of those that decay
+  at::Tensor adapted;                                          // bool [parameters]
+  at::Tensor decay;                                            // float64 [parameters]
+};
+
+// Of `bucket`, its members [first, end).
+Chunk chunk_of(const ParameterBucket& bucket, size_t first, size_t end,
+               const std::vector<at::Tensor>& parameters, const std::vector<bool>& decays,
+               double weight_decay) {
+  const int64_t begin = bucket.offsets[first];
+  const int64_t next = end < bucket.offsets.size() ? bucket.offsets[end] : bucket.weights.numel();
+  const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, begin, next - begin); };
+  Chunk chunk{part(bucket.weights), part(bucket.gradients), {}, {}, {}, {}, {}, {}, {}};
+  for (const at::Tensor& state : bucket.state) chunk.state.push_back(part(state));
+  std::vector<double> decay, adapted;
+  for (size_t i = first; i < end; ++i) {
+    const int64_t count = parameters[bucket.members[i]].numel();
+    const int64_t at = bucket.offsets[i] - begin;
+    chunk.weight_parts.push_back(chunk.weights.narrow(0, at, count));
+    chunk.gradient_parts.push_back(chunk.gradients.narrow(0, at, count));
+    decay.push_back(decays[bucket.members[i]] ? weight_decay : 0);
+    adapted.push_back(decays[bucket.members[i]] ? 1 : 0);
+    if (!decays[bucket.members[i]]) continue;
+    chunk.decayed_weights.push_back(chunk.weight_parts.back());
+    chunk.decayed_gradients.push_back(chunk.gradient_parts.back());
+  }
+  chunk.decay = at::tensor(decay, at::kDouble).to(chunk.weights.device());
+  chunk.adapted = at::tensor(adapted, at::kDouble).to(chunk.weights.device()).gt(0);
+  return chunk;
+}
+
 class LayerwiseRule : public UpdateRule {
  public:
   explicit LayerwiseRule(const OptimizerOptions& options) : options_(options) {}
 
   void follow(const ParameterLayout& layout, const std::vector<bool>& decays) override {
-    buckets_ = layout.buckets();
-    owners_.clear();
-    weights_.clear();
-    gradients_.clear();
-    std::vector<double> decay, adapted;  // of the parameters in the order of the buckets
-    for (const ParameterBucket& bucket : buckets_) {
-      owners_.push_back(owners_of(bucket, static_cast<int64_t>(decay.size())));
-      for (size_t i = 0; i < bucket.members.size(); ++i) {
-        const int64_t count = layout.parameters()[bucket.members[i]].numel();
-        weights_.push_back(bucket.weights.narrow(0, bucket.offsets[i], count));
-        gradients_.push_back(bucket.gradients.narrow(0, bucket.offsets[i], count));
-        decay.push_back(decays[bucket.members[i]] ? options_.weight_decay : 0);
-        adapted.push_back(decays[bucket.members[i]] ? 1 : 0);
+    chunks_.clear();
+    for (const ParameterBucket& bucket : layout.buckets()) {
+      const int64_t most =
+          bucket.weights.is_cpu() ? kCachedElements : std::numeric_limits<int64_t>::max();
+      size_t first = 0;
+      for (size_t i = 1; i <= bucket.members.size(); ++i) {
+        const bool last = i == bucket.members.size();
+        if (!last && bucket.offsets[i] - bucket.offsets[first] < most) continue;
+        chunks_.push_back(
+            chunk_of(bucket, first, i, layout.parameters(), decays, options_.weight_decay));
+        first = i;
       }
     }
-    decay_ = on_device(decay);
-    adapted_ = on_device(adapted).gt(0);
   }
 
  protected:
@@ -51,40 +88,27 @@ class LayerwiseRule : public UpdateRule {
     return at::stack(at::_foreach_norm(parts)).to(at::kDouble);
   }
   // numerator / denominator where the parameter is adapted and both norms are above 0, else 1.
-  at::Tensor ratio(const at::Tensor& numerator, const at::Tensor& denominator,
-                   const at::Tensor& norm) const {
-    const at::Tensor usable = adapted_.logical_and(numerator.gt(0)).logical_and(norm.gt(0));
+  static at::Tensor ratio(const Chunk& chunk, const at::Tensor& numerator,
+                          const at::Tensor& denominator, const at::Tensor& norm) {
+    const at::Tensor usable = chunk.adapted.logical_and(numerator.gt(0)).logical_and(norm.gt(0));
     return at::where(usable, numerator.div(denominator), 1.0);
   }
-  // One number a parameter, for each element of a bucket.
-  at::Tensor spread(const at::Tensor& values, size_t bucket) const {
-    return values.to(weights_.front().scalar_type()).index_select(0, owners_[bucket]);
+  // The gradients become gradients + weight_decay * weights.
+  void decay(Chunk& chunk) const {
+    if (chunk.decayed_weights.empty() || options_.weight_decay == 0) return;
+    at::_foreach_add_(chunk.decayed_gradients, chunk.decayed_weights, options_.weight_decay);
+  }
+  // Each parameter's gradients times its number.
+  static void scale(Chunk& chunk, const at::Tensor& numbers) {
+    const at::Tensor same_type = numbers.to(chunk.gradients.scalar_type());
+    at::_foreach_mul_(chunk.gradient_parts, same_type.unbind());
   }
   static at::Tensor times_rate(const at::Tensor& values, const UpdateInputs& inputs) {
     return inputs.device_lr.defined() ? values.mul(inputs.device_lr) : values.mul(inputs.lr);
   }
 
   const OptimizerOptions options_;
-  std::vector<ParameterBucket> buckets_;
-  std::vector<at::Tensor> weights_, gradients_;  // a part a parameter
-  at::Tensor decay_;                             // float64 [parameters]
-
- private:
-  at::Tensor on_device(const std::vector<double>& values) const {
-    return at::tensor(values, at::kDouble).to(weights_.front().device());
-  }
-  // The padding behind a parameter goes with it: nothing times anything is nothing.
-  static at::Tensor owners_of(const ParameterBucket& bucket, int64_t first) {
-    std::vector<int32_t> owners(static_cast<size_t>(bucket.weights.numel()));
-    for (size_t i = 0; i < bucket.members.size(); ++i) {
-      std::fill(owners.begin() + bucket.offsets[i], owners.end(),
-                static_cast<int32_t>(first + static_cast<int64_t>(i)));
-    }
-    return at::tensor(owners, at::kInt).to(bucket.weights.device());
-  }
-
-  std::vector<at::Tensor> owners_;  // int32 [elements] of each bucket: places in decay_
-  at::Tensor adapted_;              // bool [parameters]
+  std::vector<Chunk> chunks_;
 };
 
 // You, Gitman, Ginsburg 2017, arXiv 1708.03888, as MLPerf's ResNet does it (mlcommons/training,
@@ -99,18 +123,14 @@ class Lars final : public LayerwiseRule {
   bool counts_steps() const override { return false; }
 
   void update(const UpdateInputs& inputs) override {
-    const at::Tensor w = norms(weights_), g = norms(gradients_);
-    const at::Tensor below = decay_.mul(w).add_(g).add_(eps_of(options_));
-    const at::Tensor rates = times_rate(ratio(w.mul(options_.trust), below, g), inputs);
-    std::vector<at::Tensor> weights, gradients, momenta;
-    for (size_t i = 0; i < buckets_.size(); ++i) {
-      ParameterBucket& bucket = buckets_[i];
-      bucket.gradients.addcmul_(bucket.weights, spread(decay_, i)).mul_(spread(rates, i));
-      weights.push_back(bucket.weights);
-      gradients.push_back(bucket.gradients);
-      momenta.push_back(bucket.state[0]);
+    for (Chunk& chunk : chunks_) {
+      const at::Tensor w = norms(chunk.weight_parts), g = norms(chunk.gradient_parts);
+      const at::Tensor below = chunk.decay.mul(w).add_(g).add_(eps_of(options_));
+      decay(chunk);
+      scale(chunk, times_rate(ratio(chunk, w.mul(options_.trust), below, g), inputs));
+      sgd_pass(chunk.weights, chunk.gradients, chunk.state[0], options_, /*weight_decay=*/0,
+               /*lr=*/1.0, inputs.skip);
     }
-    sgd_pass(weights, gradients, momenta, options_, /*weight_decay=*/0, /*lr=*/1.0, inputs.skip);
   }
 };
 
@@ -129,20 +149,24 @@ class Lamb final : public LayerwiseRule {
 
   void update(const UpdateInputs& inputs) override {
     const at::Tensor skip = inputs.skip.gt(0);
-    for (ParameterBucket& bucket : buckets_) average(bucket, skip);
-    make_changes(inputs);
-    const at::Tensor w = norms(weights_), u = norms(gradients_);
-    const at::Tensor scale = options_.weight_decay > 0 ? ratio(w, u, u) : w.mul(0).add_(1);
-    const at::Tensor rates = at::where(skip, 0.0, times_rate(scale, inputs));
-    for (size_t i = 0; i < buckets_.size(); ++i) {
-      buckets_[i].weights.addcmul_(buckets_[i].gradients, spread(rates, i), -1);
+    const at::Tensor t = inputs.steps.to(at::kDouble).clamp_min_(1);
+    const auto correction = [&](double beta) { return at::pow(beta, t).neg_().add_(1); };
+    const at::Tensor of_m = correction(options_.beta1), of_v = correction(options_.beta2).sqrt_();
+    for (Chunk& chunk : chunks_) {
+      average(chunk, skip);
+      make_change(chunk, of_m, of_v);
+      const at::Tensor w = norms(chunk.weight_parts), u = norms(chunk.gradient_parts);
+      const at::Tensor factor =
+          options_.weight_decay > 0 ? ratio(chunk, w, u, u) : w.mul(0).add_(1);
+      scale(chunk, at::where(skip, 0.0, times_rate(factor, inputs)));
+      chunk.weights.sub_(chunk.gradients);
     }
   }
 
  private:
   // m and v. Of a step that is skipped the gradients, which may be anything, count as nothing.
-  void average(ParameterBucket& bucket, const at::Tensor& skip) const {
-    at::Tensor &g = bucket.gradients, &m = bucket.state[0], &v = bucket.state[1];
+  void average(Chunk& chunk, const at::Tensor& skip) const {
+    at::Tensor &g = chunk.gradients, &m = chunk.state[0], &v = chunk.state[1];
     const auto unless = [&](double value, double skipped) {
       return at::where(skip, skipped, at::full({}, value, g.options()));
     };
@@ -152,18 +176,13 @@ class Lamb final : public LayerwiseRule {
   }
 
   // u takes the gradients' place.
-  void make_changes(const UpdateInputs& inputs) {
-    const at::Tensor t = inputs.steps.to(at::kDouble).clamp_min_(1);
-    const auto correction = [&](double beta) { return at::pow(beta, t).neg_().add_(1); };
-    const at::Tensor of_m = correction(options_.beta1), of_v = correction(options_.beta2).sqrt_();
-    for (size_t i = 0; i < buckets_.size(); ++i) {
-      ParameterBucket& bucket = buckets_[i];
-      at::Tensor& u = bucket.gradients;
-      at::sqrt_out(u, bucket.state[1]);
-      u.div_(of_v).add_(eps_of(options_));
-      at::div_out(u, bucket.state[0], u);
-      u.div_(of_m).addcmul_(bucket.weights, spread(decay_, i));
-    }
+  void make_change(Chunk& chunk, const at::Tensor& of_m, const at::Tensor& of_v) const {
+    at::Tensor& u = chunk.gradients;
+    at::sqrt_out(u, chunk.state[1]);
+    u.div_(of_v).add_(eps_of(options_));
+    at::div_out(u, chunk.state[0], u);
+    u.div_(of_m);
+    decay(chunk);
   }
 };
 

@@ -83,6 +83,12 @@ Mixer::Mixer(const MixOptions& options, uint64_t seed, int64_t size, at::Device 
   use({});
 }
 
+void Mixer::resize(int64_t size) {
+  if (!enabled() || size == size_) return;
+  size_ = size;
+  places_ = at::arange(size, places_.options());
+}
+
 void Mixer::use(const MixDraw& draw) {
   const int64_t sides[] = {draw.left, draw.right, draw.top, draw.bottom};
   for (int64_t i = 0; i < 4; ++i) box_[i].fill_(sides[i]);

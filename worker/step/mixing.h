@@ -44,6 +44,9 @@ class Mixer {
  public:
   Mixer(const MixOptions& options, uint64_t seed, int64_t size, at::Device device);
 
+  // For images of another size.
+  void resize(int64_t size);
+
   bool enabled() const { return options_.mixup > 0 || options_.cutmix > 0; }
   // For the batches from now on.
   void draw(const Position& position) { use(draw_mix(options_, seed_, position, size_)); }
@@ -58,7 +61,7 @@ class Mixer {
  private:
   const MixOptions options_;
   const uint64_t seed_;
-  const int64_t size_;
+  int64_t size_;
   at::Tensor places_;   // int64 [size]: 0, 1, ...
   at::Tensor box_;      // int64 [4]
   at::Tensor outside_;  // float64 []: weight of the image's own pixels outside the box

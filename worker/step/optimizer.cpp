@@ -22,8 +22,7 @@ namespace {
 constexpr OptimizerKind kKinds[] = {OptimizerKind::kLars, OptimizerKind::kLamb,
                                     OptimizerKind::kAdamw};
 
-// Norm scales, norm shifts and biases are the parameters of one dimension; a bias is that of a
-// layer whose weight has more.
+// A layer's bias is that of a layer whose weight has more than one dimension.
 std::vector<bool> which_decay(const OptimizerOptions& options,
                               const std::vector<at::Tensor>& parameters,
                               const std::vector<std::string>& names) {
@@ -32,12 +31,12 @@ std::vector<bool> which_decay(const OptimizerOptions& options,
     const auto weight = std::ranges::find(names, name.substr(0, name.size() - 4) + "weight");
     return weight != names.end() && parameters[weight - names.begin()].dim() > 1;
   };
-  std::vector<bool> decays;
+  std::vector<bool> which;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    decays.push_back(options.decay_norms || parameters[i].dim() > 1 ||
-                     (options.decay_biases && is_bias(names[i])));
+    const auto dimensions = static_cast<size_t>(parameters[i].dim());
+    which.push_back(decays(options, dimensions, is_bias(names[i])));
   }
-  return decays;
+  return which;
 }
 
 // Of the optimizer that saved the state.

@@ -39,6 +39,12 @@ class StepGraph {
 
   // Call before the parts of each step.
   void begin_step() { ++steps_; }
+  // The parts are other ones from here on: what was captured is forgotten, and captured anew after
+  // a warm-up. On all ranks in the same step.
+  void start_anew() {
+    graphs_.clear();
+    steps_ = 0;
+  }
   // Runs one part; `part` tells the parts of a step apart. When a capture fails on any rank, all
   // run everything as it is from then on, and those where it failed say why in one line. Throws
   // what `work` throws, and CommError of a capture.

@@ -9,6 +9,7 @@
 
 #include "comm/common/error.h"
 #include "comm/watch/watch.h"
+#include "data/keyed_random.h"
 #include "worker/step/criterion.h"
 #include "worker/step/step_reports.h"
 
@@ -28,7 +29,7 @@ std::vector<at::Tensor> averaged(Communicator& communicator, ResNeXt& model, con
                                  const at::Tensor& weight, const at::Tensor& stop) {
   broadcast_tensors(communicator, model.parameters());
   broadcast_tensors(communicator, model.statistics());
-  std::vector<at::Tensor> tensors = model.statistics();
+  std::vector<at::Tensor> tensors = model.trained_statistics();
   tensors.insert(tensors.end(), {loss, weight, stop});
   return tensors;
 }
@@ -70,10 +71,11 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
       skip_(scalar(model, at::kFloat)),
       report_(at::zeros({StepReports::kNumbers}, skip_.options().dtype(at::kDouble))),
       averager_(communicator, averaged(communicator, model, loss_, weight_, stop_)),
-      reducer_(communicator, model.parameters(), config.comm, std::move(order)),
-      optimizer_(config.optimizer, model.parameters(), model.parameter_names(), reducer_),
+      reducer_(communicator, model.trained_parameters(), config.comm, std::move(order)),
+      optimizer_(config.optimizer, model.trained_parameters(), model.trained_names(), reducer_),
       scaler_(precision.scales_loss(), device_of(model)),
-      graph_(graphs_of(device_of(model), eager_reason(config)), agreement_over(communicator)) {
+      graph_(graphs_of(device_of(model), eager_reason(config)), agreement_over(communicator)),
+      size_(config.data.size) {
   if (!class_weights.empty()) {
     class_weights_ = at::tensor(class_weights, at::kDouble).to(loss_.options());
   }
@@ -91,6 +93,8 @@ void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next)
     meters_.end_phase(Phase::kDataWait);
     watch::enter(watch::Phase::kForward);
     const bool first = m == 1, last = m == micro_batches;
+    const int64_t before = (communicator_.rank() * micro_batches + m - 1) * input.images.size(0);
+    model_.draw_depth(depth_key_, first_image_ + before);
     graph_.run((first ? 1 : 0) + (last ? 2 : 0), [&] { micro_step(input, first, last); });
     if (!graph_.replayed()) continue;
     check_memory_is_fixed(input);
@@ -99,8 +103,21 @@ void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next)
   model_.count_batches(micro_batches);
 }
 
-void TrainingStep::mix(const Position& position) {
+void TrainingStep::take_size(const Position& position) {
+  const int64_t size = size_at(config_.data, position.epoch);
+  if (size == size_) return;
+  size_ = size;
+  mixer_.resize(size);
+  graph_.start_anew();
+  captured_images_ = captured_labels_ = nullptr;
+}
+
+void TrainingStep::draw(const Position& position) {
+  take_size(position);
   if (mixer_.enabled()) mixer_.draw(position);
+  const auto epoch = static_cast<uint64_t>(position.epoch);
+  depth_key_ = KeyedRandom(RandomUse::kDepth, config_.run.seed, epoch, 0).next();
+  first_image_ = position.images;
 }
 
 void TrainingStep::check_memory_is_fixed(const Input& input) {

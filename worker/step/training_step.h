@@ -39,8 +39,10 @@ class TrainingStep {
   // graphs are replayed (else Error, 70). `stop`: this rank was asked to stop.
   void run(double lr, bool stop, const std::function<Input()>& next);
 
-  // Draws how the batch at `position` is mixed (mixing.h), which the next run() takes.
-  void mix(const Position& position);
+  // Draws what is random in the batch at `position`, which the next run() takes: how it is mixed
+  // (mixing.h) and which blocks its images leave out (model/network/stochastic_depth.h). Where
+  // data.early_sizes give its images another size than the last, graphs are captured anew.
+  void draw(const Position& position);
 
   // Of the last step: float64 [StepReports::kNumbers] on the device, as StepReports wants it.
   const at::Tensor& report() const { return report_; }
@@ -52,6 +54,7 @@ class TrainingStep {
   Mixer& mixer() { return mixer_; }
 
  private:
+  void take_size(const Position& position);
   void check_memory_is_fixed(const Input& input);
   void micro_step(const Input& input, bool first, bool last);
   void forward_backward(const Input& input, bool last);
@@ -75,6 +78,9 @@ class TrainingStep {
   Optimizer optimizer_;
   LossScaler scaler_;
   StepGraph graph_;
+  int64_t size_;                           // of the images, pixels
+  uint64_t depth_key_ = 0;                 // of the epoch
+  int64_t first_image_ = 0;                // of the next global batch, in its epoch
   const void* captured_images_ = nullptr;  // that a replay reads
   const void* captured_labels_ = nullptr;
 };

@@ -2,8 +2,8 @@
 //
 // SGD and AdamW are PyTorch's fused operators: one pass over all buckets. LARS and LAMB scale each
 // parameter's change by norms of the parameter; these stay on the device, and the formula is a few
-// passes over whole buckets, whatever the number of parameters. The rate is read on the device
-// where one is given, and nothing waits for the host, so that an update can be captured in a graph.
+// passes over parts of the buckets. The rate is read on the device where one is given, and nothing
+// waits for the host, so that an update can be captured in a graph.
 // Local; belongs to the training thread.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once

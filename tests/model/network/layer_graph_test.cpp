@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/function.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -96,6 +97,52 @@ TEST(LayerGraph, RangesOneAfterTheOtherAreTheWhole) {
   y = graph.run({plan.stages.back().end, plan.layers.size()}, y, Mode::kEvaluate);
   EXPECT_TRUE(y.equal(whole));
   EXPECT_TRUE(graph.run({3, 3}, x, Mode::kEvaluate).equal(x));
+}
+
+// ---- freezing -------------------------------------------------------------------------------
+
+bool is_frozen(const std::string& name, int64_t stages) {
+  if (name.starts_with("conv1.") || name.starts_with("bn1.")) return stages >= 0;
+  return name.starts_with("layer") && name[5] - '0' <= stages;
+}
+
+// Frozen layers are what evaluation makes of them, and nothing of theirs changes; the others train.
+TEST(FrozenStages, KeepTheirWeightsAndStatistics) {
+  for (const int64_t stages : {-1, 0, 1, 3}) {
+    ModelOptions options = narrow(Family::kCifar);
+    options.freeze = stages;
+    options.recompute_stages = 2;
+    ResNeXt model(options, 1);
+    model.to(at::kCPU, at::kFloat, true);
+    StateDict before = model.state_dict();
+    for (auto& [name, tensor] : before) tensor = tensor.clone();
+    const at::Tensor x = images(8).to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor logits = model.forward(x, Mode::kTrain);
+    logits.square().sum().backward();
+    model.count_batches(1);
+
+    std::set<std::string> trained;
+    for (const std::string& name : model.trained_names()) trained.insert(name);
+    const std::vector<std::string> names = model.parameter_names();
+    for (size_t i = 0; i < names.size(); ++i) {
+      EXPECT_EQ(trained.contains(names[i]), !is_frozen(names[i], stages)) << names[i];
+      EXPECT_EQ(model.parameters()[i].grad().defined(), trained.contains(names[i])) << names[i];
+    }
+    EXPECT_EQ(model.trained_parameters().size(), trained.size());
+    for (const auto& [name, tensor] : model.state_dict()) {
+      if (!name.ends_with("running_mean") && !name.ends_with("tracked")) continue;
+      const auto found = std::ranges::find(before, name, &StateDict::value_type::first);
+      EXPECT_EQ(tensor.equal(found->second), is_frozen(name, stages)) << name;
+    }
+
+    const NetworkPlan plan = plan_network(options);
+    const LayerGraph graph(plan.layers, true, at::detail::createCPUGenerator(1));
+    const size_t end = stages < 0    ? 0
+                       : stages == 0 ? plan.stages[0].begin
+                                     : plan.stages[static_cast<size_t>(stages) - 1].end;
+    const at::Tensor y = graph.run({0, end}, x, Mode::kEvaluate);
+    EXPECT_TRUE(at::allclose(graph.run({end, plan.layers.size()}, y, Mode::kTrain), logits));
+  }
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // The rate against PyTorch's schedulers (golden/schedules.json), closed forms, and as a function of
 // the place alone.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/state/lr_schedule.h"
+#include "configs/lr_schedule.h"
 
 #include <gtest/gtest.h>
 

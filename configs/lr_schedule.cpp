@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/state/lr_schedule.h"
+#include "configs/lr_schedule.h"
 
 #include <algorithm>
 #include <cmath>
