@@ -21,7 +21,8 @@ struct RunOptions {
   std::string output = "runs/x";  // run folder: metrics, checkpoints, report
   uint64_t seed = 1;              // of initialisation, sample order and augmentation
   int64_t epochs = 100;
-  int64_t steps = 0;  // stop after so many updates in all; 0: by epochs
+  int64_t steps = 0;        // stop after so many updates in all; 0: by epochs
+  int64_t pause_epoch = 0;  // end a start after so many epochs, to go on later; 0: not
   int64_t validate_every_epochs = 1;
   int64_t early_stop = 0;        // end after so many epochs without a better top-1; 0: never
   std::string resume = "auto";   // auto: latest checkpoint of the run folder; none; or a path

@@ -40,6 +40,8 @@ const RunKey kKeys[] = {
      IntField{at<&R::run, &RunOptions::epochs>, 1, kManyEpochs}},
     {"run.steps", "stop after so many updates in all; 0: by epochs",
      IntField{at<&R::run, &RunOptions::steps>, 0, kMany}},
+    {"run.pause_epoch", "end a start after so many epochs, to go on in a later one; 0: not",
+     IntField{at<&R::run, &RunOptions::pause_epoch>, 0, kManyEpochs}},
     {"run.validate_every_epochs", "validate after so many epochs, and at the end",
      IntField{at<&R::run, &RunOptions::validate_every_epochs>, 1, kManyEpochs}},
     {"run.early_stop", "end when top-1 has not risen for so many epochs; 0: never",

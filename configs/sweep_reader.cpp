@@ -24,6 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMaxValues = 1000;  // of an axis
 constexpr int kMaxRepeats = 1000;
+constexpr int64_t kMaxRung = 1'000'000;  // epochs
+constexpr std::string_view kMetrics = "top1|top5|loss|ema_top1|ema_top5|ema_loss";
 
 // One sweep file while it is read.
 class SweepReader {
@@ -58,6 +60,10 @@ class SweepReader {
   void read_set(const YAML::Node& node);
   void read_exclude(const YAML::Node& node);
   void read_repeats(const YAML::Node& node);
+  void read_rungs(const YAML::Node& node);
+  void read_keep(const YAML::Node& node);
+  void read_stop(const YAML::Node& node);
+  void complete_stop();
   void check_whole(const YAML::Node& root) const;
 
   SweepFile sweep_;
@@ -144,7 +150,6 @@ void SweepReader::read_metric(const YAML::Node& node) {
   each_key(node, "metric",
            [&](const std::string& key, const YAML::Node& key_node, const YAML::Node& given) {
              if (key == "name") {
-               constexpr std::string_view kMetrics = "top1|top5|loss|ema_top1|ema_top5|ema_loss";
                sweep_.metric = split_spellings(kMetrics).at(
                    static_cast<size_t>(word(given, "metric.name", kMetrics)));
              } else if (key == "goal") {
@@ -192,6 +197,64 @@ void SweepReader::read_repeats(const YAML::Node& node) {
        fmt::format("give a whole number from 1 to {}", kMaxRepeats));
 }
 
+void SweepReader::read_rungs(const YAML::Node& node) {
+  constexpr const char* kRemedy = "write epochs in rising order, such as [5, 15]";
+  if (!node.IsSequence() || node.size() == 0) fail(node, "'stop.rungs' is not a list", kRemedy);
+  int64_t before = 0;
+  for (const YAML::Node& element : node) {
+    const std::string given = text(element, "stop.rungs");
+    int64_t rung = 0;
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), rung);
+    if (error != std::errc() || end != given.data() + given.size() || rung <= before ||
+        rung > kMaxRung) {
+      fail(element, fmt::format("'{}' is no next rung", shorten(given)), kRemedy);
+    }
+    sweep_.stop.rungs.push_back(before = rung);
+  }
+}
+
+void SweepReader::read_keep(const YAML::Node& node) {
+  const std::string given = text(node, "stop.keep");
+  double& keep = sweep_.stop.keep;
+  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), keep);
+  if (error == std::errc() && end == given.data() + given.size() && keep > 0 && keep < 1) return;
+  fail(node, fmt::format("'{}' is no part of the trials", shorten(given)),
+       "give a number between 0 and 1: 0.5 keeps the better half");
+}
+
+void SweepReader::read_stop(const YAML::Node& node) {
+  sweep_.stop.where = at(node);
+  sweep_.stop.metric.clear();
+  each_key(node, "stop",
+           [&](const std::string& key, const YAML::Node& key_node, const YAML::Node& given) {
+             if (key == "metric") {
+               sweep_.stop.metric = split_spellings(kMetrics).at(
+                   static_cast<size_t>(word(given, "stop.metric", kMetrics)));
+             } else if (key == "rungs") {
+               read_rungs(given);
+             } else if (key == "keep") {
+               read_keep(given);
+             } else {
+               fail(key_node, fmt::format("unknown key 'stop.{}'", shorten(key)),
+                    "the keys are metric, rungs and keep");
+             }
+           });
+  if (sweep_.stop.rungs.empty()) {
+    fail(node, "'stop' has no 'rungs'", "write epochs in rising order, such as [5, 15]");
+  }
+}
+
+// The sweep's own metric, unless it names another, which is better the other way round if a loss.
+void SweepReader::complete_stop() {
+  StopRule& stop = sweep_.stop;
+  if (stop.metric.empty()) stop.metric = sweep_.metric;
+  if (stop.metric == sweep_.metric) {
+    stop.goal = sweep_.goal;
+  } else {
+    stop.goal = stop.metric == "loss" ? Goal::kMin : Goal::kMax;
+  }
+}
+
 void SweepReader::read_entry(const std::string& key, const YAML::Node& key_node,
                              const YAML::Node& given) {
   const auto axes = [&](std::vector<SweepAxis>& list) {
@@ -221,9 +284,12 @@ void SweepReader::read_entry(const std::string& key, const YAML::Node& key_node,
     read_exclude(given);
   } else if (key == "repeats") {
     read_repeats(given);
+  } else if (key == "stop") {
+    read_stop(given);
   } else {
     fail(key_node, fmt::format("unknown key '{}'", shorten(key)),
-         "the keys are base, output, name, metric, match, set, grid, zip, exclude and repeats");
+         "the keys are base, output, name, metric, match, set, grid, zip, exclude, "
+         "repeats and stop");
   }
 }
 
@@ -262,6 +328,7 @@ SweepFile SweepReader::read(const YAML::Node& root) {
            [this](const std::string& key, const YAML::Node& key_node, const YAML::Node& given) {
              read_entry(key, key_node, given);
            });
+  complete_stop();
   check_whole(root);
   return std::move(sweep_);
 }

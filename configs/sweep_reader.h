@@ -10,12 +10,15 @@
 //   zip: {optimizer.base_lr: [0.1, 0.2], schedule.warmup_epochs: [0, 5]}   # first with first, ...
 //   exclude: [{model.cardinality: 2, run.seed: 2}]
 //   repeats: 3                          # of each, over seeds: run.seed, run.seed + 1, ...
+//   stop: {metric: top1, rungs: [5, 15], keep: 0.5}   # successive halving,
+//   launcher/sweep_halving.h
 //
 // Keys and values are checked here, each by itself, against the table of configuration keys; whole
 // configurations are checked when trials are made of them. Local. Throws ConfigError with the line.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,6 +33,15 @@ struct SweepAxis {
   std::string key;
   std::string where;  // FILE:LINE:COLUMN
   std::vector<std::string> values;
+};
+
+// Successive halving: after each rung the better part goes on.
+struct StopRule {
+  std::string metric = "top1";
+  Goal goal = Goal::kMax;
+  std::vector<int64_t> rungs;  // epochs, ascending; empty: nothing is stopped
+  double keep = 0.5;           // of those that reach a rung, 0 to 1
+  std::string where;           // FILE:LINE:COLUMN
 };
 
 struct SweepFile {
@@ -48,6 +60,7 @@ struct SweepFile {
   std::vector<SweepAxis> zip;                               // lists of one length
   std::vector<std::map<std::string, std::string>> exclude;  // key -> value
   int repeats = 1;                                          // over seeds
+  StopRule stop;
 };
 
 SweepFile read_sweep(const std::string& file);

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "comm/common/error.h"
+#include "comm/common/exit_meaning.h"
 #include "configs/run_keys.h"
 #include "launcher/text_file.h"
 
@@ -16,16 +18,27 @@ namespace {
 struct Entry {
   const Trial* trial = nullptr;
   TrialRecord record;
-  std::optional<double> metric;  // of a finished trial
+  std::optional<double> metric;
+  int stopped_at = 0;  // rung; 0: not stopped
+
+  // There is a result, and no more to come.
+  bool ranked() const {
+    return metric && (record.finished || (stopped_at > 0 && record.exit_code == 0));
+  }
 };
 
 // Trials that differ in their seed only; most sweeps have one trial a group.
 struct Group {
   std::vector<Entry> entries;
-  size_t finished = 0;
+  size_t ranked = 0;
+  int rungs = 0;  // that it has passed, as far as it is ranked
   double mean = 0;
   double spread = 0;
 };
+
+std::string state_of(const Entry& entry) {
+  return state_of(entry.record, entry.stopped_at);
+}
 
 std::optional<double> metric_of(const SweepFile& sweep, const TrialRecord& record) {
   const auto found = record.figures.find(sweep.metric);
@@ -36,9 +49,12 @@ std::optional<double> metric_of(const SweepFile& sweep, const TrialRecord& recor
 void summarise(Group& group) {
   std::vector<double> values;
   for (const Entry& entry : group.entries) {
-    if (entry.record.finished && entry.metric) values.push_back(*entry.metric);
+    if (!entry.ranked()) continue;
+    values.push_back(*entry.metric);
+    const int rungs = entry.record.finished ? std::numeric_limits<int>::max() : entry.stopped_at;
+    group.rungs = std::max(group.rungs, rungs);
   }
-  group.finished = values.size();
+  group.ranked = values.size();
   if (values.empty()) return;
   const auto n = static_cast<double>(values.size());
   for (const double value : values) group.mean += value / n;
@@ -55,12 +71,13 @@ std::vector<Group> ranked_groups(const SweepFile& sweep, const std::vector<Trial
     const auto [place, is_new] = places.emplace(trial.group, groups.size());
     if (is_new) groups.emplace_back();
     const TrialRecord record = folder.record(trial);
-    groups[place->second].entries.push_back({&trial, record, metric_of(sweep, record)});
+    groups[place->second].entries.push_back(
+        {&trial, record, metric_of(sweep, record), folder.stopped_at(trial)});
   }
   std::ranges::for_each(groups, summarise);
   std::ranges::stable_sort(groups, [&](const Group& a, const Group& b) {
-    if ((a.finished > 0) != (b.finished > 0)) return a.finished > 0;
-    if (a.finished == 0) return false;
+    if (a.rungs != b.rungs) return a.rungs > b.rungs;
+    if (a.ranked == 0) return false;
     return sweep.goal == Goal::kMax ? a.mean > b.mean : a.mean < b.mean;
   });
   return groups;
@@ -71,11 +88,11 @@ bool has_repeats(const std::vector<Trial>& trials) {
 }
 
 std::string place_of(const Group& group, size_t index) {
-  return group.finished > 0 ? std::to_string(index + 1) : "";
+  return group.ranked > 0 ? std::to_string(index + 1) : "";
 }
 
 std::string spread_of(const Group& group) {
-  return group.finished > 1 ? fmt::format("{:.2g}", group.spread) : "";
+  return group.ranked > 1 ? fmt::format("{:.2g}", group.spread) : "";
 }
 
 constexpr const char* kAverage = "ema_top1";
@@ -119,40 +136,40 @@ Row heading(const SweepFile& sweep, const std::vector<Trial>& trials, bool avera
 
 Row to_row(const Group& group, const Entry& entry, size_t index, bool repeats, bool average) {
   const Trial& trial = *entry.trial;
-  const bool ranked = entry.record.finished && entry.metric;
-  Row row = {trial.name, ranked ? place_of(group, index) : "",
+  Row row = {trial.name, entry.ranked() ? place_of(group, index) : "",
              entry.metric ? fmt::format("{:.4g}", *entry.metric) : ""};
   if (average) row.push_back(average_of({entry}));
-  row.push_back(state_of(entry.record));
+  row.push_back(state_of(entry));
   for (const auto& [key, value] : trial.values) row.push_back(value);
   add_costs(trial, row);
   row.push_back(std::to_string(entry.record.step));
   row.push_back(fmt::format("{:.0f}", entry.record.seconds));
   row.push_back(std::to_string(entry.record.starts));
   if (!repeats) return row;
-  row.push_back(group.finished > 0 ? fmt::format("{:.4g}", group.mean) : "");
+  row.push_back(group.ranked > 0 ? fmt::format("{:.4g}", group.mean) : "");
   row.push_back(spread_of(group));
-  row.push_back(std::to_string(group.finished));
+  row.push_back(std::to_string(group.ranked));
   return row;
 }
 
 // The state that all share, or how many have come how far.
 std::string state_of(const Group& group) {
-  const std::string first = state_of(group.entries.front().record);
+  const std::string first = state_of(group.entries.front());
   const bool same = std::ranges::all_of(
-      group.entries, [&](const Entry& entry) { return state_of(entry.record) == first; });
-  return same ? first : fmt::format("{}/{} finished", group.finished, group.entries.size());
+      group.entries, [&](const Entry& entry) { return state_of(entry) == first; });
+  const auto finished = std::ranges::count_if(
+      group.entries, [](const Entry& entry) { return entry.record.finished; });
+  return same ? first : fmt::format("{}/{} finished", finished, group.entries.size());
 }
 
 Row short_row(const Group& group, size_t index, bool repeats, bool average) {
   const Entry& first = group.entries.front();
-  const std::optional<double> metric =
-      group.finished > 0 ? std::optional(group.mean) : first.metric;
+  const std::optional<double> metric = group.ranked > 0 ? std::optional(group.mean) : first.metric;
   Row row = {first.trial->group, place_of(group, index),
              metric ? fmt::format("{:.4g}", *metric) : ""};
   if (repeats) {
     row.push_back(spread_of(group));
-    row.push_back(std::to_string(group.finished));
+    row.push_back(std::to_string(group.ranked));
   }
   if (average) row.push_back(average_of(group.entries));
   row.push_back(state_of(group));
@@ -169,8 +186,11 @@ Row short_row(const Group& group, size_t index, bool repeats, bool average) {
 
 }  // namespace
 
-std::string state_of(const TrialRecord& record) {
+std::string state_of(const TrialRecord& record, int stopped_at) {
   if (record.finished) return "finished";
+  const bool ended_well = record.exit_code == 0 || record.starts == 0;
+  if (stopped_at > 0 && ended_well) return fmt::format("stopped at rung {}", stopped_at);
+  if (record.paused) return "paused";
   if (record.starts == 0) return "waiting";
   if (!record.exit_code) return "unfinished";
   if (*record.exit_code == static_cast<int>(ExitCode::kStopped)) return "stopped";
@@ -180,26 +200,8 @@ std::string state_of(const TrialRecord& record) {
 
 std::string reason_of(const TrialRecord& record) {
   if (record.finished || !record.exit_code) return "";
-  switch (static_cast<ExitCode>(*record.exit_code)) {
-    case ExitCode::kOk:
-      return "ended with 0, but its metrics have no end";
-    case ExitCode::kConfig:
-      return "configuration or usage error";
-    case ExitCode::kData:
-      return "the data cannot be used";
-    case ExitCode::kInternal:
-      return "internal error";
-    case ExitCode::kOutput:
-      return "a file could not be written";
-    case ExitCode::kStopped:
-      return "stopped on request";
-    case ExitCode::kPeerLost:
-      return "a rank was lost";
-    case ExitCode::kDiverged:
-      return "diverged";
-  }
-  if (*record.exit_code > 128) return fmt::format("killed by signal {}", *record.exit_code - 128);
-  return fmt::format("exit code {}", *record.exit_code);
+  if (*record.exit_code == 0) return "ended with 0, but its metrics have no end";
+  return meaning_of(*record.exit_code);
 }
 
 std::vector<Row> make_leaderboard(const SweepFile& sweep, const std::vector<Trial>& trials,

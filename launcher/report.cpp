@@ -148,13 +148,19 @@ bool is_run(const fs::path& folder) {
   return fs::exists(folder / "metrics.jsonl") || fs::exists(folder / "config.yaml");
 }
 
+struct FoundRun {
+  fs::path folder;
+  int stopped_at = 0;
+};
+
 // A folder's own run or sweep, else those of the folders in it.
-void find_runs(const fs::path& folder, int depth, std::vector<fs::path>& found) {
+void find_runs(const fs::path& folder, int depth, std::vector<FoundRun>& found) {
   const std::vector<fs::path> trials = trial_folders(folder);
   if (!trials.empty()) {
-    found.insert(found.end(), trials.begin(), trials.end());
+    std::map<fs::path, int> stopped = stopped_trials(folder);
+    for (const fs::path& trial : trials) found.push_back({trial, stopped[trial]});
   } else if (is_run(folder)) {
-    found.push_back(folder);
+    found.push_back({folder, 0});
   } else if (depth > 0) {
     std::vector<fs::path> inner;
     std::error_code error;
@@ -234,7 +240,7 @@ std::string title_of(const ReportTask& task, const std::vector<ReportRun>& runs)
 
 std::vector<ReportRun> read_runs(const std::vector<std::string>& folders) {
   constexpr int kDepth = 4;
-  std::vector<fs::path> found;
+  std::vector<FoundRun> found;
   for (const std::string& name : folders) {
     if (!fs::is_directory(name)) {
       throw ConfigError(name, "is not a folder", "name run folders, such as runs/fashion_mnist");
@@ -246,7 +252,10 @@ std::vector<ReportRun> read_runs(const std::vector<std::string>& folders) {
   }
   const size_t points = points_of_a_run(found.size());
   std::vector<ReportRun> runs;
-  for (const fs::path& folder : found) runs.push_back(read_run(folder, points));
+  for (const FoundRun& run : found) {
+    runs.push_back(read_run(run.folder, points));
+    runs.back().stopped_at = run.stopped_at;
+  }
   name_runs(runs);
   return runs;
 }

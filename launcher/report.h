@@ -24,6 +24,7 @@ struct ReportRun {
   std::filesystem::path folder;
   RunMetrics metrics;
   std::optional<RunConfig> config;  // none: not written yet, or not readable
+  int stopped_at = 0;               // rung of its sweep; 0: not stopped
 };
 
 // The runs in `folders`: run folders, sweeps (which stand for their trials), and folders that hold

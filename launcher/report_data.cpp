@@ -117,7 +117,7 @@ std::vector<std::string> differing(const Settings& settings) {
   std::vector<std::string> keys;
   for (const RunKey& key : run_keys()) {
     const std::string name(key.name);
-    if (name == "run.name" || name == "run.output") continue;
+    if (name == "run.name" || name == "run.output" || name == "run.pause_epoch") continue;
     std::set<std::string> values;
     for (const auto& run : settings) {
       if (!run.empty()) values.insert(run.at(name));
@@ -130,7 +130,7 @@ std::vector<std::string> differing(const Settings& settings) {
 Json to_json(const ReportRun& run, const Settings::value_type& settings,
              const std::vector<std::string>& keys, size_t points) {
   const RunMetrics& m = run.metrics;
-  Json json = {{"name", run.name}, {"folder", run.folder.string()}, {"state", state_of(m)}};
+  Json json = {{"name", run.name}, {"folder", run.folder.string()}, {"state", state_of(run)}};
   std::string group;  // all settings but the seed
   json["keys"] = Json::object();
   for (const std::string& key : keys) {
@@ -195,8 +195,13 @@ std::optional<double> mean_phase(const RunMetrics& metrics, const std::string& p
   return sum / static_cast<double>(count);
 }
 
-std::string state_of(const RunMetrics& metrics) {
+std::string state_of(const ReportRun& run) {
+  const RunMetrics& metrics = run.metrics;
   if (metrics.finished()) return "finished";
+  if (metrics.paused && run.stopped_at > 0) {
+    return fmt::format("stopped at rung {}", run.stopped_at);
+  }
+  if (metrics.paused) return "paused";
   if (metrics.exit_code) return fmt::format("ended with {}", *metrics.exit_code);
   return metrics.train.empty() ? "no steps yet" : "unfinished";
 }

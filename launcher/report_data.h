@@ -13,7 +13,7 @@
 namespace resnext {
 
 // Keys whose values differ between the runs that have a configuration, but for those that only name
-// a run or its place (run.name, run.output).
+// a run or its place (run.name, run.output), and where a start of it paused (run.pause_epoch).
 std::vector<std::string> differing_keys(const std::vector<ReportRun>& runs);
 
 // `about`: a line below the title.
@@ -26,7 +26,7 @@ size_t points_of_a_run(size_t runs);
 // Mean over the logged steps but the first, which also pays for the start; none when not logged.
 std::optional<double> mean_phase(const RunMetrics& metrics, const std::string& phase);
 
-// "finished", "ended with 75", "unfinished" or "no steps yet".
-std::string state_of(const RunMetrics& metrics);
+// "finished", "stopped at rung 1", "paused", "ended with 75", "unfinished" or "no steps yet".
+std::string state_of(const ReportRun& run);
 
 }  // namespace resnext

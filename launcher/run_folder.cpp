@@ -63,10 +63,14 @@ void take(const nlohmann::json& event, RunMetrics& metrics) {
     metrics.start = figures;
     metrics.versions = versions_of(event);
     metrics.exit_code.reset();
+    metrics.paused = false;
     metrics.marks.push_back({std::max<int64_t>(at, 0), std::nullopt});
   } else if (kind == "end") {
     const auto code = figures.find("exit_code");
     if (code != figures.end()) metrics.exit_code = static_cast<int>(code->second);
+    const auto total = figures.find("total_steps");
+    metrics.paused =
+        metrics.exit_code == 0 && total != figures.end() && static_cast<double>(at) < total->second;
     metrics.marks.push_back({std::max(at, metrics.last_step()), metrics.exit_code});
   } else if (kind == "train" && at >= 0) {
     metrics.train[at] = figures;

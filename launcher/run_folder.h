@@ -42,9 +42,10 @@ struct RunMetrics {
   std::map<std::string, std::string> versions;  // of the last start: resnext, libtorch
   std::vector<RunMark> marks;                   // every start and end, in order
   std::optional<int> exit_code;                 // of the last end; none: still running, or killed
+  bool paused = false;                          // that end was run.pause_epoch's
   int64_t unreadable_lines = 0;
 
-  bool finished() const { return exit_code == 0; }
+  bool finished() const { return exit_code == 0 && !paused; }
   int64_t last_step() const { return train.empty() ? 0 : train.rbegin()->first; }
   // The last validation's figure; none when it is not there.
   std::optional<double> final_figure(const std::string& name) const;

@@ -2,6 +2,7 @@
 #include "launcher/sweep_folder.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -17,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kJournal = "trials.jsonl";
 
 Json read_json(const fs::path& path) {
   return Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
@@ -48,43 +51,10 @@ bool has_content(const fs::path& folder) {
   return false;
 }
 
-Json to_json(const std::string& trial, const TrialRecord& record) {
-  Json json = {{"trial", trial}, {"starts", record.starts}, {"seconds", record.seconds}};
-  if (record.exit_code) json["exit_code"] = *record.exit_code;
-  json["finished"] = record.finished;
-  json["step"] = record.step;
-  json["figures"] = record.figures;
-  return json;
-}
-
-// Throws what nlohmann throws for a line of somebody else.
-std::pair<std::string, TrialRecord> to_record(const Json& json) {
-  TrialRecord record;
-  record.starts = json.value("starts", 0);
-  record.seconds = json.value("seconds", 0.0);
-  if (json.contains("exit_code")) record.exit_code = json["exit_code"].get<int>();
-  record.finished = json.value("finished", false);
-  record.step = json.value("step", int64_t{0});
-  record.figures = json.value("figures", Figures());
-  return {json.at("trial").get<std::string>(), record};
-}
-
 }  // namespace
 
-TrialRecord with_results(TrialRecord record, const fs::path& run_folder) {
-  constexpr size_t kFewLines = 2;  // of a trainer's; the validations are what counts
-  const RunMetrics metrics = read_metrics(run_folder, kFewLines);
-  record.finished = metrics.finished();
-  record.step = metrics.last_step();
-  record.figures.clear();
-  if (metrics.validation.empty()) return record;
-  record.figures = metrics.validation.rbegin()->second;
-  if (const auto best = metrics.highest_figure("top1")) record.figures["best_top1"] = best->first;
-  return record;
-}
-
 SweepFolder::SweepFolder(const SweepFile& sweep, const std::vector<Trial>& trials, int only)
-    : path_(sweep.output), sweep_(sweep), trials_(trials) {
+    : path_(sweep.output), journal_(path_ / kJournal), sweep_(sweep), trials_(trials) {
   check_owner();
   if (only >= static_cast<int>(trials.size())) {
     throw ConfigError("--trial", fmt::format("{} is not one of {} trials", only, trials.size()),
@@ -95,7 +65,8 @@ SweepFolder::SweepFolder(const SweepFile& sweep, const std::vector<Trial>& trial
   } else if (only == kAllTrials) {
     for (const Trial& trial : trials) check_trial(trial);
   }
-  read_journal();
+  journal_.read();
+  halving_ = halve(sweep.stop, trials, journal_);
 }
 
 void SweepFolder::check_owner() const {
@@ -130,29 +101,45 @@ void SweepFolder::prepare(int only) const {
   }
 }
 
-TrialRecord SweepFolder::record(const Trial& trial) const {
-  const auto found = records_.find(trial.name);
-  return found == records_.end() ? TrialRecord{} : found->second;
+TrialRecord SweepFolder::with_results(TrialRecord record, const Trial& trial) const {
+  return resnext::with_results(std::move(record), folder(trial), sweep_.stop);
 }
 
 void SweepFolder::write_record(const Trial& trial, const TrialRecord& record) {
-  records_[trial.name] = record;
-  append_to_file(journal(), to_json(trial.name, record).dump() + "\n");
+  journal_.write(trial.name, record);
 }
 
 bool SweepFolder::read_journal() {
-  const std::string text = read_file(journal());
-  const bool grown = text.size() > journal_read_;
-  std::istringstream stream(text.substr(grown ? journal_read_ : text.size()));
-  for (std::string line; std::getline(stream, line);) {
-    try {
-      auto [trial, record] = to_record(Json::parse(line));
-      records_[trial] = std::move(record);
-    } catch (const nlohmann::json::exception&) {  // torn
-    }
-  }
-  journal_read_ = text.size();
+  const bool grown = journal_.read();
+  if (grown) halving_ = halve(sweep_.stop, trials_, journal_);
   return grown;
+}
+
+void SweepFolder::decide() {
+  halving_ = halve(sweep_.stop, trials_, journal_);
+  for (const RungDecision& decision : halving_.made) {
+    journal_.write(decision);
+    spdlog::info("{}", describe(decision));
+  }
+  halving_.made.clear();
+}
+
+int SweepFolder::stopped_at(const Trial& trial) const {
+  const auto found = halving_.stopped_at.find(trial.name);
+  return found == halving_.stopped_at.end() ? 0 : found->second;
+}
+
+std::map<fs::path, int> stopped_trials(const fs::path& folder) {
+  std::map<fs::path, int> rungs;
+  try {
+    const SweepSnapshot sweep = read_snapshot(folder / kSweepFile, 0, kNoTrial);
+    SweepJournal journal(folder / kJournal);
+    journal.read();
+    const Halving halving = halve(sweep.sweep.stop, sweep.trials, journal);
+    for (const auto& [trial, rung] : halving.stopped_at) rungs[folder / trial] = rung;
+  } catch (const ConfigError&) {  // of a sweep that knew of no rungs
+  }
+  return rungs;
 }
 
 std::vector<fs::path> trial_folders(const fs::path& folder) {

@@ -91,7 +91,7 @@ void Pool::start(const Trial& trial, size_t share) {
   TrialRecord record = folder_.record(trial);
   ++record.starts;
   record.exit_code.reset();
-  record.finished = false;
+  record.finished = record.paused = false;
   folder_.write_record(trial, record);
   spdlog::info("trial {}/{} {}: started{}", ++started_, total_, trial.name,
                record.starts > 1 ? fmt::format(" (start {})", record.starts) : "");
@@ -115,11 +115,12 @@ void Pool::finish(Running& running, int code) {
   const double seconds = std::chrono::duration<double>(Clock::now() - running.start).count();
   record.seconds += seconds;
   record.exit_code = code;
-  record = with_results(std::move(record), folder_.folder(*running.trial));
+  record = folder_.with_results(std::move(record), *running.trial);
   folder_.write_record(*running.trial, record);
   busy_[running.share] = false;
   if (code == 0) {
-    spdlog::info("trial {}: finished in {:.0f} s", running.trial->name, seconds);
+    spdlog::info("trial {}: {} in {:.0f} s", running.trial->name,
+                 record.paused ? "at its rung" : "finished", seconds);
   } else {
     const auto log = folder_.folder(*running.trial) / "launcher.log";
     spdlog::warn("trial {}: ended with {}{}", running.trial->name, code,

@@ -33,6 +33,23 @@ Trial read_trial(const Json& json, const std::string& output, int ranks, bool wh
   return trial;
 }
 
+Goal to_goal(const Json& json) {
+  return json == "max" ? Goal::kMax : Goal::kMin;
+}
+
+const char* name_of(Goal goal) {
+  return goal == Goal::kMax ? "max" : "min";
+}
+
+StopRule read_rule(const Json& json) {
+  StopRule rule;
+  json.at("metric").get_to(rule.metric);
+  rule.goal = to_goal(json.at("goal"));
+  json.at("rungs").get_to(rule.rungs);
+  json.at("keep").get_to(rule.keep);
+  return rule;
+}
+
 SweepSnapshot parse(const Json& json, int ranks, int only) {
   SweepSnapshot snapshot;
   SweepFile& sweep = snapshot.sweep;
@@ -40,7 +57,8 @@ SweepSnapshot parse(const Json& json, int ranks, int only) {
   json.at("file").get_to(sweep.path);
   json.at("output").get_to(sweep.output);
   json.at("metric").get_to(sweep.metric);
-  sweep.goal = json.at("goal") == "max" ? Goal::kMax : Goal::kMin;
+  sweep.goal = to_goal(json.at("goal"));
+  if (json.contains("stop")) sweep.stop = read_rule(json["stop"]);
   for (const Json& trial : json.at("trials")) {
     const bool whole = static_cast<int>(snapshot.trials.size()) == only;
     snapshot.trials.push_back(read_trial(trial, sweep.output, ranks, whole));
@@ -55,7 +73,14 @@ std::string snapshot_text(const SweepFile& sweep, const std::vector<Trial>& tria
                {"file", sweep.path},
                {"output", sweep.output},
                {"metric", sweep.metric},
-               {"goal", sweep.goal == Goal::kMax ? "max" : "min"}};
+               {"goal", name_of(sweep.goal)}};
+  const StopRule& stop = sweep.stop;
+  if (!stop.rungs.empty()) {
+    json["stop"] = {{"metric", stop.metric},
+                    {"goal", name_of(stop.goal)},
+                    {"rungs", stop.rungs},
+                    {"keep", stop.keep}};
+  }
   json["trials"] = Json::array();
   for (const Trial& trial : trials) {
     json["trials"].push_back({{"name", trial.name},

@@ -16,7 +16,7 @@
 namespace resnext {
 
 struct SweepSnapshot {
-  SweepFile sweep;  // name, path, output and metric; not how trials were made
+  SweepFile sweep;  // name, path, output, metric and stop; not how trials were made
   std::vector<Trial> trials;
 };
 

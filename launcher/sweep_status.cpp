@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kAtRung = "stopped at rung";  // state_of()
+
 struct Standing {
   const Trial* trial = nullptr;
   TrialRecord record;
@@ -78,10 +80,10 @@ Standing standing_of(const Trial& trial, const SweepFolder& folder,
   const fs::path path = folder.folder(trial);
   Standing standing{&trial, folder.record(trial), "", "", 0};
   if (!standing.record.finished && folder.finished(trial)) {
-    standing.record = with_results(standing.record, path);
+    standing.record = folder.with_results(standing.record, trial);
   }
-  standing.state = state_of(standing.record);
-  if (standing.record.finished) return standing;
+  standing.state = state_of(standing.record, folder.stopped_at(trial));
+  if (standing.record.finished || standing.state.starts_with(kAtRung)) return standing;
   if (is_running(path)) {
     standing.state = "running";
     describe_progress(path, standing);
@@ -90,6 +92,9 @@ Standing standing_of(const Trial& trial, const SweepFolder& folder,
   } else if (standing.state == "unfinished") {
     standing.state = "lost";
     standing.note = "its launcher is gone; start the sweep again";
+  } else if (standing.state == "paused") {
+    standing.note = fmt::format("rung {} waits for {} trials", folder.halving().rung + 1,
+                                folder.halving().awaited.size());
   } else {
     standing.note = reason_of(standing.record);
     const std::string error = last_error(path);
@@ -140,7 +145,7 @@ int show_sweep_status(const SweepTask& task) {
   SweepFolder folder(sweep.sweep, sweep.trials, kNoTrial);
   std::set<std::string> names;
   for (const Trial& trial : sweep.trials) {
-    if (!folder.record(trial).finished) names.insert(trial.name);
+    if (!folder.record(trial).finished && folder.stopped_at(trial) == 0) names.insert(trial.name);
   }
   const std::set<std::string> queued = queued_trials(folder.path(), names);
   Tally tally;
@@ -152,7 +157,8 @@ int show_sweep_status(const SweepTask& task) {
     if (standing.record.finished) {
       tally.finished_seconds += standing.record.seconds;
       if (!folder.record(trial).finished) folder.write_record(trial, standing.record);
-    } else if (standing.state != "waiting" && standing.state != "queued") {
+    } else if (standing.state != "waiting" && standing.state != "queued" &&
+               !standing.state.starts_with(kAtRung)) {
       rows.push_back({trial.name, standing.state, std::to_string(standing.record.step),
                       std::to_string(standing.record.starts), standing.note});
     }

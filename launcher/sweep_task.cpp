@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -35,14 +36,14 @@ SweepSnapshot read_trials(const SweepTask& task) {
                     "cannot change trials that were submitted", "give it when submitting");
 }
 
-// Numbers of the trials that this call is to run: not finished, and not in the hands of Slurm.
+// Numbers of the trials that this call is to run: not done, and not in the hands of Slurm.
 std::vector<size_t> left_to_do(const SweepTask& task, const std::vector<Trial>& trials,
                                const SweepFolder& folder) {
   std::map<size_t, std::string> unfinished;
   std::set<std::string> names;
   for (size_t i = 0; i < trials.size(); ++i) {
     const bool wanted = task.trial < 0 || task.trial == static_cast<int>(i);
-    if (!wanted || folder.finished(trials[i])) continue;
+    if (!wanted || folder.done(trials[i])) continue;
     unfinished[i] = trials[i].name;
     names.insert(trials[i].name);
   }
@@ -63,24 +64,38 @@ std::vector<Trial> wanted(const SweepTask& task, const std::vector<Trial>& trial
   return {trials[number]};
 }
 
-// Trials may have been run without the sweep, and a line of the journal may have been lost.
-void note_finished(const std::vector<Trial>& trials, SweepFolder& folder) {
+// Trials may have been run without the sweep, a line of the journal may have been lost, and rungs
+// may have been added.
+void note_results(const SweepFile& sweep, const std::vector<Trial>& trials, SweepFolder& folder) {
   for (const Trial& trial : trials) {
     const TrialRecord record = folder.record(trial);
-    if (record.finished || !folder.finished(trial)) continue;
-    folder.write_record(trial, with_results(record, folder.folder(trial)));
+    const bool lacks_end = !record.finished && folder.finished(trial);
+    const bool lacks_rungs = std::ranges::any_of(
+        sweep.stop.rungs, [&](int64_t epochs) { return !record.rungs.contains(epochs); });
+    if (!lacks_end && !lacks_rungs) continue;
+    const TrialRecord now = folder.with_results(record, trial);
+    const bool adds_rungs = std::ranges::any_of(
+        now.rungs, [&](const auto& rung) { return !record.rungs.contains(rung.first); });
+    if (lacks_end || adds_rungs) folder.write_record(trial, now);
   }
 }
 
 std::vector<std::string> sbatch_command(const SweepTask& task, const SweepSnapshot& sweep,
-                                        const std::vector<size_t>& numbers) {
+                                        const std::vector<size_t>& numbers,
+                                        const std::string& after) {
   const std::string script = task.script.empty() ? job_script("sweep_cardinality.sh") : task.script;
-  return sbatch_command(task, script, snapshot_path(sweep.sweep, sweep.trials).string(), numbers);
+  return sbatch_command(task, script, snapshot_path(sweep.sweep, sweep.trials).string(), numbers,
+                        after);
 }
 
-int submit(const SweepTask& task, const SweepSnapshot& sweep, const std::vector<size_t>& numbers) {
-  const std::vector<std::string> argv = sbatch_command(task, sweep, numbers);
-  write_snapshot(sweep.sweep, sweep.trials);
+// Arrays that follow each other: one to each rung that is to be decided, one to the end.
+size_t arrays_of(const SweepSnapshot& sweep, const SweepFolder& folder) {
+  return sweep.sweep.stop.rungs.size() - folder.halving().rung + 1;
+}
+
+std::string submit(const SweepTask& task, const SweepSnapshot& sweep,
+                   const std::vector<size_t>& numbers, const std::string& after) {
+  const std::vector<std::string> argv = sbatch_command(task, sweep, numbers, after);
   spdlog::info("{}", fmt::join(argv, " "));
   Submission submission;
   submission.job = submit_job(argv);
@@ -90,7 +105,24 @@ int submit(const SweepTask& task, const SweepSnapshot& sweep, const std::vector<
   for (const size_t i : numbers) submission.trials[i] = sweep.trials[i].name;
   add_submission(sweep.sweep.output, submission);
   spdlog::info("submitted as job {}", submission.job);
+  return submission.job;
+}
+
+int submit_all(const SweepTask& task, const SweepSnapshot& sweep, const SweepFolder& folder,
+               const std::vector<size_t>& numbers) {
+  write_snapshot(sweep.sweep, sweep.trials);
+  std::string job;
+  for (size_t i = 0; i < arrays_of(sweep, folder); ++i) job = submit(task, sweep, numbers, job);
   return 0;
+}
+
+void print_submission(const SweepTask& task, const SweepSnapshot& sweep, const SweepFolder& folder,
+                      const std::vector<size_t>& numbers) {
+  for (size_t i = 0; i < arrays_of(sweep, folder); ++i) {
+    LaunchPlan line;
+    line.argv = sbatch_command(task, sweep, numbers, i == 0 ? "" : "JOB_ABOVE");
+    print(to_shell(line));
+  }
 }
 
 // A task of an array is not the sweep: its trial has a lock of its own.
@@ -142,16 +174,53 @@ PoolOptions pool_options(const SweepTask& task) {
   return options;
 }
 
+// Those of `numbers` that have not come to the rung that is to be decided; without one, to the end.
+std::vector<const Trial*> left_of_round(const SweepSnapshot& sweep, const SweepFolder& folder,
+                                        const std::vector<size_t>& numbers) {
+  const std::optional<int64_t> pause = folder.halving().pause;
+  std::vector<const Trial*> left;
+  for (const size_t i : numbers) {
+    const Trial& trial = sweep.trials[i];
+    const bool there = pause && folder.record(trial).rungs.contains(*pause);
+    if (!there && folder.stopped_at(trial) == 0) left.push_back(&trial);
+  }
+  return left;
+}
+
+PoolOptions to_rung(PoolOptions options, std::optional<int64_t> epochs) {
+  if (epochs) options.run_options.push_back(fmt::format("run.pause_epoch={}", *epochs));
+  return options;
+}
+
+// A round to each rung, then one to the end; without rungs that one alone.
+int run_rounds(const SweepTask& task, const SweepSnapshot& sweep, SweepFolder& folder,
+               const std::vector<size_t>& numbers, const PoolOptions& options, SignalInbox& inbox) {
+  const std::vector<Resources> shares = shares_for(task);
+  int code = 0;
+  while (true) {
+    folder.decide();
+    const Halving halving = folder.halving();
+    const int of_round = run_trials(folder, left_of_round(sweep, folder, numbers), shares,
+                                    to_rung(options, halving.pause), inbox);
+    if (code == 0) code = of_round;
+    if (!halving.pause) return code;
+    folder.read_journal();  // of other tasks of the array
+    folder.decide();
+    if (folder.halving().rung > halving.rung) continue;
+    spdlog::info("rung {} waits for {}", halving.rung + 1,
+                 fmt::join(folder.halving().awaited, ", "));
+    return code;
+  }
+}
+
 int run_here(const SweepTask& task, const SweepSnapshot& sweep, SweepFolder& folder,
              const std::vector<size_t>& numbers, std::optional<FolderLock>& lock,
              SignalInbox& inbox) {
   const auto leaderboard = [&] { return write_leaderboard(sweep.sweep, sweep.trials, folder); };
-  std::vector<const Trial*> left;
-  for (const size_t i : numbers) left.push_back(&sweep.trials[i]);
   PoolOptions options = pool_options(task);
   options.on_end = [&](const Trial&) { leaderboard(); };
   options.may_go_on = [&] { return !lock || lock->heartbeat(); };
-  const int code = run_trials(folder, left, shares_for(task), options, inbox);
+  const int code = run_rounds(task, sweep, folder, numbers, options, inbox);
   print(leaderboard());
   return code;
 }
@@ -160,11 +229,13 @@ int run_here(const SweepTask& task, const SweepSnapshot& sweep, SweepFolder& fol
 
 std::vector<std::string> sbatch_command(const SweepTask& task, const std::string& script,
                                         const std::string& snapshot,
-                                        const std::vector<size_t>& trials) {
+                                        const std::vector<size_t>& trials,
+                                        const std::string& after) {
   std::vector<std::string> argv = {"sbatch"};
   const std::string throttle = task.parallel > 1 ? fmt::format("%{}", task.parallel) : "";
   argv.push_back(fmt::format("--array={}{}", fmt::join(trials, ","), throttle));
   argv.insert(argv.end(), task.sbatch_options.begin(), task.sbatch_options.end());
+  if (!after.empty()) argv.push_back("--dependency=afterany:" + after);
   argv.insert(argv.end(), {script, snapshot});
   const std::vector<std::string> how = run_options(task);
   argv.insert(argv.end(), how.begin(), how.end());
@@ -178,19 +249,18 @@ int execute(const SweepTask& task, SignalInbox& inbox) {
   SweepFolder folder(sweep.sweep, sweep.trials, task.trial);
   if (task.dry_run) {
     const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
-    LaunchPlan line;
-    if (task.slurm && !numbers.empty()) line.argv = sbatch_command(task, sweep, numbers);
-    if (!line.argv.empty()) print(to_shell(line));
+    if (task.slurm && !numbers.empty()) print_submission(task, sweep, folder, numbers);
     return 0;
   }
   shares_for(task);  // throws where trials do not fit side by side
   std::optional<FolderLock> lock = lock_sweep_folder(task, sweep.sweep, inbox);
-  const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
   if (!is_snapshot(task.file)) folder.prepare(task.trial);
-  if (task.trial < 0) note_finished(sweep.trials, folder);
+  if (task.trial < 0) note_results(sweep.sweep, sweep.trials, folder);
+  folder.decide();
+  const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);
   spdlog::info("{} trials, {} to run, in {}", sweep.trials.size(), numbers.size(),
                sweep.sweep.output);
-  if (task.slurm && !numbers.empty()) return submit(task, sweep, numbers);
+  if (task.slurm && !numbers.empty()) return submit_all(task, sweep, folder, numbers);
   return run_here(task, sweep, folder, numbers, lock, inbox);
 }
 

@@ -15,9 +15,10 @@ int execute(const SweepTask& task, SignalInbox& inbox);
 
 // The sbatch command that `--slurm` runs for the trials of these numbers; a pure function. The
 // script gets the snapshot and how each trial is to be started (-n, --max-restarts, --launcher,
-// --stage-to).
+// --stage-to). `after`: the job that must have ended before.
 std::vector<std::string> sbatch_command(const SweepTask& task, const std::string& script,
                                         const std::string& snapshot,
-                                        const std::vector<size_t>& trials);
+                                        const std::vector<size_t>& trials,
+                                        const std::string& after = "");
 
 }  // namespace resnext

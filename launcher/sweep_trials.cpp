@@ -234,6 +234,23 @@ void check_names(const SweepFile& sweep, const std::vector<Trial>& trials) {
   }
 }
 
+// Every rung lies within every trial, and there is something to measure at it.
+void check_rungs(const SweepFile& sweep, const std::vector<Trial>& trials) {
+  if (sweep.stop.rungs.empty()) return;
+  for (const Trial& trial : trials) {
+    const RunConfig& config = trial.config;
+    if (config.run.epochs <= sweep.stop.rungs.back()) {
+      throw ConfigError(sweep.stop.where,
+                        fmt::format("trial '{}' has {} epochs, the last rung {}", trial.name,
+                                    config.run.epochs, sweep.stop.rungs.back()),
+                        "give rungs that are fewer epochs than run.epochs");
+    }
+    if (!config.data.validation.empty()) continue;
+    throw ConfigError(sweep.stop.where, "'stop' decides by validations, but there are none",
+                      "set data.validation");
+  }
+}
+
 }  // namespace
 
 Trial make_trial(std::string name, Values values, RunConfig config, int ranks) {
@@ -252,6 +269,7 @@ std::vector<Trial> expand_sweep(const SweepFile& sweep, const std::vector<std::s
     std::ranges::move(expansion.make(values), std::back_inserter(trials));
   }
   check_names(sweep, trials);
+  check_rungs(sweep, trials);
   return trials;
 }
 

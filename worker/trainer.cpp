@@ -78,7 +78,7 @@ void Trainer::begin() {
 }
 
 ExitCode Trainer::loop() {
-  while (!course_.finished(progress_) && !stop_agreed_ && !ended_early_) {
+  while (!course_.ended(progress_) && !stop_agreed_ && !ended_early_) {
     train_step();
     log_and_save();
   }
@@ -282,7 +282,7 @@ LoggedPlace Trainer::place() const {
 // A save that fails asks all ranks to stop; why, they learn here. A last validation that was not
 // made is left to the next start.
 ExitCode Trainer::finish() {
-  const bool whole = (course_.finished(progress_) || ended_early_) && !progress_.validation_due;
+  const bool whole = (course_.ended(progress_) || ended_early_) && !progress_.validation_due;
   const ExitCode code = whole ? ExitCode::kOk : ExitCode::kStopped;
   for (const StepReport& report : parts_.learner.reports(/*all=*/true)) observe(report);
   save();

@@ -115,6 +115,7 @@ const directLabels = {
     const {ctx, chartArea} = chart, labels = [];
     chart.data.datasets.forEach((set, i) => {
       if (!set.labelled) return;
+      if (set.joined) return;
       const inside = chart.getDatasetMeta(i).data.filter(p => p.x <= chartArea.right + 1 && p.x >= chartArea.left - 1);
       if (inside.length) labels.push({text: labelOf(set), x: inside.at(-1).x, y: Math.min(Math.max(inside.at(-1).y, chartArea.top), chartArea.bottom), colour: set.borderColor});
     });
@@ -130,7 +131,15 @@ const directLabels = {
   }
 };
 const kLabelFont = "600 12px system-ui, sans-serif";
-const labelOf = set => shorten(set.label, innerWidth < 640 ? 11 : 18);
+const labelOf = set => shorten(set.label, innerWidth < 640 ? 11 : 18) + (set.more ? ` +${set.more}` : "");
+// Lines that lie on each other, as rates do, share the label of the first.
+function joinLabels(sets) {
+  const first = new Map();
+  for (const set of sets.filter(s => s.labelled)) {
+    const curve = set.data.map(p => `${p.x},${p.y}`).join(" ");
+    if (first.has(curve)) { set.joined = true; first.get(curve).more++; } else { set.more = 0; first.set(curve, set); }
+  }
+}
 const shorten = (text, n) => text.length <= n ? text : text.slice(0, Math.ceil(n / 2) - 1) + "…" + text.slice(-(Math.floor(n / 2)));
 
 const spreadBars = {
@@ -181,7 +190,9 @@ function figure(name, title, options = {}) {
   canvas.setAttribute("aria-label", title);
   plot.append(canvas);
   element.append(head, plot);
-  if (options.note) element.append(Object.assign(document.createElement("p"), {className: "soft", textContent: options.note}));
+  for (const [text, where] of [[options.note, ""], [options.hint, " screen"]]) {
+    if (text) element.append(Object.assign(document.createElement("p"), {className: `soft${where}`, textContent: text}));
+  }
   document.querySelector(".charts").append(element);
   return canvas;
 }
@@ -242,10 +253,11 @@ function drawLines() {
     chart.options.scales = {x: axis(state.x === "hours" ? "hours of training" : state.x, false), y: axis(chart.y, state.log[name])};
     if (state.range) Object.assign(chart.options.scales.x, {min: state.range[0], max: state.range[1]});
     else if (sets.length) chart.options.scales.x.min = 0, chart.options.scales.x.max = Math.max(...sets.flatMap(s => s.data.slice(-1).map(p => p.x)));
+    joinLabels(sets);
     if (name === "error" && !state.log.error) chart.options.scales.y.max = errorLimit(sets);
     if (name === "images_per_second" && !state.log[name]) chart.options.scales.y.beginAtZero = true;
     chart.ctx.font = kLabelFont;
-    const widest = Math.max(0, ...sets.filter(s => s.labelled).map(s => chart.ctx.measureText(labelOf(s)).width));
+    const widest = Math.max(0, ...sets.filter(s => s.labelled && !s.joined).map(s => chart.ctx.measureText(labelOf(s)).width));
     chart.options.layout.padding.right = widest ? 10 + widest : 8;
     chart.update();
   }
@@ -330,7 +342,7 @@ function addParallel() {
     chart.data.labels = [...keys.map(k => [leaf(k), `${ranges[k].first} … ${ranges[k].last}`]), ["error, %", `${number(low)} … ${number(high)}`]];
     chart.data.datasets = runs.map(run => {
       const good = 1 - (run.order / Math.max(1, data.runs.length - 1));
-      const c = good > .9 || run.colour ? css("--accent") : `hsla(205, ${Math.round(70 * good)}%, ${isDark() ? 60 : 45}%, ${.25 + .5 * good})`;
+      const c = good > .9 || state.pinned.has(run) ? css("--accent") : `hsla(205, ${Math.round(70 * good)}%, ${isDark() ? 60 : 45}%, ${.25 + .5 * good})`;
       return {run, label: run.name, borderColor: c, backgroundColor: c, borderWidth: good > .9 ? 2.2 : 1.1, pointRadius: 2, tension: .15,
         data: [...keys.map(k => run.keys[k] === undefined ? null : part(ranges[k].f(run.keys[k]), ranges[k].low, ranges[k].high)), part(run.error, low, high)]};
     });
@@ -406,6 +418,19 @@ function setTheme(theme) {
   draw();
 }
 
+// On paper the theme is light, and a chart as wide as half a page across.
+const kPaperChart = [480, 270];
+function toPaper() {
+  setTheme("light");
+  const filter = state.filter ? `, runs with "${state.filter}"` : "", zoom = state.range ? ", zoomed" : "";
+  document.getElementById("view").textContent = `Over ${state.x}, smoothing ${state.smoothing}${zoom}${filter}; ${document.getElementById("shown").textContent}.`;
+  for (const chart of Object.values(charts)) chart.resize(...kPaperChart);
+}
+function fromPaper() {
+  for (const chart of Object.values(charts)) chart.resize();
+  setTheme(document.getElementById("theme").value);
+}
+
 function connect() {
   const on = (id, event, act) => document.getElementById(id).addEventListener(event, e => { act(e.target); draw(); });
   on("x", "change", e => { state.x = e.value; state.range = null; });
@@ -416,15 +441,15 @@ function connect() {
   on("whole", "click", () => { state.range = null; });
   document.getElementById("theme").addEventListener("change", e => setTheme(e.target.value));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(document.getElementById("theme").value));
-  addEventListener("beforeprint", () => setTheme("light"));
-  addEventListener("afterprint", () => setTheme(document.getElementById("theme").value));
+  addEventListener("beforeprint", toPaper);
+  addEventListener("afterprint", fromPaper);
 }
 
 document.title = data.title;
 document.querySelector("h1").textContent = data.title;
 document.getElementById("about").textContent = data.about;
 Chart.defaults.font.family = "system-ui, sans-serif";
-addLineChart("error", "Validation error", "top-1 error, %", {note: "Drag to zoom, double click for the whole. Dashed: the moving average of the weights. Its axis is cut where the curves have left their beginning."});
+addLineChart("error", "Validation error", "top-1 error, %", {note: "Dashed: the moving average of the weights. The axis is cut where the curves have left their beginning.", hint: "Drag to zoom, double click for the whole."});
 addLineChart("loss", "Loss", "cross-entropy", {note: "Dashed: validation. Triangle: started again; cross: stopped or failed."});
 addScatter("cardinality", "Error against cardinality", "cardinality", r => r.cardinality, true);
 addScatter("parameters", "Error against parameters", "parameters, millions", r => r.parameters === undefined ? null : r.parameters / 1e6, false);

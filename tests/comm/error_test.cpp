@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/common/exit_meaning.h"
+
 namespace resnext {
 namespace {
 
@@ -46,6 +48,16 @@ TEST(ToError, AllElseIsInternalAndOneLine) {
   const Error error = to_error(std::runtime_error("out of memory\nframe #0: f()"));
   EXPECT_EQ(error.exit_code(), ExitCode::kInternal);
   EXPECT_STREQ(error.what(), "out of memory");
+}
+
+TEST(MeaningOf, HasWordsForEveryEnd) {
+  EXPECT_EQ(meaning_of(ExitCode::kDiverged), "diverged");
+  EXPECT_EQ(meaning_of(75), "stopped on request");
+  EXPECT_EQ(meaning_of(128 + 9), "killed by signal 9");
+  EXPECT_EQ(meaning_of(3), "exit code 3");
+  for (const int code : {0, 64, 65, 70, 73, 75, 76, 77}) {
+    EXPECT_EQ(meaning_of(code).find("exit code"), std::string::npos) << code;
+  }
 }
 
 }  // namespace

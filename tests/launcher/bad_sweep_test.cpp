@@ -52,6 +52,17 @@ const BadSweep kBadSweeps[] = {
     {"repeats: 0\ngrid: {run.epochs: [1]}", {":3:10", "'0' is no number of repeats", "from 1"}},
     {"repeats: 2x\ngrid: {run.epochs: [1]}", {":3:10", "'2x' is no number of repeats"}},
     {"repeats: 2\ngrid: {run.seed: [1]}", {":3:10", "which is varied too", "one of the two"}},
+    // successive halving
+    {"stop: {rungs: [1]}\ngrid: {run.seed: [1]}",
+     {":3:7", "there are none", "set data.validation"}},
+    {"stop: {rungs: [100]}\ngrid: {run.seed: [1]}", {":3:7", "trial 'seed1' has 100 epochs"}},
+    {"stop: {rungs: [2, 2]}\ngrid: {run.seed: [1]}", {":3:19", "'2' is no next rung", "[5, 15]"}},
+    {"stop: {rungs: [0]}\ngrid: {run.seed: [1]}", {":3:16", "'0' is no next rung"}},
+    {"stop: {rungs: 5}\ngrid: {run.seed: [1]}", {":3:15", "'stop.rungs' is not a list"}},
+    {"stop: {keep: 0.5}\ngrid: {run.seed: [1]}", {":3:7", "'stop' has no 'rungs'"}},
+    {"stop: {rungs: [1], keep: 1}\ngrid: {run.seed: [1]}", {":3:26", "between 0 and 1"}},
+    {"stop: {rungs: [1], metric: top2}\ngrid: {run.seed: [1]}", {":3:28", "top1, top5, loss"}},
+    {"stop: {rung: [1]}\ngrid: {run.seed: [1]}", {":3:8", "unknown key 'stop.rung'"}},
     // exclusion and matching
     {"grid: {run.seed: [1]}\nexclude: [{run.seed: 1}]", {"leaves no trial"}},
     {"grid: {run.seed: [1]}\nexclude: [{}]", {":4:11", "excludes every trial"}},

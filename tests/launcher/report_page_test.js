@@ -90,6 +90,33 @@ async function test() {
   const dark = paper(), ticks = charts.loss.options.scales.x.ticks.color;
   set(by("theme"), "light", "change");
   expect("dark mode", dark === "rgb(20, 23, 26)" && paper() === "rgb(255, 255, 255)" && ticks !== charts.loss.options.scales.x.ticks.color);
+  // On paper, which a window of its width stands in for: nothing is cut off, and no controls are left.
+  set(by("theme"), "dark", "change");
+  set(by("filter"), "seed", "input");
+  dispatchEvent(new Event("beforeprint"));
+  const rules = [...document.styleSheets].flatMap(s => [...s.cssRules]).filter(r => r.media?.mediaText === "print");
+  for (const rule of rules) rule.media.mediaText = "all";
+  document.body.style.width = "980px";
+  const shows = element => getComputedStyle(element).display !== "none";
+  const narrow = element => element.getBoundingClientRect().right <= document.body.getBoundingClientRect().right + 1;
+  expect("paper is white", paper() === "rgb(255, 255, 255)" && rules.length === 1);
+  expect("no controls on paper", !shows(document.querySelector(".controls")) && !shows(document.querySelector("td")) && !shows(document.querySelector("figure label")));
+  expect("the view is told on paper", shows(by("view")) && by("view").textContent.startsWith('Over step, smoothing 0.5, runs with "seed"; '));
+  expect("all of the table is on paper", narrow(document.querySelector("table")) && document.querySelector(".tables").scrollHeight <= document.querySelector(".tables").clientHeight + 1);
+  for (const canvas of document.querySelectorAll("canvas")) {
+    const frame = canvas.closest("figure").getBoundingClientRect();
+    expect(`chart ${canvas.closest("figure").id} is inside its frame on paper`, canvas.getBoundingClientRect().right <= frame.right && canvas.getBoundingClientRect().bottom <= frame.bottom);
+  }
+  for (const rule of rules) rule.media.mediaText = "print";
+  document.body.style.width = "";
+  dispatchEvent(new Event("afterprint"));
+  expect("dark again behind paper", paper() === "rgb(20, 23, 26)" && !shows(by("view")));
+  set(by("filter"), "", "input");
+  set(by("theme"), "light", "change");
+
+  // Lines that lie on each other have one label.
+  const labels = sets("learning_rate").filter(s => s.labelled && !s.joined).map(labelOf);
+  expect(`rates share a label, not ${labels}`, labels.length < 4 && labels.some(l => / \+[1-9]$/.test(l)));
   expect("fits the window", document.documentElement.scrollWidth <= innerWidth);
   expect("title and versions", document.title === "runs" && by("about").textContent.includes("libtorch 2.11.0"));
 }

@@ -34,6 +34,31 @@ echo "{\"event\":\"validation\",\"step\":5,\"top1\":$((seed * 10))}" >> "$out/me
 echo "{\"event\":\"end\",\"exit_code\":0}" >> "$out/metrics.jsonl"
 )sh";
 
+// Trains by a closed form: after epoch e of 12 a trial of an even seed s has a top-1 of 50 + 5 s -
+// 6 s / e %, one of an odd seed has 50 + 5 s % from the first epoch on. Of 1 to 6 seed 5 leads
+// until seed 6 overtakes it in the eighth epoch and wins. A trial of the seed in the file `broken`
+// dies.
+constexpr const char* kCurves = R"sh(#!/bin/sh
+out=$(sed -n 's/^ *output: "\(.*\)"/\1/p' "$1")
+seed=$(sed -n 's/^ *seed: //p' "$1")
+here=$(dirname "$0")
+last=12
+for word; do case $word in run.pause_epoch=*) last=${word#*=} ;; esac; done
+echo "$seed to $last" >> "$here/starts"
+[ "$(cat "$here/broken" 2>/dev/null)" = "$seed" ] && exit 70
+mkdir -p "$out"
+e=$(grep -c validation "$out/metrics.jsonl" 2>/dev/null)
+while [ "${e:-0}" -lt "$last" ]; do
+  e=$((e + 1))
+  top1=$((5000 + 500 * seed - (seed % 2 ? 0 : 600 * seed / e)))
+  echo "{\"event\":\"train\",\"step\":$e,\"loss\":1}"
+  echo "{\"event\":\"validation\",\"step\":$e,\"epoch\":$((e - 1)),\"top1\":${top1%??}.${top1#??}}"
+done >> "$out/metrics.jsonl"
+echo "{\"event\":\"end\",\"step\":$last,\"total_steps\":12,\"exit_code\":0}" >> "$out/metrics.jsonl"
+)sh";
+
+constexpr const char* kRule = "stop: {rungs: [2, 4], keep: 0.67}\n";
+
 class SweepTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -50,11 +75,30 @@ class SweepTest : public testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return test::run(words, 50);
   }
+  void write_sweep(const std::string& output, const std::string& seeds,
+                   const std::string& rule = kRule) const {
+    test::write_text(folder_ / "s.yaml", "base: base.yaml\noutput: " + (folder_ / output) + "\n" +
+                                             rule + "grid: {run.seed: " + seeds + "}\n");
+  }
+  void set_up_curves() const {
+    test::write_text(folder_ / "resnext_worker", kCurves);
+    test::write_text(folder_ / "base.yaml", "run: {epochs: 12}\ndata: {validation: v.h5}\n");
+    write_sweep("out", "[1, 2, 3, 4, 5, 6]");
+  }
   size_t starts() const {
     const std::string text = test::read_text(folder_ / "starts");
     return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
   }
   std::string leaderboard() const { return test::read_text(folder_ / "out/leaderboard.csv"); }
+  // The journal's lines about rungs.
+  std::string decisions(const std::string& output) const {
+    std::istringstream stream(test::read_text(folder_.path() / output / "trials.jsonl"));
+    std::string lines;
+    for (std::string line; std::getline(stream, line);) {
+      if (line.starts_with("{\"rung\"")) lines += line + "\n";
+    }
+    return lines;
+  }
 
   test::TemporaryFolder folder_;
 };
@@ -237,6 +281,90 @@ TEST_F(SweepTest, OrphansOfATrialEndAndTheOtherTrialsLive) {
   EXPECT_TRUE(all.all_gone(5));
 }
 
+class HalvedSweepTest : public SweepTest {
+ protected:
+  void SetUp() override {
+    SweepTest::SetUp();
+    set_up_curves();
+  }
+};
+
+// Of six four go on, of those two.
+constexpr const char* kDecisions =
+    R"({"rung":1,"epochs":2,"metric":"top1","goal":"max","keep":0.67,"scores":{"seed1":55.0,)"
+    R"("seed2":54.0,"seed3":65.0,"seed4":58.0,"seed5":75.0,"seed6":62.0},)"
+    R"("kept":["seed5","seed3","seed6","seed4"]})"
+    "\n"
+    R"({"rung":2,"epochs":4,"metric":"top1","goal":"max","keep":0.67,"scores":{"seed3":65.0,)"
+    R"("seed4":64.0,"seed5":75.0,"seed6":71.0},"kept":["seed5","seed6"]})"
+    "\n";
+
+TEST_F(HalvedSweepTest, KeepsTheWinnerAndDecidesTheSameASecondTime) {
+  const Result result = sweep();
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(starts(), 6u + 4u + 2u);
+  EXPECT_EQ(decisions("out"), kDecisions);
+  const std::string csv = leaderboard();
+  for (const char* row : {"seed6,1,77,finished,6,", "seed5,2,75,finished,5,",
+                          "seed3,3,65,stopped at rung 2,3,", "seed4,4,64,stopped at rung 2,4,",
+                          "seed1,5,55,stopped at rung 1,1,", "seed2,6,54,stopped at rung 1,2,"}) {
+    EXPECT_NE(csv.find(row), std::string::npos) << csv;
+  }
+  EXPECT_EQ(sweep().exit_code, 0);
+  EXPECT_EQ(starts(), 12u) << "what was stopped is done";
+  fs::remove_all(folder_ / "out/seed1");
+  EXPECT_EQ(sweep().exit_code, 0);
+  EXPECT_EQ(starts(), 12u) << "as the journal says";
+  write_sweep("again", "[1, 2, 3, 4, 5, 6]");
+  EXPECT_EQ(sweep().exit_code, 0);
+  EXPECT_EQ(decisions("again"), kDecisions);
+}
+
+TEST_F(HalvedSweepTest, StatusAndReportTellWhereATrialWasStopped) {
+  EXPECT_EQ(sweep().exit_code, 0);
+  const Result status =
+      test::run({folder_ / "resnext_launcher", "sweep", "status", folder_ / "out"}, 30);
+  EXPECT_NE(status.out.find("2 finished, 2 stopped at rung 1, 2 stopped at rung 2"),
+            std::string::npos)
+      << status.out;
+  EXPECT_EQ(test::run({folder_ / "resnext_launcher", "report", folder_ / "out"}, 30).exit_code, 0);
+  const std::string page = test::read_text(folder_ / "out/report.html");
+  EXPECT_NE(page.find(R"("state":"stopped at rung 2")"), std::string::npos);
+  EXPECT_EQ(page.find(R"("run.pause_epoch")"), std::string::npos) << "no setting of the trial";
+}
+
+// A trial that cannot be run holds its rung up: it is decided when it has come there, and no
+// sooner.
+TEST_F(HalvedSweepTest, AnInterruptedSweepDecidesTheSame) {
+  test::write_text(folder_ / "broken", "3");
+  const Result result = sweep();
+  EXPECT_EQ(result.exit_code, 70) << result.err;
+  EXPECT_NE(result.err.find("rung 1 waits for seed3"), std::string::npos) << result.err;
+  EXPECT_EQ(decisions("out"), "");
+  const Result status =
+      test::run({folder_ / "resnext_launcher", "sweep", "status", folder_ / "out"}, 30);
+  EXPECT_NE(status.out.find("1 failed, 5 paused"), std::string::npos) << status.out;
+  fs::remove(folder_ / "broken");
+  const size_t before = starts();
+  EXPECT_EQ(sweep().exit_code, 0);
+  EXPECT_EQ(starts() - before, 1u + 4u + 2u) << "the others wait at the rung";
+  EXPECT_EQ(decisions("out"), kDecisions);
+}
+
+TEST_F(HalvedSweepTest, AnEditedSweepIsDecidedAsIfItHadAlwaysBeenSo) {
+  write_sweep("out", "[1, 2, 3, 4]");
+  EXPECT_EQ(sweep().exit_code, 0);
+  EXPECT_NE(leaderboard().find("seed3,1,65,finished"), std::string::npos) << leaderboard();
+  write_sweep("out", "[1, 2, 3, 4, 5, 6]");
+  EXPECT_EQ(sweep().exit_code, 0);
+  const std::string all = decisions("out");
+  EXPECT_TRUE(all.ends_with(kDecisions)) << all;
+  EXPECT_NE(leaderboard().find("seed6,1,77,finished"), std::string::npos) << leaderboard();
+  write_sweep("out", "[1, 2, 3, 4, 5, 6]", "");
+  EXPECT_EQ(sweep().exit_code, 0);
+  EXPECT_NE(leaderboard().find("seed1,6,55,finished"), std::string::npos) << "no rule any more";
+}
+
 // Slurm's programs, as far as a sweep looks at them: `queue` is what squeue says.
 class SlurmSweepTest : public SweepTest {
  protected:
@@ -315,6 +443,31 @@ TEST_F(SlurmSweepTest, DryRunShowsTheLineThatWouldSubmit) {
       << result.out;
   EXPECT_EQ(with_slurm(slurm(options)).exit_code, 0);
   EXPECT_NE(result.out.find(snapshot()), std::string::npos) << "the very file";
+}
+
+// One array to each rung and one to the end, each behind the one before. Its tasks may come in any
+// order, also those of trials that are stopped by then.
+TEST_F(SlurmSweepTest, ArraysDecideAsTheSweepOnOneMachine) {
+  set_up_curves();
+  const Result dry = with_slurm(slurm({"--dry-run"}));
+  EXPECT_NE(dry.out.find("--dependency=afterany:JOB_ABOVE"), std::string::npos) << dry.out;
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 0);
+  const std::string array = "--parsable --array=0,1,2,3,4,5 ";
+  const std::string job = "job.sh " + snapshot() + "\n", after = "--dependency=afterany:12 ";
+  EXPECT_EQ(submitted(), array + job + array + after + job + array + after + job);
+  for (const char* order : {"530142", "012345", "543210"}) {
+    for (const char task : std::string(order)) {
+      const Result result = with_slurm({snapshot(), "-n", "1", "--trial", std::string(1, task)});
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+    }
+  }
+  EXPECT_EQ(decisions("out"), kDecisions);
+  EXPECT_NE(leaderboard().find("seed6,1,77,finished"), std::string::npos) << leaderboard();
+  const size_t before = starts();
+  test::write_text(folder_ / "submitted", "");
+  EXPECT_EQ(with_slurm(slurm()).exit_code, 0);
+  EXPECT_EQ(submitted(), "") << "all are done";
+  EXPECT_EQ(starts(), before);
 }
 
 TEST_F(SlurmSweepTest, FailedSubmissionIsNoSubmission) {

@@ -135,16 +135,10 @@ case $case in
     is JobState CANCELLED || fail "job $job is $(field JobState), not CANCELLED"
     expect_restarts 0
     ;;
-  sweep) # an array of five trials, of which each asks for one node
-    sed "s|^base:.*|base: $root/configs/tiny.yaml|" "$here/sweep.yaml" >"$work/sweep.yaml"
-    RESNEXT_BIN=$bin "$bin/resnext_launcher" sweep "$work/sweep.yaml" --slurm --parallel 2 \
-      --script "$root/slurm/sweep_cardinality.sh" \
-      --sbatch=--ntasks-per-node=2 --sbatch=--gpus-per-node=2 --sbatch=--cpus-per-task=1 \
-      --sbatch=--time=10 "data.train=$work/train.h5" "data.validation=$work/val.h5"
-    all_ended() { [ -z "$(squeue -h -n sweep_cardinality)" ]; }
-    until_true 150 all_ended || fail "the array does not end"
-    cat "$work/runs/leaderboard.csv"
-    [ "$(grep -c ',finished,' "$work/runs/leaderboard.csv")" = 5 ] || fail "the leaderboard is not full"
+  sweep) # submitted twice, edited, cancelled, submitted again
+    # shellcheck source=tests/slurm/sweep_life.sh
+    . "$here/sweep_life.sh"
+    sweep_life
     ;;
   stop)
     cd /

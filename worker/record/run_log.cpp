@@ -9,6 +9,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "comm/common/exit_meaning.h"
 #include "configs/yaml_reader.h"
 
 namespace resnext {
@@ -40,25 +41,6 @@ std::string duration(double seconds) {
   if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
   if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
   return fmt::format("{}s", s);
-}
-
-const char* why(ExitCode code) {
-  switch (code) {
-    case ExitCode::kOk:
-      return "finished";
-    case ExitCode::kStopped:
-      return "stopped on request";
-    case ExitCode::kPeerLost:
-      return "a rank was lost";
-    case ExitCode::kDiverged:
-      return "diverged";
-    case ExitCode::kData:
-      return "the data cannot be used";
-    case ExitCode::kOutput:
-      return "a file could not be written";
-    default:
-      return "an error";
-  }
 }
 
 }  // namespace
@@ -158,9 +140,14 @@ void RunLog::saved(int64_t step, double written_s, double stood_still_s) {
 }
 
 void RunLog::end(const LoggedPlace& place, ExitCode code, const LoggedSaves& saves) {
-  metrics_.write({{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(code)}});
+  metrics_.write({{"event", "end"},
+                  {"step", place.step},
+                  {"total_steps", place.total_steps},
+                  {"exit_code", static_cast<int>(code)}});
+  const bool paused = code == ExitCode::kOk && place.step < place.total_steps;
   const std::chrono::duration<double> time = Clock::now() - begin_;
-  std::string text = fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}", why(code),
+  std::string text = fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}",
+                                 paused ? "paused by run.pause_epoch" : meaning_of(code),
                                  place.step, place.total_steps, place.epoch + 1, config_.run.epochs,
                                  place.step - first_step_, duration(time.count()));
   if (saves.best_top1 >= 0) {
@@ -179,7 +166,8 @@ void RunLog::failed(const LoggedPlace& place, const Error& error) {
   if (error.exit_code() == ExitCode::kOutput) return;
   metrics_.write(
       {{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(error.exit_code())}});
-  spdlog::info("ended at step {} of {}: {}", place.step, place.total_steps, why(error.exit_code()));
+  spdlog::info("ended at step {} of {}: {}", place.step, place.total_steps,
+               meaning_of(error.exit_code()));
 }
 
 }  // namespace resnext

@@ -30,6 +30,11 @@ bool Course::finished(const Progress& progress) const {
   return steps_left(progress) == 0;
 }
 
+bool Course::ended(const Progress& progress) const {
+  const int64_t pause = config_.run.pause_epoch;
+  return finished(progress) || (pause > 0 && progress.position.epoch >= pause);
+}
+
 bool Course::adopt(Progress& progress) const {
   const Position before = progress.position;
   progress.position = at_full_batch(before, images_, global_batch_);
@@ -46,13 +51,13 @@ int64_t Course::epoch_of_last(const Progress& progress) const {
 }
 
 bool Course::log_due(const Progress& progress) const {
-  return progress.step % config_.log.every_steps == 0 || finished(progress);
+  return progress.step % config_.log.every_steps == 0 || ended(progress);
 }
 
 bool Course::validation_due(const Progress& progress) const {
   const bool its_turn =
       epoch_ended(progress) && progress.position.epoch % config_.run.validate_every_epochs == 0;
-  return validates_ && (its_turn || finished(progress));
+  return validates_ && (its_turn || ended(progress));
 }
 
 bool Course::snapshot_due(const Progress& progress) const {

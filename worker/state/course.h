@@ -25,6 +25,8 @@ class Course {
     return progress.step + steps_left(progress);
   }
   bool finished(const Progress& progress) const;
+  // Where this start ends: finished, or behind run.pause_epoch.
+  bool ended(const Progress& progress) const;
 
   // Another start's place under this batch: where no full batch is left of the epoch, the epoch has
   // ended (true).

@@ -27,6 +27,22 @@ std::set<int64_t> walk(const Course& course, Progress& progress, int64_t limit, 
   return steps;
 }
 
+// A pause ends a start, not the run.
+TEST(Course, PausesBehindAnEpoch) {
+  RunConfig config = config_of(4);
+  config.run.pause_epoch = 2;
+  const Course course(config, 320, 8, true);
+  Progress progress;
+  while (!course.ended(progress)) course.advance(progress);
+  EXPECT_EQ(progress.step, 80);
+  EXPECT_TRUE(course.validation_due(progress) && course.log_due(progress));
+  EXPECT_FALSE(course.finished(progress));
+  EXPECT_EQ(course.total_steps(progress), 160);
+  config.run.pause_epoch = 0;
+  while (!course.ended(progress)) course.advance(progress);
+  EXPECT_EQ(progress.step, 160);
+}
+
 bool never(const Progress&) {
   return false;
 }
