@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -12,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "comm/common/command_parser.h"
 #include "comm/common/error.h"
 #include "data/container_writer.h"
 #include "data/inspection.h"
@@ -185,9 +185,11 @@ void add_inspect(CLI::App& app) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Packs image sets into containers, checks and describes containers.");
+  CommandParser parser("resnext_data",
+                       "Packs image sets into containers, checks and describes containers.");
+  CLI::App& app = parser.app();
   app.require_subcommand(1);
-  auto* pack = app.add_subcommand("pack", "Write a container");
+  auto* pack = app.add_subcommand("pack", "write a container");
   pack->require_subcommand(1);
   add_imagefolder(*pack);
   add_hdf5(*pack);
@@ -196,14 +198,7 @@ int run(int argc, char** argv) {
   add_idx(*pack);
   add_verify(app);
   add_inspect(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& wish) {
-    return app.exit(wish);  // --help
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "resnext_data: {}; run with --help\n", error.what());
-    return static_cast<int>(ExitCode::kConfig);
-  }
+  if (const auto text = parser.parse(argc, argv)) fmt::print("{}", *text);
   return 0;
 }
 

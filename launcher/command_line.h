@@ -28,6 +28,7 @@ struct SweepTask {
   std::string file;                    // YAML, or the snapshot of what was submitted
   std::vector<std::string> overrides;  // for all trials, on top of the file's
   int parallel = 1;
+  int trials_per_gpu = 1;
   int ranks = 0;          // of a trial
   int trial = -1;         // only this one (of a Slurm array); -1: all
   int max_restarts = -1;  // -1: not said
@@ -37,6 +38,7 @@ struct SweepTask {
   bool slurm = false;
   std::vector<std::string> sbatch_options;
   std::string script;  // for sbatch; empty: the one that is installed
+  bool quiet = false;
   bool dry_run = false;
 };
 
@@ -49,6 +51,8 @@ struct ReportTask {
 struct DoctorTask {
   std::string config;  // may be empty
   std::vector<std::string> overrides;
+  std::string hosts, hostfile;
+  bool alone = false;  // one of several hosts, asked by another's doctor
 };
 
 struct LauncherCommand {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,9 @@ struct CommandLine {
   std::string features;              // kFeatures: file to write
   std::string export_file;           // kExport: file to write
   std::string per_class, confusion;  // kEvaluate: tables to write; empty: none
+  std::vector<int64_t> image_counts;  // kPlan: of training and validation; empty: of the data
   bool json = false;                 // results as JSON, one object a line
+  bool quiet = false;                // warnings and errors only
   std::string help;                  // what to print for kHelp
 };
 
