@@ -86,8 +86,8 @@ bool is_virtual(const std::string& interface) {
   return std::ranges::any_of(kPrefixes, [&](const char* p) { return interface.starts_with(p); });
 }
 
-// By its number, or the begin of its UUID, which old names of MIG slices have too; nullptr where the
-// driver does not tell. CUDA numbers equal GPUs by PCI address.
+// By its number, or the begin of its UUID, which old names of MIG slices have too; nullptr where
+// the driver does not tell. CUDA numbers equal GPUs by PCI address.
 const GpuDevice* find_gpu(const Machine& machine, const std::string& id) {
   const std::vector<GpuDevice>& all = machine.gpu_devices;
   if (const int number = to_int(id); number >= 0) {
@@ -96,8 +96,8 @@ const GpuDevice* find_gpu(const Machine& machine, const std::string& id) {
   constexpr std::string_view kSlice = "MIG-GPU-";
   const std::string uuid =
       id.starts_with(kSlice) ? id.substr(4, id.find('/') - 4) : id;  // MIG-GPU-.../7/0
-  const auto found = std::ranges::find_if(
-      all, [&](const GpuDevice& gpu) { return gpu.uuid.starts_with(uuid); });
+  const auto found =
+      std::ranges::find_if(all, [&](const GpuDevice& gpu) { return gpu.uuid.starts_with(uuid); });
   return found == all.end() ? nullptr : &*found;
 }
 

@@ -25,12 +25,12 @@ struct GpuDevice {
 
 // What this host offers to this process.
 struct Machine {
-  int cores = 1;                       // physical cores in the affinity mask
-  std::vector<std::vector<int>> cpus;  // of each of them, those of its logical CPUs in the mask;
-                                       // in an order in which neighbours share caches and memory
-  double cpu_quota = 0;                // the control group's limit, in CPUs; 0: none
-  int gpus = 0;                        // devices in /dev; CUDA_VISIBLE_DEVICES is not looked at
-  std::vector<GpuDevice> gpu_devices;  // by PCI address; empty: the driver does not tell
+  int cores = 1;                        // physical cores in the affinity mask
+  std::vector<std::vector<int>> cpus;   // of each of them, those of its logical CPUs in the mask;
+                                        // in an order in which neighbours share caches and memory
+  double cpu_quota = 0;                 // the control group's limit, in CPUs; 0: none
+  int gpus = 0;                         // devices in /dev; CUDA_VISIBLE_DEVICES is not looked at
+  std::vector<GpuDevice> gpu_devices;   // by PCI address; empty: the driver does not tell
   std::vector<std::string> interfaces;  // of the network, without lo
   bool root = false;
   Environment environment;

@@ -27,7 +27,7 @@ void add_run(CLI::App& app, RunTask& task) {
       ->check(CLI::Range(1, 1'000'000));
   add_hosts(*run, task.hosts, task.hostfile);
   run->add_option("--launcher", task.launch.starter,
-                  "auto (srun inside a Slurm job, else mpirun), mpirun or srun")
+                  "what starts the ranks; auto: srun inside a Slurm job, else mpirun")
       ->transform(CLI::CheckedTransformer(kStarters));
   run->add_option("--interface", task.launch.interface,
                   "network interface between hosts, e.g. ib0");
@@ -55,15 +55,16 @@ void add_sweep(CLI::App& app, SweepTask& task) {
   sweep->add_option("overrides", task.overrides, "KEY=VALUE for every trial");
   sweep->add_option("--parallel", task.parallel, "trials at once, on disjoint GPUs or cores")
       ->check(CLI::Range(1, 1024));
-  sweep->add_option("--trials-per-gpu", task.trials_per_gpu,
-                    "of those, so many share each GPU, or without GPUs each group of cores")
+  sweep
+      ->add_option("--trials-per-gpu", task.trials_per_gpu,
+                   "of those, so many share each GPU, or without GPUs each group of cores")
       ->check(CLI::Range(1, 64));
   sweep->add_option("-n,--ranks", task.ranks, "ranks of a trial")->check(CLI::Range(1, 1'000'000));
   sweep->add_option("--trial", task.trial, "run only the trial of this number, from 0")
       ->check(CLI::NonNegativeNumber);
   sweep->add_option("--max-restarts", task.max_restarts, "of each trial; default: 2")
       ->check(CLI::NonNegativeNumber);
-  sweep->add_option("--launcher", task.launcher, "auto, mpirun or srun")
+  sweep->add_option("--launcher", task.launcher, "what starts the ranks of a trial")
       ->check(CLI::IsMember({"auto", "mpirun", "srun"}))
       ->take_last();
   sweep->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first")

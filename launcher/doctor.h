@@ -31,8 +31,8 @@ Finding check_locking(const std::string& folder, const Environment& environment)
 // At least `needed_bytes` are free where `folder` is or will be.
 Finding check_space(const std::string& folder, double needed_bytes);
 
-// Tells each finding as it comes, for each of `hosts` what its own launcher finds. 0 when nothing is
-// bad, else 64.
+// Tells each finding as it comes, for each of `hosts` what its own launcher finds. 0 when nothing
+// is bad, else 64.
 int execute(const DoctorTask& task);
 
 }  // namespace resnext

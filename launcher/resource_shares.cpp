@@ -24,11 +24,11 @@ std::vector<T> part(const std::vector<T>& all, int index, int count) {
 void check_count(size_t there, const char* what, int groups, int together) {
   if (there >= static_cast<size_t>(groups)) return;
   const size_t most = there * static_cast<size_t>(together);
-  throw ConfigError(
-      "--parallel",
-      fmt::format("there {} {} {}{}", there == 1 ? "is" : "are", there, what,
-                  together > 1 ? fmt::format(", for {} trials each", together) : ""),
-      fmt::format("use --parallel {} or less{}", most, together > 1 ? "" : ", or --trials-per-gpu"));
+  throw ConfigError("--parallel",
+                    fmt::format("there {} {} {}{}", there == 1 ? "is" : "are", there, what,
+                                together > 1 ? fmt::format(", for {} trials each", together) : ""),
+                    fmt::format("use --parallel {} or less{}", most,
+                                together > 1 ? "" : ", or --trials-per-gpu"));
 }
 
 // Takes the first cores of `free` that `fits` and brings `mine` to `size` with them.
@@ -98,13 +98,11 @@ std::vector<std::string> gpus_by_rank(const Resources& here, int ranks, int core
   for (size_t i = 0; i < here.gpus.size(); ++i) left.insert(i);
   const auto is_near = [&](size_t gpu, int rank) {
     const auto core = static_cast<size_t>(rank) * static_cast<size_t>(cores_per_rank);
-    return core < here.cores.size() &&
-           gpu < here.near.size() &&
+    return core < here.cores.size() && gpu < here.near.size() &&
            std::ranges::find(here.near[gpu], here.cores[core].front()) != here.near[gpu].end();
   };
   for (int rank = 0; rank < ranks && !left.empty(); ++rank) {
-    const auto near =
-        std::ranges::find_if(left, [&](size_t gpu) { return is_near(gpu, rank); });
+    const auto near = std::ranges::find_if(left, [&](size_t gpu) { return is_near(gpu, rank); });
     const size_t chosen = near == left.end() ? *left.begin() : *near;
     order.push_back(chosen);
     left.erase(chosen);

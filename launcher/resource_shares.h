@@ -1,4 +1,5 @@
-// This machine's GPUs and cores, cut into shares for trials that run side by side, and dealt to ranks.
+// This machine's GPUs and cores, cut into shares for trials that run side by side, and dealt to
+// ranks.
 //
 // Pure functions. Throw ConfigError.
 // SPDX-License-Identifier: BSD-3-Clause

@@ -35,10 +35,9 @@ class Actions {
     for (const auto& [option, action] : actions_) {
       if (option->count() == 0) continue;
       if (chosen != nullptr) {
-        throw ConfigError(
-            "command line",
-            fmt::format("{} and {} at once", chosen->get_name(), option->get_name()),
-            "ask for one of them");
+        throw ConfigError("command line",
+                          fmt::format("{} and {} at once", chosen->get_name(), option->get_name()),
+                          "ask for one of them");
       }
       chosen = option;
       line_.action = action;

@@ -24,14 +24,14 @@ struct CommandLine {
   Action action = Action::kTrain;
   std::string config;
   std::vector<std::string> overrides;
-  std::vector<std::string> images;   // kClassify: files and folders
-  std::string features;              // kFeatures: file to write
-  std::string export_file;           // kExport: file to write
-  std::string per_class, confusion;  // kEvaluate: tables to write; empty: none
+  std::vector<std::string> images;    // kClassify: files and folders
+  std::string features;               // kFeatures: file to write
+  std::string export_file;            // kExport: file to write
+  std::string per_class, confusion;   // kEvaluate: tables to write; empty: none
   std::vector<int64_t> image_counts;  // kPlan: of training and validation; empty: of the data
-  bool json = false;                 // results as JSON, one object a line
-  bool quiet = false;                // warnings and errors only
-  std::string help;                  // what to print for kHelp
+  bool json = false;                  // results as JSON, one object a line
+  bool quiet = false;                 // warnings and errors only
+  std::string help;                   // what to print for kHelp
 };
 
 // Throws ConfigError on a usage error.

@@ -19,8 +19,8 @@ namespace {
 
 using namespace resnext;
 
-// Before MPI starts, so that the limit holds from the beginning. What is wrong with the command line
-// or the configuration is said later, by all ranks together.
+// Before MPI starts, so that the limit holds from the beginning. What is wrong with the command
+// line or the configuration is said later, by all ranks together.
 void set_limit(const CommandLine& line) try {
   if (line.config.empty()) return;
   watch::set_limit(read_run_config(line.config, line.overrides).comm.timeout_s);

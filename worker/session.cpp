@@ -176,8 +176,8 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     config.model.classes = images->classes;
     const RunShape shape =
         shape_of(config, *images, environment, std::string(communicator->name()), device, threads);
-    const DataRecord data = opened ? describe(*opened, config.data, config.model.classes)
-                                   : planned_record(*images);
+    const DataRecord data =
+        opened ? describe(*opened, config.data, config.model.classes) : planned_record(*images);
     check_ranks_agree(config, data, *communicator);
     if (line.action == Action::kPlan) {
       if (environment.rank() == 0) print(environment, plan(config, shape, *images, device));

@@ -31,7 +31,8 @@ struct Branches {
       const std::vector<std::string> list = choices_of(*option);
       for (const std::string& name : option->get_lnames()) {
         if (!list.empty()) {
-          choices += fmt::format("    '{} --{}') words='{}' ;;\n", path, name, join(list));
+          choices +=
+              fmt::format("    '{} --{}') words='{}' overrides='' ;;\n", path, name, join(list));
         }
       }
     }

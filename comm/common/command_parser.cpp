@@ -16,7 +16,7 @@ namespace {
 // enumerations.
 class PlainFormatter : public CLI::Formatter {
  public:
-  PlainFormatter() { column_width(30); }
+  PlainFormatter() { column_width(34); }
 
   std::string make_option_opts(const CLI::Option* option) const override {
     if (option->get_items_expected_max() == 0) return "";
@@ -26,11 +26,8 @@ class PlainFormatter : public CLI::Formatter {
   }
 
   std::string make_option_desc(const CLI::Option* option) const override {
-    const std::string value = option->get_default_str();
-    const bool says_nothing = value.empty() || value == "0" || value == "-1" || value == "[]" ||
-                              value == "\"\"" || value == "{}" ||
-                              option->get_items_expected_max() == 0;
-    return option->get_description() + (says_nothing ? "" : " [" + value + "]");
+    const std::string value = default_of(*option);
+    return option->get_description() + (value.empty() ? "" : " [" + value + "]");
   }
 
  private:
@@ -101,9 +98,9 @@ std::optional<std::string> CommandParser::parse(int argc, const char* const* arg
     return std::string(text.what()) + "\n";
   } catch (const CLI::ParseError& error) {
     const std::string near = did_you_mean(app_, argc, argv);
-    throw ConfigError("command line", error.what(),
-                      near.empty() ? "see " + app_.get_name() + " --help"
-                                   : "did you mean '" + near + "'?");
+    throw ConfigError(
+        "command line", error.what(),
+        near.empty() ? "see " + app_.get_name() + " --help" : "did you mean '" + near + "'?");
   }
   return std::nullopt;
 }

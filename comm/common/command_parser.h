@@ -1,5 +1,5 @@
-// What the command lines of all our programs share: plain help with the defaults, --version for each
-// command, bash's completion, and the nearest command or option instead of an unknown one.
+// What the command lines of all our programs share: plain help with the defaults, --version for
+// each command, bash's completion, and the nearest command or option instead of an unknown one.
 //
 // Local. Includes CLI11, so only command lines include it.
 // SPDX-License-Identifier: BSD-3-Clause

@@ -15,5 +15,7 @@ std::vector<std::string> commands_of(const CLI::App& app);
 std::vector<std::string> options_of(const CLI::App& app);
 // The words that an option takes, where it takes only some.
 std::vector<std::string> choices_of(const CLI::Option& option);
+// As --help says it: of an enumeration the word; empty where it says nothing (nothing, 0, -1).
+std::string default_of(const CLI::Option& option);
 
 }  // namespace resnext

@@ -496,6 +496,7 @@ TEST_F(CommandTest, TellsItsVersionAndWhatWasMeant) {
   EXPECT_NE(expect(64, "verify a --thread 2").find("did you mean '--threads'?"), std::string::npos);
   const std::string help = expect(0, "pack imagefolder --help");
   EXPECT_NE(help.find("--storage jpeg|raw"), std::string::npos) << help;
+  EXPECT_NE(help.find("squares of pixels [jpeg]"), std::string::npos) << help;
   EXPECT_NE(help.find("--on-error fail|skip"), std::string::npos) << help;
   EXPECT_EQ(help.find("->"), std::string::npos) << help;
 }

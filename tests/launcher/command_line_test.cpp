@@ -47,6 +47,8 @@ TEST(LauncherCommandLine, HelpIsPlainAndHasTheDefaults) {
   EXPECT_NE(help.find("-n,--ranks N"), std::string::npos) << help;
   EXPECT_EQ(help.find("--requeue TEXT"), std::string::npos) << "a flag takes nothing";
   EXPECT_NE(help.find("--launcher auto|mpirun|srun"), std::string::npos) << help;
+  EXPECT_NE(help.find("else mpirun [auto]"), std::string::npos) << "the word, not its number\n"
+                                                                << help;
   EXPECT_NE(help.find(" [" + fmt::format("{}", RestartOptions{}.backoff_s) + "]"),
             std::string::npos)
       << help;

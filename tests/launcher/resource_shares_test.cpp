@@ -3,7 +3,6 @@
 #include "launcher/resource_shares.h"
 
 #include <gtest/gtest.h>
-
 #include <sched.h>
 
 #include <filesystem>
@@ -141,9 +140,9 @@ TEST(GpuDevices, AreThoseThatTheDriverTellsOfAndThatHaveAFile) {
   namespace fs = std::filesystem;
   const auto gpu = [&](const std::string& address, const std::string& minor) {
     fs::create_directories(folder / ("driver/" + address));
-    test::write_text(folder / ("driver/" + address + "/information"),
-                     "Model: \t\t NVIDIA\nGPU UUID:   \t GPU-" + minor + "\nDevice Minor: \t " +
-                         minor + "\n");
+    test::write_text(
+        folder / ("driver/" + address + "/information"),
+        "Model: \t\t NVIDIA\nGPU UUID:   \t GPU-" + minor + "\nDevice Minor: \t " + minor + "\n");
   };
   gpu("0000:3b:00.0", "1");
   gpu("0000:18:00.0", "0");

@@ -30,9 +30,9 @@ std::string live_line(const Pace& p, int columns) {
   constexpr int kLongestBar = 42;
   const double share =
       p.total_steps > 0 ? static_cast<double>(p.step) / static_cast<double>(p.total_steps) : 1;
-  const std::string text =
-      fmt::format(" {:3.0f} %  epoch {}/{}  loss {:.4f}  {:.0f} img/s  {} left", 100 * share,
-                  p.epoch + 1, p.epochs, p.loss, p.images_per_second, duration_text(p.seconds_left));
+  const std::string text = fmt::format(
+      " {:3.0f} %  epoch {}/{}  loss {:.4f}  {:.0f} img/s  {} left", 100 * share, p.epoch + 1,
+      p.epochs, p.loss, p.images_per_second, duration_text(p.seconds_left));
   const int room = std::min(columns - 1 - static_cast<int>(text.size()), kLongestBar);
   if (room < kShortestBar) return text.substr(1, static_cast<size_t>(std::max(0, columns - 1)));
   return progress_bar(share, room) + text;

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "comm/common/exit_code_text.h"
 #include "configs/yaml_reader.h"
 #include "worker/record/progress_line.h"
 
@@ -33,25 +34,6 @@ void write_config(FileSystem& files, const RunConfig& config) {
 fs::path metrics_path(FileSystem& files, const RunConfig& config) {
   write_config(files, config);
   return fs::path(config.run.output) / "metrics.jsonl";
-}
-
-const char* why(ExitCode code) {
-  switch (code) {
-    case ExitCode::kOk:
-      return "finished";
-    case ExitCode::kStopped:
-      return "stopped on request";
-    case ExitCode::kPeerLost:
-      return "a rank was lost";
-    case ExitCode::kDiverged:
-      return "diverged";
-    case ExitCode::kData:
-      return "the data cannot be used";
-    case ExitCode::kOutput:
-      return "a file could not be written";
-    default:
-      return "an error";
-  }
 }
 
 }  // namespace
@@ -151,9 +133,10 @@ void RunLog::saved(int64_t step, double written_s, double stood_still_s) {
 void RunLog::end(const LoggedPlace& place, ExitCode code, const LoggedSaves& saves) {
   metrics_.write({{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(code)}});
   const std::chrono::duration<double> time = Clock::now() - begin_;
-  std::string text = fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}", why(code),
-                                 place.step, place.total_steps, place.epoch + 1, config_.run.epochs,
-                                 place.step - first_step_, duration_text(time.count()));
+  std::string text =
+      fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}", exit_code_text(code),
+                  place.step, place.total_steps, place.epoch + 1, config_.run.epochs,
+                  place.step - first_step_, duration_text(time.count()));
   if (saves.best_top1 >= 0) {
     text += fmt::format("\n  best top-1      {:.2f} %  {}", saves.best_top1,
                         (saves.best / "model.pt").string());
@@ -170,7 +153,8 @@ void RunLog::failed(const LoggedPlace& place, const Error& error) {
   if (error.exit_code() == ExitCode::kOutput) return;
   metrics_.write(
       {{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(error.exit_code())}});
-  spdlog::info("ended at step {} of {}: {}", place.step, place.total_steps, why(error.exit_code()));
+  spdlog::info("ended at step {} of {}: {}", place.step, place.total_steps,
+               exit_code_text(error.exit_code()));
 }
 
 }  // namespace resnext
