@@ -27,7 +27,7 @@ target_link_options(resnext_libtorch INTERFACE -Wl,--allow-shlib-undefined)
 # The old kind of run path (DT_RPATH) also serves the libraries that the wheel's libraries load.
 add_link_options(-Wl,--disable-new-dtags)
 set(CMAKE_BUILD_RPATH ${RESNEXT_WHEEL_LIBS})
-set(CMAKE_INSTALL_RPATH $ORIGIN/../lib)
+set(CMAKE_INSTALL_RPATH $ORIGIN/../lib/resnext)
 if(RESNEXT_CUDA)
   include(cmake/Cuda.cmake)
 endif()

@@ -19,6 +19,7 @@
 namespace resnext {
 namespace {
 
+constexpr const char* kVisible = "CUDA_VISIBLE_DEVICES";
 constexpr int kSharesDevices = 23000;  // first NCCL that lets ranks share a GPU
 
 // Whether the user has asked that ranks may share a GPU, and NCCL can.
@@ -65,10 +66,18 @@ std::vector<RankDevice> gather(const RankDevice& mine, int size) {
   return all;
 }
 
+// Before CUDA is asked anything.
+void see_own_slice(int local_rank) {
+  const char* visible = std::getenv(kVisible);
+  const auto slice = own_slice(visible == nullptr ? "" : visible, local_rank);
+  if (slice) ::setenv(kVisible, slice->c_str(), 1);
+}
+
 }  // namespace
 
 std::optional<int> select_cuda_device(Backend backend, const MpiEnvironment& environment) {
   if (backend == Backend::kMpi) return std::nullopt;
+  see_own_slice(environment.local_rank());
   const bool share = may_share();
   const watch::CollectiveWait phase(0);
   const RankDevice mine = describe(environment, share);

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <map>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,16 @@ std::optional<int> device_of(int local_rank, int visible, bool share) {
   if (visible == 1) return 0;
   if (share) return local_rank % visible;
   return local_rank < visible ? std::optional(local_rank) : std::nullopt;
+}
+
+std::optional<std::string> own_slice(std::string_view visible, int local_rank) {
+  std::istringstream list{std::string(visible)};
+  std::string id;
+  for (int i = 0; std::getline(list, id, ','); ++i) {
+    if (!id.starts_with("MIG-")) return std::nullopt;
+    if (i == local_rank) return id;
+  }
+  return std::nullopt;
 }
 
 void check_devices(const std::vector<RankDevice>& ranks, bool share) {

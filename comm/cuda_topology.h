@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace resnext {
@@ -21,6 +23,11 @@ struct RankDevice {
 // GPU of its own. `share`: GPUs are dealt out again when there are too few. Nothing when there is
 // none left for it.
 std::optional<int> device_of(int local_rank, int visible, bool share);
+
+// CUDA shows a process only the first of several MIG slices (NVIDIA's MIG User Guide, "CUDA Device
+// Enumeration"). What CUDA_VISIBLE_DEVICES must be for a rank to see its own; nothing where
+// `visible`, the variable's text, names no slices, or has none left for it.
+std::optional<std::string> own_slice(std::string_view visible, int local_rank);
 
 // Throws ConfigError, the same on every rank, when a rank has no GPU or, without `share`, two ranks
 // have the same. `ranks`: by rank.

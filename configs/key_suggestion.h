@@ -9,10 +9,6 @@
 
 namespace resnext {
 
-// Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`.
-// Cost: |a| * |b| steps.
-int edit_distance(std::string_view a, std::string_view b);
-
 // A remedy for the unknown dotted key `name`: the section it belongs to, the nearest known key, or
 // else the keys that there are.
 std::string suggest_key(std::string_view name);

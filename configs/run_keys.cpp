@@ -300,6 +300,12 @@ std::span<const RunKey> run_keys() {
   return kKeys;
 }
 
+std::vector<std::string> run_key_names() {
+  std::vector<std::string> names;
+  for (const RunKey& key : kKeys) names.emplace_back(key.name);
+  return names;
+}
+
 const RunKey* find_run_key(std::string_view name) {
   const auto found = std::ranges::find(kKeys, name, &RunKey::name);
   return found == std::end(kKeys) ? nullptr : found;

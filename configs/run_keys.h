@@ -68,6 +68,7 @@ struct RunKey {
 
 // In the order in which they are printed; the keys of a section are neighbours.
 std::span<const RunKey> run_keys();
+std::vector<std::string> run_key_names();
 
 // nullptr when there is no such key.
 const RunKey* find_run_key(std::string_view name);

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -12,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "comm/common/command_parser.h"
 #include "comm/common/error.h"
 #include "data/container_writer.h"
 #include "data/inspection.h"
@@ -67,7 +67,7 @@ std::shared_ptr<Output> add_output(CLI::App& command) {
 
 void add_imagefolder(CLI::App& pack) {
   auto* command =
-      pack.add_subcommand("imagefolder", "Class folders, or one folder and a list of labels");
+      pack.add_subcommand("imagefolder", "class folders, or one folder and a list of labels");
   auto source = std::make_shared<ImageFolderSource>();
   auto size = std::make_shared<int64_t>(0);
   auto on_error = std::make_shared<std::string>("fail");
@@ -83,14 +83,14 @@ void add_imagefolder(CLI::App& pack) {
                       "class, which is a name or its place in --classes, counted from 0");
   const std::map<std::string, Storage> storages = {{"jpeg", Storage::kJpeg},
                                                    {"raw", Storage::kRaw}};
-  command->add_option("--storage", source->storage, "jpeg (default) or raw squares")
+  command->add_option("--storage", source->storage, "files as they are, or squares of pixels")
       ->transform(CLI::CheckedTransformer(storages));
   command->add_option("--size", *size,
                       "raw: side of the squares (256); jpeg: shorter side of larger images, "
                       "encoded again (default: files unchanged)");
   command->add_option("--quality", source->quality, "of JPEG encoded again")->capture_default_str();
   command->add_option("--threads", source->threads, "default: all cores")->capture_default_str();
-  command->add_option("--on-error", *on_error, "damaged files: fail or skip")
+  command->add_option("--on-error", *on_error, "what damaged files do")
       ->capture_default_str()
       ->check(CLI::IsMember({"fail", "skip"}));
   command->callback([=] {
@@ -167,7 +167,7 @@ void verify(const std::string& path, int64_t threads) {
 }
 
 void add_verify(CLI::App& app) {
-  auto* command = app.add_subcommand("verify", "Read, check and decode every sample");
+  auto* command = app.add_subcommand("verify", "read, check and decode every sample");
   auto path = std::make_shared<std::string>();
   auto threads = std::make_shared<int64_t>(all_cores());
   command->add_option("FILE", *path, "container")->required();
@@ -178,16 +178,18 @@ void add_verify(CLI::App& app) {
 }
 
 void add_inspect(CLI::App& app) {
-  auto* command = app.add_subcommand("inspect", "Describe a container");
+  auto* command = app.add_subcommand("inspect", "describe a container");
   auto path = std::make_shared<std::string>();
   command->add_option("FILE", *path, "container")->required();
   command->callback([=] { fmt::print("{}", describe_container(*path)); });
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Packs image sets into containers, checks and describes containers.");
+  CommandParser parser("resnext_data",
+                       "Packs image sets into containers, checks and describes containers.");
+  CLI::App& app = parser.app();
   app.require_subcommand(1);
-  auto* pack = app.add_subcommand("pack", "Write a container");
+  auto* pack = app.add_subcommand("pack", "write a container");
   pack->require_subcommand(1);
   add_imagefolder(*pack);
   add_hdf5(*pack);
@@ -196,14 +198,7 @@ int run(int argc, char** argv) {
   add_idx(*pack);
   add_verify(app);
   add_inspect(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& wish) {
-    return app.exit(wish);  // --help
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "resnext_data: {}; run with --help\n", error.what());
-    return static_cast<int>(ExitCode::kConfig);
-  }
+  if (const auto text = parser.parse(argc, argv)) fmt::print("{}", *text);
   return 0;
 }
 

@@ -86,11 +86,27 @@ bool is_virtual(const std::string& interface) {
   return std::ranges::any_of(kPrefixes, [&](const char* p) { return interface.starts_with(p); });
 }
 
+// By its number, or the begin of its UUID, which old names of MIG slices have too; nullptr where
+// the driver does not tell. CUDA numbers equal GPUs by PCI address.
+const GpuDevice* find_gpu(const Machine& machine, const std::string& id) {
+  const std::vector<GpuDevice>& all = machine.gpu_devices;
+  if (const int number = to_int(id); number >= 0) {
+    return static_cast<size_t>(number) < all.size() ? &all[static_cast<size_t>(number)] : nullptr;
+  }
+  constexpr std::string_view kSlice = "MIG-GPU-";
+  const std::string uuid =
+      id.starts_with(kSlice) ? id.substr(4, id.find('/') - 4) : id;  // MIG-GPU-.../7/0
+  const auto found =
+      std::ranges::find_if(all, [&](const GpuDevice& gpu) { return gpu.uuid.starts_with(uuid); });
+  return found == all.end() ? nullptr : &*found;
+}
+
 Allocation of_machine(const Machine& machine) {
   Allocation allocation;
   allocation.gpus_per_node = static_cast<int>(visible_gpus(machine).size());
   allocation.cores_per_node = usable_cores(machine);
   allocation.may_bind = allocation.cores_per_node == machine.cores;
+  allocation.here = resources_of(machine);
   std::ranges::copy_if(machine.interfaces, std::back_inserter(allocation.virtual_interfaces),
                        is_virtual);
   allocation.root = machine.root;
@@ -192,6 +208,18 @@ std::vector<std::string> visible_gpus(const Machine& machine) {
     ids.push_back(id);
   }
   return ids;
+}
+
+Resources resources_of(const Machine& machine) {
+  Resources all;
+  all.gpus = visible_gpus(machine);
+  for (const std::string& id : all.gpus) {
+    const GpuDevice* gpu = find_gpu(machine, id);
+    all.near.push_back(gpu == nullptr ? std::vector<int>{} : gpu->near);
+  }
+  all.cores = machine.cpus;
+  all.usable_cores = std::min<size_t>(all.cores.size(), usable_cores(machine));
+  return all;
 }
 
 std::string read_hostfile(const std::string& file) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "launcher/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
 
+#include "comm/common/command_parser.h"
 #include "comm/common/error.h"
-#include "launcher/command_help.h"
+#include "configs/run_keys.h"
 
 namespace resnext {
 namespace {
@@ -14,17 +14,21 @@ namespace {
 const std::map<std::string, Starter> kStarters = {
     {"auto", Starter::kAuto}, {"mpirun", Starter::kMpirun}, {"srun", Starter::kSrun}};
 
+void add_hosts(CLI::App& command, std::string& hosts, std::string& hostfile) {
+  command.add_option("--hosts", hosts, "hosts and ranks on each, e.g. a:8,b:8");
+  command.add_option("--hostfile", hostfile, "the same from a file, a host on each line")
+      ->excludes("--hosts");
+}
+
 void add_run(CLI::App& app, RunTask& task) {
   CLI::App* run = app.add_subcommand("run", "start a run, and start it again where that helps");
   run->add_option("config", task.launch.config, "run configuration (YAML)")->required();
   run->add_option("overrides", task.launch.overrides, "KEY=VALUE, e.g. optimizer.base_lr=0.2");
   run->add_option("-n,--ranks", task.launch.ranks, "ranks of all hosts; default: one a GPU or core")
       ->check(CLI::Range(1, 1'000'000));
-  run->add_option("--hosts", task.hosts, "hosts and ranks on each, e.g. a:8,b:8");
-  run->add_option("--hostfile", task.hostfile, "the same from a file, a host on each line")
-      ->excludes("--hosts");
+  add_hosts(*run, task.hosts, task.hostfile);
   run->add_option("--launcher", task.launch.starter,
-                  "auto (srun inside a Slurm job, else mpirun), mpirun or srun")
+                  "what starts the ranks; auto: srun inside a Slurm job, else mpirun")
       ->transform(CLI::CheckedTransformer(kStarters));
   run->add_option("--interface", task.launch.interface,
                   "network interface between hosts, e.g. ib0");
@@ -39,6 +43,7 @@ void add_run(CLI::App& app, RunTask& task) {
       ->check(CLI::NonNegativeNumber);
   run->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first");
   run->add_flag("--requeue", task.requeue, "after 75 and 76 queue the Slurm job again");
+  run->add_flag("-q,--quiet", task.launch.quiet, "warnings and errors only, also of the ranks");
   run->add_flag("--dry-run", task.dry_run, "print the command line and start nothing");
 }
 
@@ -51,12 +56,16 @@ void add_sweep(CLI::App& app, SweepTask& task) {
   sweep->add_option("overrides", task.overrides, "KEY=VALUE for every trial");
   sweep->add_option("--parallel", task.parallel, "trials at once, on disjoint GPUs or cores")
       ->check(CLI::Range(1, 1024));
+  sweep
+      ->add_option("--trials-per-gpu", task.trials_per_gpu,
+                   "of those, so many share each GPU, or without GPUs each group of cores")
+      ->check(CLI::Range(1, 64));
   sweep->add_option("-n,--ranks", task.ranks, "ranks of a trial")->check(CLI::Range(1, 1'000'000));
   sweep->add_option("--trial", task.trial, "run only the trial of this number, from 0")
       ->check(CLI::NonNegativeNumber);
   sweep->add_option("--max-restarts", task.max_restarts, "of each trial; default: 2")
       ->check(CLI::NonNegativeNumber);
-  sweep->add_option("--launcher", task.launcher, "auto, mpirun or srun")
+  sweep->add_option("--launcher", task.launcher, "what starts the ranks of a trial")
       ->check(CLI::IsMember({"auto", "mpirun", "srun"}))
       ->take_last();
   sweep->add_option("--stage-to", task.stage_to, "folder of each host to copy the data to first")
@@ -67,6 +76,7 @@ void add_sweep(CLI::App& app, SweepTask& task) {
   sweep->add_option("--sbatch", task.sbatch_options, "options for sbatch, e.g. --sbatch=--time=60")
       ->allow_extra_args(false);
   sweep->add_option("--script", task.script, "batch script for --slurm");
+  sweep->add_flag("-q,--quiet", task.quiet, "warnings, errors and the leaderboard only");
   sweep->add_flag("--dry-run", task.dry_run,
                   "print the trials, with --slurm the sbatch line, and start nothing");
 }
@@ -149,6 +159,8 @@ void add_doctor(CLI::App& app, DoctorTask& task) {
   CLI::App* doctor = app.add_subcommand("doctor", "check what goes wrong most on this machine");
   doctor->add_option("config", task.config, "run configuration that is to run here");
   doctor->add_option("overrides", task.overrides, "KEY=VALUE");
+  add_hosts(*doctor, task.hosts, task.hostfile);
+  doctor->add_flag("--alone", task.alone)->group("");  // between doctors
 }
 
 Task chosen_task(const CLI::App& app) {
@@ -167,10 +179,8 @@ Task chosen_task(const CLI::App& app) {
 
 LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
   LauncherCommand command;
-  CLI::App app{"Starts, supervises, sweeps and reports training runs."};
-  app.set_version_flag("--version", RESNEXT_VERSION);
-  app.formatter(plain_help());
-  app.option_defaults()->always_capture_default();
+  CommandParser parser("resnext_launcher", "Starts, supervises, sweeps and reports training runs.");
+  CLI::App& app = parser.app();
   app.require_subcommand(1);
   add_run(app, command.run);
   add_sweep(app, command.sweep);
@@ -178,22 +188,10 @@ LauncherCommand parse_launcher_command(int argc, const char* const* argv) {
   add_scale(app, command.scale);
   add_compare(app, command.compare);
   add_doctor(app, command.doctor);
-  for (CLI::App* command_app : app.get_subcommands([](CLI::App*) { return true; })) {
-    command_app->set_version_flag("--version", RESNEXT_VERSION);
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    command.help = app.help();
+  parser.complete_overrides_with(run_key_names());
+  if (const auto text = parser.parse(argc, argv)) {
+    command.help = *text;
     return command;
-  } catch (const CLI::CallForVersion& version) {
-    command.help = std::string(version.what()) + "\n";
-    return command;
-  } catch (const CLI::ParseError& error) {
-    const std::string near = did_you_mean(app, argc, argv);
-    throw ConfigError(
-        "command line", error.what(),
-        near.empty() ? "see resnext_launcher --help" : "did you mean '" + near + "'?");
   }
   command.task = chosen_task(app);
   std::ranges::sort(command.scale.ranks);

@@ -30,6 +30,7 @@ struct SweepTask {
   std::string file;                    // YAML, or the snapshot of what was submitted
   std::vector<std::string> overrides;  // for all trials, on top of the file's
   int parallel = 1;
+  int trials_per_gpu = 1;
   int ranks = 0;          // of a trial
   int trial = -1;         // only this one (of a Slurm array); -1: all
   int max_restarts = -1;  // -1: not said
@@ -39,6 +40,7 @@ struct SweepTask {
   bool slurm = false;
   std::vector<std::string> sbatch_options;
   std::string script;  // for sbatch; empty: the one that is installed
+  bool quiet = false;
   bool dry_run = false;
 };
 
@@ -74,6 +76,8 @@ struct ScaleTask {
 struct DoctorTask {
   std::string config;  // may be empty
   std::vector<std::string> overrides;
+  std::string hosts, hostfile;
+  bool alone = false;  // one of several hosts, asked by another's doctor
 };
 
 struct CompareTask {

@@ -7,15 +7,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <iterator>
+#include <map>
 #include <memory>
-#include <set>
-#include <sstream>
+#include <utility>
 
 #include "comm/common/error.h"
 #include "configs/yaml_reader.h"
@@ -46,14 +47,26 @@ std::string get(const Environment& environment, const std::string& name) {
   return found == environment.end() ? "" : found->second;
 }
 
-// The first line that a shell command prints; empty when it fails.
-std::string first_line_of(const std::string& command) {
+// Hands each line that a shell command prints to `tell`, as it comes.
+void read_lines(const std::string& command, const std::function<void(const std::string&)>& tell) {
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-  std::array<char, 256> line{};
-  if (!pipe || std::fgets(line.data(), line.size(), pipe.get()) == nullptr) return "";
-  std::string text = line.data();
-  text.erase(text.find_last_not_of(" \n\r") + 1);
-  return text;
+  char* line = nullptr;
+  size_t size = 0;
+  while (pipe && ::getline(&line, &size, pipe.get()) > 0) {
+    std::string text = line;
+    text.erase(text.find_last_not_of(" \n\r") + 1);
+    tell(text);
+  }
+  std::free(line);
+}
+
+// Empty when it prints nothing.
+std::string first_line_of(const std::string& command) {
+  std::string first;
+  read_lines(command, [&](const std::string& line) {
+    if (first.empty()) first = line;
+  });
+  return first;
 }
 
 // The part of a path that exists.
@@ -84,13 +97,22 @@ std::vector<Finding> check_versions(const Machine& machine) {
   return findings;
 }
 
-// All ranks that a run would have here sum a bucket together; the worker measures and checks.
-Finding check_all_reduce(const Machine& machine, const RunConfig& config) {
+// A host that cannot be reached may let mpirun wait for ever.
+std::string within_limit(LaunchPlan plan) {
+  constexpr const char* kLimit_s = "90";
+  plan.argv.insert(plan.argv.begin(), {"timeout", kLimit_s});
+  plan.notes.clear();
+  return to_shell(plan);
+}
+
+// All ranks that a run would have sum a bucket together; the worker measures and checks.
+Finding check_all_reduce(const Machine& machine, const std::string& hosts,
+                         const RunConfig& config) {
   LaunchOptions options;
   options.worker = program_beside("resnext_worker");
   options.config = "--all-reduce";
-  const LaunchPlan plan = make_launch_plan(find_allocation(machine, ""), config, options);
-  const std::string line = first_line_of("{\n" + to_shell(plan) + "} 2>/dev/null");
+  const LaunchPlan plan = make_launch_plan(find_allocation(machine, hosts), config, options);
+  const std::string line = first_line_of("{\n" + within_limit(plan) + "} 2>/dev/null");
   if (line.starts_with("all_reduce")) return fine(line);
   return bad(fmt::format("all_reduce over {} ranks: no answer", plan.ranks),
              "see what this prints: " + to_shell(plan));
@@ -102,12 +124,108 @@ double checkpoint_bytes(RunConfig config) {
   return 8.0 * static_cast<double>(cost.parameters * (config.checkpoint.keep + 2));
 }
 
-void print(const Finding& finding) {
-  constexpr const char* kWords[] = {"ok  ", "note", "BAD "};
+constexpr const char* kWords[] = {"ok  ", "note", "BAD "};
+
+std::string to_line(const Finding& finding) {
   std::string line = kWords[static_cast<int>(finding.verdict)];
   line += " " + finding.what;
-  if (!finding.remedy.empty()) line += "; " + finding.remedy;
+  return finding.remedy.empty() ? line : line + "; " + finding.remedy;
+}
+
+// Tells findings as they come.
+class Visit {
+ public:
+  explicit Visit(const DoctorTask& task) : task_(task), machine_(inspect_machine()) {
+    if (!task.config.empty()) config_ = read_run_config(task.config, task.overrides);
+  }
+
+  // All that one host can say by itself.
+  void look_here();
+  // The same of another host, by its own launcher.
+  void look_at(const std::string& host);
+  void measure(const std::string& hosts) {
+    tell([&] { return std::vector{check_all_reduce(machine_, hosts, config_)}; });
+  }
+  bool healthy() const { return healthy_; }
+  const Machine& machine() const { return machine_; }
+
+ private:
+  using Check = std::function<std::vector<Finding>()>;
+
+  void tell(const Check& check);
+  void print(const std::string& line);
+  void compare_versions(const std::string& host, const std::string& line);
+
+  const DoctorTask& task_;
+  const Machine machine_;
+  RunConfig config_;
+  bool healthy_ = true;
+  std::map<std::string, std::pair<std::string, std::string>> versions_;  // of what: line, host
+};
+
+void Visit::print(const std::string& line) {
   std::puts(line.c_str());
+  std::fflush(stdout);
+}
+
+void Visit::tell(const Check& check) {
+  std::vector<Finding> findings;
+  try {
+    findings = check();
+  } catch (const Error& error) {
+    findings = {bad(error.what(), "")};
+  }
+  for (const Finding& finding : findings) {
+    print(to_line(finding));
+    healthy_ = healthy_ && finding.verdict != Verdict::kBad;
+  }
+}
+
+void Visit::look_here() {
+  const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  const std::string data = fs::path(config_.data.train).parent_path().string();
+  tell([&] { return check_versions(machine_); });
+  tell([&] { return std::vector{check_gpus(machine_)}; });
+  tell([&] { return std::vector{check_binding(machine_, online)}; });
+  tell([&] { return std::vector{check_interfaces(machine_)}; });
+  tell([&] { return std::vector{check_locking(data, machine_.environment)}; });
+  tell([&] { return std::vector{check_space(config_.run.output, checkpoint_bytes(config_))}; });
+}
+
+void Visit::look_at(const std::string& host) {
+  LaunchOptions options;
+  options.ranks = 1;
+  options.worker = this_program();
+  options.config = "doctor";
+  if (!task_.config.empty()) options.overrides.push_back(task_.config);
+  options.overrides.insert(options.overrides.end(), task_.overrides.begin(), task_.overrides.end());
+  options.overrides.emplace_back("--alone");
+  RunConfig on_cores;
+  on_cores.comm.backend = Backend::kMpi;
+  const LaunchPlan plan = make_launch_plan(find_allocation(machine_, host), on_cores, options);
+  bool answered = false;
+  read_lines("{\n" + within_limit(plan) + "} 2>/dev/null", [&](const std::string& line) {
+    answered = true;
+    print(host + ": " + line);
+    healthy_ = healthy_ && !line.starts_with(kWords[static_cast<int>(Verdict::kBad)]);
+    compare_versions(host, line);
+  });
+  if (answered) return;
+  tell([&] {
+    return std::vector{bad(host + ": no answer", "see what this prints: " + to_shell(plan))};
+  });
+}
+
+void Visit::compare_versions(const std::string& host, const std::string& line) {
+  const std::string what = line.substr(0, line.find(':'));
+  if (what != "ok   MPI" && what != "ok   worker") return;
+  const auto [first, is_new] = versions_.try_emplace(what, line, host);
+  const auto& [other_line, other_host] = first->second;
+  if (is_new || other_line == line) return;
+  tell([&, other = other_host] {
+    return std::vector{bad(fmt::format("{} and {} have different versions", other, host),
+                           "install the same on all hosts")};
+  });
 }
 
 }  // namespace
@@ -115,19 +233,23 @@ void print(const Finding& finding) {
 Finding check_gpus(const Machine& machine) {
   const auto set = machine.environment.find("CUDA_VISIBLE_DEVICES");
   if (set == machine.environment.end()) return fine(fmt::format("GPUs: {}", machine.gpus));
-  std::set<std::string> seen;
-  std::istringstream stream(set->second);
-  for (std::string id; std::getline(stream, id, ',');) {
-    if (!seen.insert(id).second) {
-      return bad(fmt::format("CUDA_VISIBLE_DEVICES={} names {} twice", set->second, id),
-                 "name each GPU once: two ranks on one GPU end with 'Duplicate GPU detected'");
-    }
+  std::vector<std::string> seen;
+  try {
+    seen = visible_gpus(machine);
+  } catch (const ConfigError& error) {  // one is named twice
+    return bad(error.what(), "");
   }
-  if (static_cast<int>(seen.size()) <= machine.gpus) {
-    return fine(fmt::format("GPUs: {} of {} visible", seen.size(), machine.gpus));
+  const std::string setting = "CUDA_VISIBLE_DEVICES=" + set->second;
+  const auto named = std::ranges::count(set->second, ',') + 1;
+  if (seen.empty()) {
+    return note(fmt::format("GPUs: none, as {} hides all {}", setting, machine.gpus));
   }
-  return bad(fmt::format("CUDA_VISIBLE_DEVICES={} names {} GPUs, but there are {}", set->second,
-                         seen.size(), machine.gpus),
+  if (std::ssize(seen) == named) {
+    return fine(fmt::format("GPUs: {} visible, as {} says; {} in the machine", named, setting,
+                            machine.gpus));
+  }
+  return bad(fmt::format("{} names {}, but CUDA sees {}: it stops at the first that is not there",
+                         setting, named, seen.size()),
              "unset it, or name those that nvidia-smi -L lists");
 }
 
@@ -181,30 +303,17 @@ Finding check_space(const std::string& folder, double needed_bytes) {
   return bad(figures, "free space or name another run.output");
 }
 
+// The sum over all ranks comes last, as it is what may take its time.
 int execute(const DoctorTask& task) {
-  const Machine machine = inspect_machine();
-  RunConfig config;
-  if (!task.config.empty()) config = read_run_config(task.config, task.overrides);
-  const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
-  const std::string data = fs::path(config.data.train).parent_path().string();
-  // Each is told before the next begins, which may hang: the sum over all ranks comes last.
-  const std::function<std::vector<Finding>()> checks[] = {
-      [&] { return check_versions(machine); },
-      [&] { return std::vector{check_gpus(machine)}; },
-      [&] { return std::vector{check_binding(machine, online)}; },
-      [&] { return std::vector{check_interfaces(machine)}; },
-      [&] { return std::vector{check_locking(data, machine.environment)}; },
-      [&] { return std::vector{check_space(config.run.output, checkpoint_bytes(config))}; },
-      [&] { return std::vector{check_all_reduce(machine, config)}; }};
-  bool healthy = true;
-  for (const auto& check : checks) {
-    for (const Finding& finding : check()) {
-      print(finding);
-      std::fflush(stdout);
-      healthy = healthy && finding.verdict != Verdict::kBad;
-    }
+  Visit visit(task);
+  const std::string hosts = task.hostfile.empty() ? task.hosts : read_hostfile(task.hostfile);
+  if (hosts.empty()) {
+    visit.look_here();
+  } else {
+    for (const Host& host : find_allocation(visit.machine(), hosts).hosts) visit.look_at(host.name);
   }
-  return healthy ? 0 : static_cast<int>(ExitCode::kConfig);
+  if (!task.alone) visit.measure(hosts);
+  return visit.healthy() ? 0 : static_cast<int>(ExitCode::kConfig);
 }
 
 }  // namespace resnext

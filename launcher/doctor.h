@@ -20,7 +20,7 @@ struct Finding {
   std::string remedy;  // empty unless something is bad
 };
 
-// CUDA_VISIBLE_DEVICES names each GPU once, and only GPUs that are there.
+// CUDA_VISIBLE_DEVICES names each GPU or MIG slice once, and only such as are there.
 Finding check_gpus(const Machine& machine);
 // The affinity mask is not one core of many (`online`: cores of the machine).
 Finding check_binding(const Machine& machine, int online);
@@ -31,7 +31,8 @@ Finding check_locking(const std::string& folder, const Environment& environment)
 // At least `needed_bytes` are free where `folder` is or will be.
 Finding check_space(const std::string& folder, double needed_bytes);
 
-// 0 when nothing is bad, else 64.
+// Tells each finding as it comes, for each of `hosts` what its own launcher finds. 0 when nothing
+// is bad, else 64.
 int execute(const DoctorTask& task);
 
 }  // namespace resnext

@@ -1,16 +1,16 @@
 // Looks at this host: cores in the affinity mask, control group, GPUs, network interfaces.
 // SPDX-License-Identifier: BSD-3-Clause
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <map>
+#include <sstream>
 #include <string>
 
 #include "launcher/allocation.h"
+#include "launcher/topology.h"
 
 namespace resnext {
 namespace {
@@ -22,25 +22,6 @@ std::string first_line(const fs::path& file) {
   std::string line;
   std::getline(stream, line);
   return line;
-}
-
-// Two hardware threads of a core have the same list of siblings.
-std::vector<std::vector<int>> cpus_by_core() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return {};
-  std::vector<std::vector<int>> cores;
-  std::map<std::string, size_t> places;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &mask)) continue;
-    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
-    const std::string siblings = first_line(folder + "/topology/thread_siblings_list");
-    const auto [place, is_new] =
-        places.emplace(siblings.empty() ? std::to_string(cpu) : siblings, cores.size());
-    if (is_new) cores.emplace_back();
-    cores[place->second].push_back(cpu);
-  }
-  return cores;
 }
 
 double ratio(const std::string& quota, const std::string& period) {
@@ -79,6 +60,17 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+// Of lines such as "GPU UUID: \t GPU-5ab1...".
+std::string value_of(const fs::path& file, std::string_view key) {
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.starts_with(key)) continue;
+    const auto begin = line.find_first_not_of(": \t", key.size());
+    return begin == line.npos ? "" : line.substr(begin, line.find_last_not_of(" \t") + 1 - begin);
+  }
+  return "";
+}
+
 Environment whole_environment() {
   Environment all;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -91,12 +83,26 @@ Environment whole_environment() {
 
 }  // namespace
 
+std::vector<GpuDevice> gpu_devices(const fs::path& driver, const fs::path& devices) {
+  std::vector<GpuDevice> gpus;
+  for (const std::string& address : names_in(driver)) {
+    const fs::path information = driver / address / "information";
+    const std::string minor = value_of(information, "Device Minor");
+    if (minor.empty() || !fs::exists(devices / ("nvidia" + minor))) continue;
+    gpus.push_back({address, value_of(information, "GPU UUID"), {}});
+  }
+  return gpus;
+}
+
 Machine inspect_machine() {
+  const Topology topology;
   Machine machine;
-  machine.cpus = cpus_by_core();
+  machine.cpus = topology.cores();
   machine.cores = std::max<int>(1, static_cast<int>(machine.cpus.size()));
   machine.cpu_quota = cpu_quota();
   machine.gpus = static_cast<int>(std::ranges::count_if(names_in("/dev"), is_gpu_device));
+  machine.gpu_devices = gpu_devices("/proc/driver/nvidia/gpus", "/dev");
+  for (GpuDevice& gpu : machine.gpu_devices) gpu.near = topology.near(gpu.pci_address);
   machine.interfaces = names_in("/sys/class/net");
   std::erase(machine.interfaces, "lo");
   machine.root = ::geteuid() == 0;

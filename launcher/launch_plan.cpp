@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "comm/common/console.h"
 #include "comm/common/error.h"
 #include "comm/common/folder_lock.h"
 #include "configs/yaml_reader.h"
+#include "launcher/resource_shares.h"
 
 namespace resnext {
 namespace {
@@ -39,6 +41,7 @@ class Planner {
   void start_with_mpirun();
   void start_with_srun();
   void add_mpirun_placement();
+  void pair_gpus_with_cores();
   void add_mpirun_environment();
   void add(std::initializer_list<std::string> words) {
     plan_.argv.insert(plan_.argv.end(), words.begin(), words.end());
@@ -171,8 +174,17 @@ void Planner::add_mpirun_placement() {
   if (uneven()) map = "slot";  // as many as listed on each
   if (bind) map += fmt::format(":PE={}", cores_per_rank());
   add({"--map-by", map, "--bind-to", bind ? "core" : "none"});
+  if (bind && where_.nodes == 1) pair_gpus_with_cores();
   if (crowded || exceeds_slots()) add({"--oversubscribe"});
   if (crowded) add({"--mca", "mpi_yield_when_idle", "1"});
+}
+
+// mpirun deals cores out in hwloc's order, ranks take GPUs in that of CUDA_VISIBLE_DEVICES.
+void Planner::pair_gpus_with_cores() {
+  const auto gpus = gpus_by_rank(where_.here, per_node_, cores_per_rank());
+  if (gpus.empty()) return;
+  set("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+  set("CUDA_VISIBLE_DEVICES", fmt::format("{}", fmt::join(gpus, ",")));
 }
 
 void Planner::add_mpirun_environment() {
@@ -200,7 +212,11 @@ void Planner::start_with_mpirun() {
     add({"--host", fmt::format("{}", fmt::join(hosts, ","))});
   }
   add_mpirun_placement();
-  if (!options_.rank_logs.empty()) add({"--output-filename", options_.rank_logs});
+  if (!options_.rank_logs.empty()) {
+    add({"--output-filename", options_.rank_logs});
+  } else if (!options_.terminal.empty()) {  // logs are plain text
+    set(kTerminalVariable, options_.terminal);
+  }
   add_mpirun_environment();
 }
 
@@ -231,6 +247,7 @@ LaunchPlan Planner::plan() {
     start_with_mpirun();
   }
   add({options_.worker, options_.config});
+  if (options_.quiet) add({"--quiet"});
   plan_.argv.insert(plan_.argv.end(), options_.overrides.begin(), options_.overrides.end());
   return std::move(plan_);
 }

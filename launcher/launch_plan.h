@@ -26,6 +26,8 @@ struct LaunchOptions {
   std::string config;                // its configuration file
   std::vector<std::string> overrides;
   std::string lock_token;  // of the launcher's lock, handed to the ranks; empty: none
+  std::string terminal;    // for kTerminalVariable of ranks under mpirun; empty: there is none
+  bool quiet = false;      // the ranks are to tell warnings and errors only
 };
 
 struct LaunchPlan {

@@ -23,6 +23,7 @@ using namespace resnext;
 
 int run(int argc, char** argv, SignalInbox& inbox) {
   const LauncherCommand command = parse_launcher_command(argc, argv);
+  if (command.run.launch.quiet || command.sweep.quiet) quieten_log();
   switch (command.task) {
     case Task::kRun:
       return execute(command.run, inbox);

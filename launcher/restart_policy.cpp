@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "comm/common/error.h"
+#include "comm/common/exit_meaning.h"
 
 namespace resnext {
 namespace {
@@ -30,6 +31,16 @@ bool is_lost_rank(int code) {
 
 bool restart_helps(int code) {
   return code == kStopped || code == kPeerLost;
+}
+
+std::string how_it_ended(const Attempt& attempt, int code) {
+  const std::string what = code == kCutShort ? "ended at once" : meaning_of(code);
+  const std::string where =
+      attempt.step < 0 ? "before the first checkpoint" : fmt::format("at step {}", attempt.step);
+  const std::string from = attempt.exit_code == code
+                               ? ""
+                               : fmt::format(", from {} of mpirun or srun", attempt.exit_code);
+  return fmt::format("{} {} (exit code {}{}): ", what, where, code, from);
 }
 
 }  // namespace
@@ -79,10 +90,7 @@ std::string RestartPolicy::reason_to_stop(const Attempt& attempt, int code) cons
 Decision RestartPolicy::decide(const Attempt& attempt) {
   const int code = to_exit_code(attempt);
   fruitless_ = attempt.gained() ? 0 : fruitless_ + 1;
-  const std::string where =
-      attempt.step < 0 ? "before the first checkpoint" : fmt::format("at step {}", attempt.step);
-  const std::string how =
-      fmt::format("exit code {} (starter's {}) {}: ", code, attempt.exit_code, where);
+  const std::string how = how_it_ended(attempt, code);
   if (const std::string reason = reason_to_stop(attempt, code); !reason.empty()) {
     return {false, 0, code, how + reason};
   }

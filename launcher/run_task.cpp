@@ -9,6 +9,7 @@
 
 #include "comm/common/error.h"
 #include "comm/common/folder_lock.h"
+#include "comm/common/log.h"
 #include "configs/yaml_reader.h"
 #include "launcher/child_process.h"
 #include "launcher/programs.h"
@@ -93,6 +94,7 @@ class Preparation {
   }
   LaunchPlan plan(const std::string& token) {
     options.lock_token = token;
+    if (!token.empty()) options.terminal = to_variable(log_console());
     return make_launch_plan(allocation, config, options);
   }
 

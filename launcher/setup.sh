@@ -21,6 +21,7 @@ packages=(
   libhdf5-dev libjpeg-dev libturbojpeg0-dev libpng-dev zlib1g-dev libisal-dev libhwy-dev  # data
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libjs-chart.js # programs
   libgtest-dev libbenchmark-dev librapidcheck-dev shellcheck          # tests
+  help2man dpkg-dev file                                              # man pages, cpack
   gnuplot-nox dataset-fashion-mnist                                   # quickstart
 )
 browser_packages=(chromium)  # Debian's; Ubuntu has it as a snap only

@@ -8,11 +8,11 @@
 #include <csignal>
 #include <deque>
 
+#include "comm/common/console.h"
 #include "comm/common/error.h"
 #include "launcher/child_process.h"
 #include "launcher/programs.h"
 #include "launcher/reaper.h"
-#include "launcher/text_table.h"
 
 namespace resnext {
 namespace {

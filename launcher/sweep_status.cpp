@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "comm/common/console.h"
 #include "comm/common/error.h"
 #include "comm/common/folder_lock.h"
 #include "launcher/leaderboard.h"

@@ -144,7 +144,7 @@ std::vector<Resources> shares_for(const SweepTask& task) {
     throw ConfigError("--parallel", "trials inside a Slurm job run one after another",
                       "submit them side by side with --slurm");
   }
-  return share_out(resources_of(machine), task.parallel);
+  return share_out(resources_of(machine), task.parallel, task.trials_per_gpu);
 }
 
 // How `run` is to start each trial: only what was asked for.
@@ -170,6 +170,7 @@ PoolOptions pool_options(const SweepTask& task) {
   } else if (task.max_restarts < 0) {
     add("--max-restarts=" + std::to_string(kRestarts));
   }
+  if (task.quiet && task.trial >= 0) add("--quiet");  // else its lines go to a file
   options.log_to_file = task.trial < 0;
   return options;
 }
@@ -245,7 +246,7 @@ std::vector<std::string> sbatch_command(const SweepTask& task, const std::string
 int execute(const SweepTask& task, SignalInbox& inbox) {
   const SweepSnapshot sweep = read_trials(task);
   const SweepSnapshot mine = {sweep.sweep, wanted(task, sweep.trials)};
-  print(describe_trials(mine.trials));
+  if (!task.quiet || task.dry_run) print(describe_trials(mine.trials));
   SweepFolder folder(sweep.sweep, sweep.trials, task.trial);
   if (task.dry_run) {
     const std::vector<size_t> numbers = left_to_do(task, sweep.trials, folder);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -79,13 +78,6 @@ size_t terminal_width() {
   const char* const columns = std::getenv("COLUMNS");
   const int width = columns == nullptr ? 0 : std::atoi(columns);
   return width > 0 ? static_cast<size_t>(width) : std::numeric_limits<size_t>::max();
-}
-
-std::string duration_text(double seconds) {
-  const auto s = static_cast<int64_t>(std::lround(seconds));
-  if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
-  if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
-  return fmt::format("{}s", s);
 }
 
 std::string to_csv(const std::vector<Row>& rows) {

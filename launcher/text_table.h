@@ -21,9 +21,6 @@ std::string to_columns(std::vector<Row> rows, size_t width);
 // Of the terminal that the standard output is, or COLUMNS; no limit where there is neither.
 size_t terminal_width();
 
-// "1h20m", "3m05s" or "12s".
-std::string duration_text(double seconds);
-
 // RFC 4180: quoted where needed.
 std::string to_csv(const std::vector<Row>& rows);
 

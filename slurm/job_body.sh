@@ -41,6 +41,7 @@ launch() {
 train() {
   local config=$1 data=$2 validation=$3 output=$4
   shift 4
+  [ -e "$config" ] || config=$scripts/../configs/${config##*/} # the one that is installed
   launch run "$config" --requeue --launcher "$LAUNCHER" \
     ${INTERFACE:+--interface "$INTERFACE"} ${STAGE_TO:+--stage-to "$STAGE_TO"} \
     --rank-logs "$output/logs/$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}" \
@@ -48,4 +49,5 @@ train() {
 }
 
 eval "$SETUP"
-RESNEXT_BIN=$(find_programs "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)") || exit 64
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RESNEXT_BIN=$(find_programs "$scripts") || exit 64

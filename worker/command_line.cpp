@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/command_line.h"
 
-#include <CLI/CLI.hpp>
+#include <spdlog/fmt/fmt.h>
 
+#include "comm/common/command_parser.h"
 #include "comm/common/error.h"
+#include "configs/run_keys.h"
 
 namespace resnext {
 namespace {
@@ -15,64 +17,103 @@ CommandLine help(std::string text) {
   return line;
 }
 
+// What the worker does besides training: one of these.
+class Actions {
+ public:
+  Actions(CLI::App& app, CommandLine& line) : app_(app), line_(line) {}
+
+  CLI::Option* flag(const char* name, Action action, const char* text) {
+    return add(app_.add_flag(name, text), action);
+  }
+  template <typename Value>
+  CLI::Option* option(const char* name, Action action, Value& value, const char* text) {
+    return add(app_.add_option(name, value, text), action);
+  }
+
+  void choose() const {
+    const CLI::Option* chosen = nullptr;
+    for (const auto& [option, action] : actions_) {
+      if (option->count() == 0) continue;
+      if (chosen != nullptr) {
+        throw ConfigError("command line",
+                          fmt::format("{} and {} at once", chosen->get_name(), option->get_name()),
+                          "ask for one of them");
+      }
+      chosen = option;
+      line_.action = action;
+    }
+  }
+
+ private:
+  CLI::Option* add(CLI::Option* option, Action action) {
+    actions_.emplace_back(option, action);
+    return option->group("Instead of training");
+  }
+
+  CLI::App& app_;
+  CommandLine& line_;
+  std::vector<std::pair<CLI::Option*, Action>> actions_;
+};
+
+Actions add_actions(CLI::App& app, CommandLine& line) {
+  Actions actions(app, line);
+  CLI::Option* evaluate = actions.flag("--evaluate", Action::kEvaluate,
+                                       "validation only, of the latest checkpoint or "
+                                       "model.pretrained");
+  const auto table = [&](const char* name, std::string& file, const char* text) {
+    app.add_option(name, file, text)->type_name("FILE.csv")->needs(evaluate);
+  };
+  table("--per-class", line.per_class, "with --evaluate: accuracy of each class, as CSV");
+  table("--confusion", line.confusion, "with --evaluate: which class was taken for which");
+  actions
+      .option("--classify", Action::kClassify, line.images,
+              "name what is in these images or folders of them")
+      ->type_name("PATH");
+  actions
+      .option("--features", Action::kFeatures, line.features,
+              "write what the classifier sees of the validation split to an HDF5 file")
+      ->type_name("FILE.h5");
+  CLI::Option* exported =
+      actions
+          .option("--export", Action::kExport, line.export_file,
+                  "write the network that --evaluate would take for other programs")
+          ->type_name("FILE");
+  app.add_flag("--fold-norm", line.fold_norm, "with --export FILE.onnx: BN within convolutions")
+      ->needs(exported);
+  actions.flag("--print-config", Action::kPrintConfig, "print the resolved configuration");
+  CLI::Option* plan = actions.flag("--plan", Action::kPlan,
+                                   "print sizes, memory and schedule without training, also "
+                                   "without a data set");
+  app.add_option("--images", line.image_counts,
+                 "with --plan: images to train and validate with; default: the data set's, or "
+                 "where there is none ImageNet's or CIFAR's")
+      ->delimiter(',')
+      ->expected(1, 2)
+      ->check(CLI::PositiveNumber)
+      ->type_name("N,N")
+      ->needs(plan);
+  actions.flag("--all-reduce", Action::kAllReduce,
+               "measure a sum over all ranks, of a configuration's comm.backend if one is named");
+  return actions;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
   CommandLine line;
-  CLI::App app{"Trains a ResNeXt; start one process a GPU (or CPU slot) with mpirun or srun."};
-  app.set_version_flag("--version", RESNEXT_VERSION);
+  CommandParser parser("resnext_worker",
+                       "Trains a ResNeXt; start one process a GPU (or CPU slot) with mpirun or "
+                       "srun.");
+  CLI::App& app = parser.app();
   app.add_option("config", line.config, "run configuration (YAML)");
   app.add_option("overrides", line.overrides, "KEY=VALUE, e.g. optimizer.base_lr=0.2");
-  // What it does besides training: one of these.
-  CLI::Option_group& actions = *app.add_option_group("Actions", "instead of training");
-  actions.require_option(0, 1);
-  const auto flag = [&](const char* name, Action action, const char* text) {
-    return actions.add_flag_callback(
-        name, [&line, action] { line.action = action; }, text);
-  };
-  auto* evaluate = flag("--evaluate", Action::kEvaluate,
-                        "validation only, of the latest checkpoint or model.pretrained");
-  auto* classify =
-      actions
-          .add_option("--classify", line.images, "name what is in these images or folders of them")
-          ->type_name("PATH");
-  auto* features =
-      actions
-          .add_option("--features", line.features,
-                      "write what the classifier sees of the validation split to an HDF5 file")
-          ->type_name("FILE.h5");
-  auto* exported =
-      actions
-          .add_option("--export", line.export_file,
-                      "write the network that --evaluate would take for other programs")
-          ->type_name("FILE");
-  flag("--print-config", Action::kPrintConfig, "print the resolved configuration");
-  flag("--plan", Action::kPlan, "print sizes, memory and schedule without training");
-  auto* all_reduce =
-      flag("--all-reduce", Action::kAllReduce,
-           "measure a sum over all ranks, of a configuration's comm.backend if one is named");
-  app.add_flag("--fold-norm", line.fold_norm, "with --export FILE.onnx: BN within convolutions")
-      ->needs(exported);
-  app.add_option("--per-class", line.per_class, "with --evaluate: accuracy of each class, as CSV")
-      ->type_name("FILE.csv")
-      ->needs(evaluate);
-  app.add_option("--confusion", line.confusion, "with --evaluate: which class was taken for which")
-      ->type_name("FILE.csv")
-      ->needs(evaluate);
   app.add_flag("--json", line.json, "results of --evaluate, --classify and --all-reduce as JSON");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    return help(app.help());
-  } catch (const CLI::CallForVersion& version) {
-    return help(std::string(version.what()) + "\n");
-  } catch (const CLI::ParseError& error) {
-    throw ConfigError("command line", error.what(), "see resnext_worker --help");
-  }
-  if (*classify) line.action = Action::kClassify;
-  if (*features) line.action = Action::kFeatures;
-  if (*exported) line.action = Action::kExport;
-  if (line.config.empty() && !*all_reduce) {
+  app.add_flag("-q,--quiet", line.quiet, "warnings and errors only, and what was asked for");
+  const Actions actions = add_actions(app, line);
+  parser.complete_overrides_with(run_key_names());
+  if (auto text = parser.parse(argc, argv)) return help(std::move(*text));
+  actions.choose();
+  if (line.config.empty() && line.action != Action::kAllReduce) {
     throw ConfigError("command line", "no configuration is named", "see resnext_worker --help");
   }
   return line;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cstdio>
 #include <exception>
+#include <optional>
 
 #include "comm/common/error.h"
 #include "comm/common/log.h"
@@ -18,29 +19,38 @@ namespace {
 
 using namespace resnext;
 
-// Known before MPI starts, so that the limit holds from the beginning. What is wrong with the
-// command line or the configuration is said later, by all ranks together.
-void set_limit(int argc, char** argv) try {
-  const CommandLine line = parse_command_line(argc, argv);
-  if (!line.config.empty()) {
-    watch::set_limit(read_run_config(line.config, line.overrides).comm.timeout_s);
-  }
+// Before MPI starts, so that the limit holds from the beginning. What is wrong with the command
+// line or the configuration is said later, by all ranks together.
+void set_limit(const CommandLine& line) try {
+  if (line.config.empty()) return;
+  watch::set_limit(read_run_config(line.config, line.overrides).comm.timeout_s);
 } catch (const Error&) {
 }
 
+std::optional<CommandLine> parse_early(int argc, char** argv) try {
+  return parse_command_line(argc, argv);
+} catch (const Error&) {
+  return std::nullopt;
+}
+
 ExitCode act(int argc, char** argv, const MpiEnvironment& environment) {
-  const CommandLine line = parse_command_line(argc, argv);
-  if (line.action != Action::kHelp) return run_session(line, environment);
-  if (environment.rank() == 0) std::fputs(line.help.c_str(), stdout);
-  return ExitCode::kOk;
+  return run_session(parse_command_line(argc, argv), environment);
+}
+
+int help(const CommandLine& line, int rank) {
+  if (rank == 0) std::fputs(line.help.c_str(), stdout);
+  return 0;
 }
 
 int run(int argc, char** argv) {
   watch_stop_signals();
   const watch::Job job = watch::job_from_environment();
   set_up_log(job.rank, job.size);
+  const std::optional<CommandLine> line = parse_early(argc, argv);
+  if (line && line->action == Action::kHelp) return help(*line, job.rank);
+  if (line && line->quiet) quieten_log();
   watch::Watchdog watchdog(job);
-  set_limit(argc, argv);
+  if (line) set_limit(*line);
   try {
     const MpiEnvironment environment(&watchdog);
     watch_stop_signals();  // MPI has set its own

@@ -25,6 +25,7 @@
 #include "worker/inference/use_network.h"
 #include "worker/input/data_sets.h"
 #include "worker/network_learner.h"
+#include "worker/plan.h"
 #include "worker/step/norm_group.h"
 #include "worker/stop_signal.h"
 #include "worker/training_run.h"
@@ -47,8 +48,9 @@ RunConfig load_config(const CommandLine& line) {
   return config;
 }
 
-RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnvironment& environment,
-                  const std::string& backend, const ComputeDevice& device, int threads) {
+RunShape shape_of(const RunConfig& config, const ImageCounts& images,
+                  const MpiEnvironment& environment, const std::string& backend,
+                  const ComputeDevice& device, int threads) {
   RunShape shape;
   shape.world_size = environment.size();
   shape.backend = backend;
@@ -57,9 +59,9 @@ RunShape shape_of(const RunConfig& config, const DataSets& data, const MpiEnviro
   shape.threads = threads;
   shape.batch = resolve_batch(config.batch, environment.size());
   shape.norm_ranks = norm_ranks(config.model, environment.size());
-  shape.train_images = data.train ? data.train->count() : 0;
-  shape.validation_images = data.validation ? data.validation->count() : 0;
-  if (data.train && shape.batch.global > shape.train_images) {
+  shape.train_images = images.train;
+  shape.validation_images = images.validation;
+  if (images.train > 0 && shape.batch.global > shape.train_images) {
     throw ConfigError("batch",
                       fmt::format("the global batch of {} exceeds the {} training images",
                                   shape.batch.global, shape.train_images),
@@ -92,24 +94,32 @@ std::string layout_text(const RunConfig& config, const RunShape& shape,
   return warning.empty() ? "" : "  memory layout: " + warning + "\n";
 }
 
-std::string plan(const RunConfig& config, const RunShape& shape, const ComputeDevice& device) {
-  std::string text =
-      to_table(config, shape) + layout_text(config, shape, device) + "  learning rate by epoch:";
-  const LrSchedule schedule(config.optimizer, config.schedule, shape.batch.global,
-                            shape.train_images, config.run.epochs);
-  double before = -1;
-  for (int64_t epoch = 0; epoch < config.run.epochs; ++epoch) {
-    const double lr = schedule.at({epoch, 0});
-    if (lr != before) text += fmt::format(" {}:{:.4g}", epoch + 1, lr);
-    before = lr;
-  }
-  return text + "\n";
+std::string plan(const RunConfig& config, const RunShape& shape, const ImageCounts& images,
+                 const ComputeDevice& device) {
+  std::string text = to_table(config, shape) + layout_text(config, shape, device);
+  if (!images.origin.empty()) text += fmt::format("  {:<15} {}\n", "images of", images.origin);
+  return text + schedule_table(config, shape);
 }
 
 // A restart of the launcher, or a job that Slurm has queued again.
 bool starts_again() {
   const char* requeued = std::getenv("SLURM_RESTART_COUNT");
   return std::getenv(kRestartVariable) != nullptr || (requeued && std::atoi(requeued) > 0);
+}
+
+ImageCounts counts_of(const DataSets& sets, const RunConfig& config, int rank) {
+  log_remarks(sets, rank);
+  return {sets.train ? sets.train->count() : 0, sets.validation ? sets.validation->count() : 0,
+          sets.classes(config.model.classes), ""};
+}
+
+// Enough of one for ranks to notice that they plan with others.
+DataRecord planned_record(const ImageCounts& images) {
+  DataRecord record;
+  record.train.count = images.train;
+  record.validation.count = images.validation;
+  record.classes = images.classes;
+  return record;
 }
 
 bool needs_data(Action action) {
@@ -184,8 +194,10 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
     print(environment, to_yaml(config));
     return ExitCode::kOk;
   }
+  std::optional<ImageCounts> images;
+  if (line.action == Action::kPlan) images = counts_without_data(config, line.image_counts);
   std::optional<DataSets> opened;
-  if (needs_data(line.action)) opened.emplace(config.data, !uses_network(line.action));
+  if (needs_data(line.action) && !images) opened.emplace(config.data, !uses_network(line.action));
   const ComputeDevice device(select_cuda_device(config.comm.backend, environment));
   const std::unique_ptr<Communicator> communicator =
       make_communicator(config.comm, environment, device.for_communicator());
@@ -195,17 +207,17 @@ ExitCode run_session(const CommandLine& line, const MpiEnvironment& environment)
   if (uses_network(line.action)) {
     code = use_network(line, config, opened ? &*opened : nullptr, *communicator, device);
   } else {
-    const DataSets& sets = *opened;
-    log_remarks(sets, environment.rank());
-    config.model.classes = sets.classes(config.model.classes);
+    if (opened) images = counts_of(*opened, config, environment.rank());
+    config.model.classes = images->classes;
     const RunShape shape =
-        shape_of(config, sets, environment, std::string(communicator->name()), device, threads);
-    const DataRecord data = describe(sets, config.data, config.model.classes);
+        shape_of(config, *images, environment, std::string(communicator->name()), device, threads);
+    const DataRecord data =
+        opened ? describe(*opened, config.data, config.model.classes) : planned_record(*images);
     check_ranks_agree(config, data, *communicator);
     if (line.action == Action::kPlan) {
-      if (environment.rank() == 0) print(environment, plan(config, shape, device));
+      if (environment.rank() == 0) print(environment, plan(config, shape, *images, device));
     } else {
-      code = train(config, sets, shape, data, *communicator, device, environment);
+      code = train(config, *opened, shape, data, *communicator, device, environment);
     }
   }
   watch::guard([&] { communicator->close(); });

@@ -13,6 +13,7 @@ class Resnext(CMakePackage):
 
     depends_on("cmake@3.22:", type="build")
     depends_on("pkgconfig", type="build")
+    depends_on("help2man", type="build")
     depends_on("openmpi@4.1:")
     depends_on("hdf5@1.10:")
     depends_on("yaml-cpp")
@@ -24,6 +25,7 @@ class Resnext(CMakePackage):
     depends_on("libpng")
     depends_on("zlib-api")
     depends_on("highway")
+    depends_on("hwloc@2:")
     depends_on("isa-l")
     depends_on("py-torch@2.11")
     depends_on("py-torch +cuda", when="+cuda")

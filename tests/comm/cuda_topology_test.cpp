@@ -54,6 +54,18 @@ TEST(CudaTopology, SharedDevicesAreDealtOutInTurn) {
   EXPECT_EQ(device_of(5, 1, true), 0);
 }
 
+// Of several slices CUDA would show each process the first.
+TEST(CudaTopology, EachRankSeesItsOwnMigSlice) {
+  const std::string visible = "MIG-a,MIG-b,MIG-GPU-c/7/0";
+  EXPECT_EQ(own_slice(visible, 0), "MIG-a");
+  EXPECT_EQ(own_slice(visible, 2), "MIG-GPU-c/7/0");
+  EXPECT_EQ(own_slice(visible, 3), std::nullopt)
+      << "left as it is, so that CUDA says what is wrong";
+  EXPECT_EQ(own_slice("0,1", 1), std::nullopt);
+  EXPECT_EQ(own_slice("GPU-a,GPU-b", 1), std::nullopt);
+  EXPECT_EQ(own_slice("", 0), std::nullopt);
+}
+
 TEST(CudaTopology, TheSameBusOnTwoHostsIsNoDuplicate) {
   std::vector<RankDevice> ranks = host_of(0, 4, 4);
   for (const RankDevice& it : host_of(4, 4, 4)) ranks.push_back(it);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "comm/common/edit_distance.h"
 #include "configs/run_keys.h"
 
 namespace resnext {

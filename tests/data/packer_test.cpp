@@ -486,6 +486,21 @@ TEST_F(CommandTest, PacksVerifiesAndInspects) {
   EXPECT_NE(expect(0, "--help").find("verify"), std::string::npos);
 }
 
+TEST_F(CommandTest, TellsItsVersionAndWhatWasMeant) {
+  const std::string version = expect(0, "--version");
+  EXPECT_TRUE(std::isdigit(static_cast<unsigned char>(version.at(0)))) << version;
+  EXPECT_EQ(expect(0, "pack cifar10 --version"), version);
+  EXPECT_NE(expect(64, "inspekt a").find("did you mean 'inspect'?"), std::string::npos);
+  EXPECT_NE(expect(64, "pack imagefoldr a b").find("did you mean 'imagefolder'?"),
+            std::string::npos);
+  EXPECT_NE(expect(64, "verify a --thread 2").find("did you mean '--threads'?"), std::string::npos);
+  const std::string help = expect(0, "pack imagefolder --help");
+  EXPECT_NE(help.find("--storage jpeg|raw"), std::string::npos) << help;
+  EXPECT_NE(help.find("squares of pixels [jpeg]"), std::string::npos) << help;
+  EXPECT_NE(help.find("--on-error fail|skip"), std::string::npos) << help;
+  EXPECT_EQ(help.find("->"), std::string::npos) << help;
+}
+
 TEST_F(CommandTest, UsageErrorsAre64) {
   for (const char* arguments :
        {"", "pack", "pack imagefolder", "unknown", "pack imagefolder a b --storage png",

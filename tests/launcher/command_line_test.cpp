@@ -6,6 +6,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "comm/common/error.h"
+#include "tests/support/process.h"
 
 namespace resnext {
 namespace {
@@ -45,6 +46,9 @@ TEST(LauncherCommandLine, HelpIsPlainAndHasTheDefaults) {
   const std::string help = parse({"run", "--help"}).help;
   EXPECT_NE(help.find("-n,--ranks N"), std::string::npos) << help;
   EXPECT_EQ(help.find("--requeue TEXT"), std::string::npos) << "a flag takes nothing";
+  EXPECT_NE(help.find("--launcher auto|mpirun|srun"), std::string::npos) << help;
+  EXPECT_NE(help.find("else mpirun [auto]"), std::string::npos) << "the word, not its number\n"
+                                                                << help;
   EXPECT_NE(help.find(" [" + fmt::format("{}", RestartOptions{}.backoff_s) + "]"),
             std::string::npos)
       << help;
@@ -56,6 +60,32 @@ TEST(LauncherCommandLine, EveryCommandTellsItsVersion) {
   for (const char* command : {"run", "sweep", "report", "scale", "doctor"}) {
     EXPECT_EQ(parse({command, "--version"}).help, version) << command;
   }
+}
+
+// What bash offers after `words`, the last of which is being typed.
+std::string offered(const std::string& words) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "completion", parse({"--completion"}).help);
+  test::write_text(folder / "conf.yaml", "");
+  const std::string script = "cd '" + folder.path().string() +
+                             "'; . ./completion; COMP_WORDS=(resnext_launcher " + words +
+                             "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _resnext_launcher; "
+                             "printf '%s ' \"${COMPREPLY[@]}\"";
+  const test::Result result = test::run({"bash", "--norc", "-c", script}, 30);
+  EXPECT_EQ(result.err, "");
+  return result.out;
+}
+
+TEST(LauncherCommandLine, CompletionKnowsCommandsOptionsChoicesAndKeys) {
+  EXPECT_EQ(offered("sw"), "sweep ");
+  EXPECT_EQ(offered("run --dry"), "--dry-run ");
+  EXPECT_EQ(offered("sweep st"), "status ");
+  EXPECT_EQ(offered("run --launcher m"), "mpirun ");
+  EXPECT_EQ(offered("run a.yaml optimizer.base_l"), "optimizer.base_lr= ");
+  EXPECT_EQ(offered("report optimizer.base_l"), " ") << "takes no keys";
+  EXPECT_NE(offered("run co").find("comm.backend= "), std::string::npos);
+  EXPECT_NE(offered("run co").find("conf.yaml "), std::string::npos) << "and files";
+  EXPECT_EQ(offered("doctor --alo"), " ") << "not for people";
 }
 
 TEST(LauncherCommandLine, StatusIsACommandOfSweep) {

@@ -76,6 +76,39 @@ TEST(LaunchPlan, RanksOnCoresDivideTheGlobalBatch) {
   EXPECT_EQ(make_launch_plan(laptop(), config, options()).ranks, 5);
 }
 
+TEST(LaunchPlan, RanksKnowTheTerminalUnlessTheirLinesGoToFiles) {
+  LaunchOptions launch = options();
+  launch.terminal = "120 colour";
+  EXPECT_NE(line(laptop(), {}, launch).find("RESNEXT_TERMINAL='120 colour'"), std::string::npos);
+  Allocation hosts = laptop();
+  hosts.scheduler = Scheduler::kHosts;
+  hosts.nodes = 2;
+  hosts.hosts = {{"a", 8}, {"b", 8}};
+  EXPECT_NE(line(hosts, {}, launch).find("-x RESNEXT_TERMINAL"), std::string::npos);
+  launch.rank_logs = "logs";
+  EXPECT_EQ(line(laptop(), {}, launch).find("RESNEXT_TERMINAL"), std::string::npos);
+}
+
+TEST(LaunchPlan, QuietRanksAreToldSo) {
+  LaunchOptions launch = options();
+  launch.quiet = true;
+  EXPECT_NE(line(laptop(), {}, launch).find("cfg.yaml --quiet"), std::string::npos);
+}
+
+TEST(LaunchPlan, RanksGetTheGpusNearTheirCores) {
+  Allocation node = gpu_node();
+  node.gpus_per_node = 2;
+  node.cores_per_node = 4;
+  node.here.gpus = {"0", "1"};
+  node.here.cores = {{0}, {1}, {2}, {3}};
+  node.here.near = {{2, 3}, {0, 1}};
+  EXPECT_NE(line(node).find("CUDA_DEVICE_ORDER=PCI_BUS_ID \\\nCUDA_VISIBLE_DEVICES=1,0 "),
+            std::string::npos)
+      << line(node);
+  node.may_bind = false;
+  EXPECT_EQ(line(node).find("CUDA_VISIBLE_DEVICES"), std::string::npos) << "ranks move about";
+}
+
 TEST(LaunchPlan, OneRankNeedsNoMpirun) {
   LaunchOptions launch = options();
   launch.ranks = 1;

@@ -23,12 +23,6 @@ TEST(TextTable, FitsTheTerminal) {
   EXPECT_EQ(to_columns({{"a", "b"}, {"1", "2"}}, 40), to_columns({{"a", "b"}, {"1", "2"}}));
 }
 
-TEST(TextTable, TellsDurations) {
-  EXPECT_EQ(duration_text(59.4), "59s");
-  EXPECT_EQ(duration_text(61), "1m01s");
-  EXPECT_EQ(duration_text(4800), "1h20m");
-}
-
 TEST(TextTable, QuotesCsvFieldsThatNeedIt) {
   EXPECT_EQ(to_csv({{"a", "b,c"}, {"d\"e", "f\ng"}}), "a,\"b,c\"\r\n\"d\"\"e\",\"f\ng\"\r\n");
 }

@@ -29,6 +29,46 @@ TEST(CommandLine, KnowsTheOtherActions) {
   EXPECT_NE(parse({"--help"}).help.find("KEY=VALUE"), std::string::npos);
 }
 
+std::string message(const std::vector<const char*>& arguments) {
+  try {
+    parse(arguments);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CommandLine, HelpIsPlainAndTellsWhatIsInsteadOfTraining) {
+  const std::string help = parse({"--help"}).help;
+  for (const char* notation : {"Option Group", "Needs", "Excludes", "TEXT:", "POSITIVE"}) {
+    EXPECT_EQ(help.find(notation), std::string::npos) << notation << "\n" << help;
+  }
+  const auto group = help.find("Instead of training:");
+  ASSERT_NE(group, std::string::npos) << help;
+  for (const char* action : {"--evaluate", "--plan", "--export FILE", "--classify PATH..."}) {
+    EXPECT_LT(group, help.find(action)) << action << "\n" << help;
+    EXPECT_NE(help.find(action), std::string::npos) << action << "\n" << help;
+  }
+}
+
+TEST(CommandLine, SuggestsTheNearestOption) {
+  EXPECT_NE(message({"a.yaml", "--evalute"}).find("did you mean '--evaluate'?"), std::string::npos);
+  EXPECT_NE(message({"a.yaml", "--xylophone"}).find("see resnext_worker --help"),
+            std::string::npos);
+}
+
+TEST(CommandLine, TakesCountsOfImagesForAPlanOnly) {
+  EXPECT_EQ(parse({"a.yaml", "--plan", "--images", "60000,10000"}).image_counts,
+            (std::vector<int64_t>{60000, 10000}));
+  EXPECT_THROW(parse({"a.yaml", "--images", "60000"}), ConfigError);
+  EXPECT_THROW(parse({"a.yaml", "--plan", "--images", "0"}), ConfigError);
+}
+
+TEST(CommandLine, AsksForOneThingAtATime) {
+  EXPECT_NE(message({"a.yaml", "--plan", "--evaluate"}).find("--evaluate and --plan at once"),
+            std::string::npos);
+}
+
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_THROW(parse({}), ConfigError);
   EXPECT_THROW(parse({"a.yaml", "--fast"}), ConfigError);

@@ -6,11 +6,12 @@
 #include <spdlog/spdlog.h>
 #include <torch/headeronly/version.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "comm/common/console.h"
 #include "comm/common/exit_meaning.h"
 #include "configs/yaml_reader.h"
+#include "worker/record/progress_line.h"
 
 namespace resnext {
 namespace {
@@ -34,13 +35,6 @@ void write_config(FileSystem& files, const RunConfig& config) {
 fs::path metrics_path(FileSystem& files, const RunConfig& config) {
   write_config(files, config);
   return fs::path(config.run.output) / "metrics.jsonl";
-}
-
-std::string duration(double seconds) {
-  const auto s = static_cast<int64_t>(std::lround(seconds));
-  if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
-  if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
-  return fmt::format("{}s", s);
 }
 
 }  // namespace
@@ -81,11 +75,9 @@ void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps
   const double step_ms = meters.mean_step_ms();
   const double images_per_second = static_cast<double>(shape_.batch.global) * 1000 / step_ms;
   const double wait = meters.mean_ms(Phase::kDataWait);
-  spdlog::info(
-      "epoch {}/{}  step {}/{}  loss {:.4f}  lr {:.4g}  {:.0f} img/s  data wait {:.1f} ms  left {}",
-      place.epoch + 1, config_.run.epochs, place.step, place.total_steps, meters.mean_loss(), lr,
-      images_per_second, wait,
-      duration(static_cast<double>(place.total_steps - place.step) * step_ms / 1000));
+  const double left = static_cast<double>(place.total_steps - place.step) * step_ms / 1000;
+  tell({place.epoch, config_.run.epochs, place.step, place.total_steps, meters.mean_loss(), lr,
+        images_per_second, wait, left});
   Json line = {{"event", "train"},
                {"step", place.step},
                {"epoch", place.epoch},
@@ -149,7 +141,7 @@ void RunLog::end(const LoggedPlace& place, ExitCode code, const LoggedSaves& sav
   std::string text = fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}",
                                  paused ? "paused by run.pause_epoch" : meaning_of(code),
                                  place.step, place.total_steps, place.epoch + 1, config_.run.epochs,
-                                 place.step - first_step_, duration(time.count()));
+                                 place.step - first_step_, duration_text(time.count()));
   if (saves.best_top1 >= 0) {
     text += fmt::format("\n  best top-1      {:.2f} %  {}", saves.best_top1,
                         (saves.best / "model.pt").string());
