@@ -90,10 +90,10 @@ const RunKey kKeys[] = {
      "first stages that run forward again in backward instead of keeping activations",
      IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
 
-    {"data.train", "the training split: FILE.h5, or FILE.h5:/GROUP",
-     TextField{at<&R::data, &DataOptions::train>, true}},
+    {"data.train", "the training split: FILE.h5, or FILE.h5:/GROUP; several in a row: [A.h5, B.h5]",
+     TextListField{at<&R::data, &DataOptions::train>}},
     {"data.validation", "the validation split, as data.train; empty: no validation",
-     TextField{at<&R::data, &DataOptions::validation>, true}},
+     TextListField{at<&R::data, &DataOptions::validation>}},
     {"data.images",
      "dataset of the images in files that others made; empty: found by name or shape",
      TextField{at<&R::data, &DataOptions::images>, true}},

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace resnext {
 
@@ -28,8 +29,8 @@ inline DataAddress parse_data_address(const std::string& text) {
 }
 
 struct DataOptions {
-  std::string train;       // address of the training split
-  std::string validation;  // address of the validation split; empty: no validation
+  std::vector<std::string> train;       // addresses of the training split's files, in a row
+  std::vector<std::string> validation;  // of the validation split's; empty: no validation
   // Of files that others made: the dataset of the images, below the split's group; empty: found.
   std::string images;
   std::string labels;  // the same of the labels; or the address of a dataset in another file

@@ -15,7 +15,7 @@
 namespace resnext {
 
 // What the numbers are used for, so that equal (seed, epoch, index) never share a sequence.
-enum class RandomUse : uint64_t { kOrder = 1, kAugment = 2, kMix = 3 };
+enum class RandomUse : uint64_t { kOrder = 1, kAugment = 2, kMix = 3, kPack = 4 };
 
 class KeyedRandom {
  public:

@@ -186,7 +186,8 @@ int execute(const DoctorTask& task) {
   RunConfig config;
   if (!task.config.empty()) config = read_run_config(task.config, task.overrides);
   const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
-  const std::string data = fs::path(config.data.train).parent_path().string();
+  const auto& train = config.data.train;
+  const std::string data = train.empty() ? "" : fs::path(train.front()).parent_path().string();
   // Each is told before the next begins, which may hang: the sum over all ranks comes last.
   const std::function<std::vector<Finding>()> checks[] = {
       [&] { return check_versions(machine); },

@@ -47,15 +47,16 @@ ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicato
 std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
                                        const RunConfig& config, const Precision& precision,
                                        const BatchOptions& batch, const Communicator& communicator,
-                                       at::Device device, bool training);
+                                       at::Device device, bool training, HostShare host = {});
 
 class NetworkLearner final : public Learner {
  public:
   // COLLECTIVE. `progress` and, on rank 0, `state` are where the run goes on; null at its begin.
-  // What is passed by reference must outlive this, but for those two.
+  // What is passed by reference must outlive this, but for those two. `host`: this rank's place on
+  // its host.
   NetworkLearner(const RunConfig& config, const BatchOptions& batch, const DataSets& sets,
                  const DataRecord& data, Communicator& communicator, const ComputeDevice& device,
-                 Meters& meters, const Progress* progress, const SavedState* state);
+                 HostShare host, Meters& meters, const Progress* progress, const SavedState* state);
   ~NetworkLearner() override;
 
   void start(const Position& position) override { train_input_->start(position); }

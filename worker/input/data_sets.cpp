@@ -13,8 +13,8 @@
 namespace resnext {
 namespace {
 
-void check_named(const std::string& file, const char* key) {
-  if (!file.empty()) return;
+void check_named(const std::vector<std::string>& files, const char* key) {
+  if (!files.empty()) return;
   throw ConfigError(key, "no file is named",
                     fmt::format("add {}=FILE.h5, made by: resnext_data pack", key));
 }
@@ -91,20 +91,23 @@ ClassNames valid_utf8(ClassNames names) {
 
 }  // namespace
 
-ContainerSource source_of(const DataOptions& options, bool training) {
+std::vector<ContainerSource> sources_of(const DataOptions& options, bool training) {
   const bool same = training || options.validation_labels.empty();
-  return {training ? options.train : options.validation, options.images,
-          same ? options.labels : options.validation_labels};
+  std::vector<ContainerSource> sources;
+  for (const std::string& address : training ? options.train : options.validation) {
+    sources.push_back({address, options.images, same ? options.labels : options.validation_labels});
+  }
+  return sources;
 }
 
 DataSets::DataSets(const DataOptions& options, bool training) {
   if (training) {
     check_named(options.train, "data.train");
-    train.emplace(source_of(options, /*training=*/true));
+    train.emplace(sources_of(options, /*training=*/true));
   } else {
     check_named(options.validation, "data.validation");
   }
-  if (!options.validation.empty()) validation.emplace(source_of(options, /*training=*/false));
+  if (!options.validation.empty()) validation.emplace(sources_of(options, /*training=*/false));
   for (const auto* split : {&train, &validation}) {
     if (*split)
       remarks.insert(remarks.end(), (*split)->remarks().begin(), (*split)->remarks().end());
@@ -188,10 +191,11 @@ Recipe make_recipe(const DataOptions& data, bool training, const std::array<doub
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training, HostAllocator allocate) {
+                                        bool training, HostAllocator allocate, HostShare host) {
   LoaderOptions options;
   options.rank = rank;
   options.world_size = world_size;
+  options.host = host;
   options.per_rank = batch.per_rank;
   options.accumulation = training ? batch.accumulation : 1;
   options.threads = config.data.threads;
