@@ -93,10 +93,6 @@ void check_data(const DataOptions& data, const KeyLocation& where) {
       fmt::format("use a data.resize of at least {}", size));
 }
 
-bool is_synthetic(const std::string& address) {
-  return address == kSynthetic;
-}
-
 // Random images say nothing about others, and have no datasets to name.
 void check_synthetic(const DataOptions& data, const KeyLocation& where) {
   const bool train = is_synthetic(data.train), validation = is_synthetic(data.validation);

@@ -129,6 +129,15 @@ std::string read_text(const TextField& field, const Reader& reader) {
   return reader.value.text;
 }
 
+std::vector<std::string> read_texts(const RunKey& key, const YamlEntry& entry) {
+  if (!entry.is_list && entry.values.front().text.empty()) return {};
+  std::vector<std::string> texts;
+  for (const YamlScalar& value : entry.values) {
+    texts.push_back(read_text({nullptr, /*may_be_empty=*/false}, Reader{key, value}));
+  }
+  return texts;
+}
+
 int read_choice(const ChoiceField& field, const Reader& reader) {
   const auto words = split_spellings(field.spellings);
   const auto found = std::ranges::find(words, reader.value.text);
@@ -151,6 +160,13 @@ std::vector<double> read_list(const RunKey& key, const RealListField& field,
   return numbers;
 }
 
+std::string format_texts(const std::vector<std::string>& texts) {
+  if (texts.size() <= 1) return quote(texts.empty() ? "" : texts.front());
+  std::vector<std::string> quoted;
+  std::ranges::transform(texts, std::back_inserter(quoted), quote);
+  return fmt::format("[{}]", fmt::join(quoted, ", "));
+}
+
 std::string format_list(const std::vector<double>& numbers) {
   std::vector<std::string> texts;
   std::ranges::transform(numbers, std::back_inserter(texts), format_real);
@@ -169,6 +185,7 @@ void assign_value(const RunKey& key, const YamlEntry& entry, RunConfig& config) 
           [&](const RealListField& f) { f.at(config) = read_list(key, f, entry); },
           [&](const BoolField& f) { f.at(config) = read_bool(reader()); },
           [&](const TextField& f) { f.at(config) = read_text(f, reader()); },
+          [&](const TextListField& f) { f.at(config) = read_texts(key, entry); },
           [&](const ChoiceField& f) { f.set(config, read_choice(f, reader())); },
       },
       key.field);
@@ -183,6 +200,7 @@ std::string format_value(const RunKey& key, RunConfig& config) {
           [&](const RealListField& f) { return format_list(f.at(config)); },
           [&](const BoolField& f) { return std::string(f.at(config) ? "true" : "false"); },
           [&](const TextField& f) { return quote(f.at(config)); },
+          [&](const TextListField& f) { return format_texts(f.at(config)); },
           [&](const ChoiceField& f) {
             return std::string(split_spellings(f.spellings).at(static_cast<size_t>(f.get(config))));
           },
@@ -207,6 +225,7 @@ std::string expected_value(const RunKey& key) {
           [](const TextField& f) {
             return std::string(f.may_be_empty ? "text" : "non-empty text");
           },
+          [](const TextListField&) { return std::string("text, or a list of texts"); },
           [](const ChoiceField& f) {
             return fmt::format("one of {}", fmt::join(split_spellings(f.spellings), ", "));
           },

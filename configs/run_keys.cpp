@@ -107,10 +107,12 @@ const RunKey kKeys[] = {
      "first stages that run forward again in backward instead of keeping activations",
      IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
 
-    {"data.train", "the training split: FILE.h5, FILE.h5:/GROUP, or synthetic: random images",
-     TextField{at<&R::data, &DataOptions::train>, true}},
+    {"data.train",
+     "the training split: FILE.h5, or FILE.h5:/GROUP; several in a row: [A.h5, B.h5]; or synthetic: "
+     "random images",
+     TextListField{at<&R::data, &DataOptions::train>}},
     {"data.validation", "the validation split, as data.train; empty: no validation",
-     TextField{at<&R::data, &DataOptions::validation>, true}},
+     TextListField{at<&R::data, &DataOptions::validation>}},
     {"data.synthetic.images", "images of a synthetic training split",
      IntField{at<&R::data, &DataOptions::synthetic, &SyntheticOptions::images>, 1, kManyImages}},
     {"data.synthetic.validation_images", "images of a synthetic validation split",

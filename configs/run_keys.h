@@ -53,6 +53,9 @@ struct TextField {
   Member<std::string> at;
   bool may_be_empty;
 };
+struct TextListField {  // one text or a list of texts
+  Member<std::vector<std::string>> at;
+};
 struct ChoiceField {
   std::string_view spellings;  // "a|b|c"; the n-th is the enumerator of value n
   int (*get)(RunConfig&);
@@ -62,7 +65,8 @@ struct ChoiceField {
 struct RunKey {
   std::string_view name;  // dotted: "optimizer.base_lr"
   std::string_view doc;   // one line
-  std::variant<IntField, SeedField, RealField, RealListField, BoolField, TextField, ChoiceField>
+  std::variant<IntField, SeedField, RealField, RealListField, BoolField, TextField, TextListField,
+               ChoiceField>
       field;
 };
 

@@ -1,4 +1,4 @@
-// Opens a container, checks everything that can be checked without reading the samples, and reads.
+// Files in a row as one container.
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/container.h"
 
@@ -6,362 +6,102 @@
 #include <utility>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
+#include "data/container_file.h"
 #include "data/data_options.h"
-#include "data/file.h"
-#include "data/hdf5_labels.h"
-#include "data/pixel_format.h"
-#include "data/sample_source.h"
-#include "data/synthetic_source.h"
 
 namespace resnext {
 namespace {
 
-constexpr int64_t kFormatVersion = 2;
-// Limits far beyond any real set, so that a damaged header cannot make us ask for absurd memory.
-constexpr uint64_t kMaxSamples = uint64_t{1} << 28;
-constexpr uint64_t kMaxSide = 1 << 15;
-constexpr uint64_t kMaxSampleBytes = uint64_t{1} << 30;
-constexpr std::array<double, 3> kImagenetMean = {0.485, 0.456, 0.406};
-constexpr std::array<double, 3> kImagenetStd = {0.229, 0.224, 0.225};
+// What a later file must have in common with the first, in words; the same words: it has.
+std::string shape_of(const ContainerFile& file) {
+  if (file.storage == Storage::kJpeg) return "encoded images";
+  return "raw images of " + std::to_string(file.format.height) + "x" +
+         std::to_string(file.format.width);
+}
+
+void check_same_form(const ContainerFile& first, const ContainerFile& file) {
+  if (shape_of(file) != shape_of(first)) {
+    throw DataError(file.path, "has " + shape_of(file) + ", " + first.path + " " + shape_of(first),
+                    "pack both alike");
+  }
+  if (file.mean != first.mean || file.std != first.std) {
+    throw DataError(file.path, "has another mean or std than " + first.path,
+                    "pack both with the same");
+  }
+}
+
+// Gives the labels of `file` the classes of the first.
+void match_classes(const ContainerFile& first, ContainerFile& file) {
+  const ClassNames unknown = missing_from(first.class_names, file.class_names);
+  if (!unknown.empty() || file.class_names.empty() != first.class_names.empty()) {
+    throw DataError(
+        file.path,
+        "its classes are not those of " + first.path + ": only here: " + name_some(unknown) +
+            "; only there: " + name_some(missing_from(file.class_names, first.class_names)),
+        "pack it with the list of those: resnext_data pack imagefolder ... --classes "
+        "FILE.h5");
+  }
+  if (file.class_names.empty() || file.class_names == first.class_names) return;
+  const std::vector<int64_t> places = places_of(file.class_names, first.class_names);
+  for (int64_t& label : file.labels) label = places[static_cast<size_t>(label)];
+}
 
 }  // namespace
 
 struct Container::Impl {
-  ContainerSource from;
-  DataAddress address;
-  std::string path;  // of the file
-  bool verify_crc = true;
-  int64_t version = 0;      // of the format; 0: made by others
-  bool own_format = false;  // made by `resnext_data pack`, so held to the whole format
-  Storage storage = Storage::kRaw;
-  uint64_t count = 0;
-  int64_t classes = 0;
+  std::vector<std::unique_ptr<const ContainerFile>> files;
+  std::vector<int64_t> ends;  // of each file's samples
+  std::string path;
   ClassNames class_names;
-  PixelFormat format;  // of raw images
-  std::array<double, 3> mean = kImagenetMean;
-  std::array<double, 3> std = kImagenetStd;
+  int64_t classes = 0;
   std::vector<int64_t> labels;
-  std::vector<uint64_t> crcs;  // empty: none stored
-  bool direct = false;
-  std::unique_ptr<SampleSource> source;
   std::vector<std::string> remarks;
 
-  Impl(const ContainerSource& what, bool verify);
-  explicit Impl(const SyntheticSet& set);
+  Impl(const std::vector<ContainerSource>& sources, bool verify);
+  explicit Impl(const SyntheticSet& set) { add(std::make_unique<ContainerFile>(set)); }
 
-  [[noreturn]] void fail(const std::string& object, const std::string& what,
-                         const std::string& remedy = "pack the file again") const {
-    throw DataError(path + (object.empty() ? "" : ":" + object), what, remedy);
-  }
-  void read_version(const Hdf5Reader& reader);
-  DatasetInfo find_images(const Hdf5Reader& reader) const;
-  void check_shape(const DatasetInfo& images);
-  void check_raw_shape(const DatasetInfo& images);
-  void choose_scale(const Hdf5Reader& reader, const DatasetInfo& images);
-  void open_converted(const Hdf5Reader& reader, DatasetInfo images);
-  void check_storage_attribute(const Hdf5Reader& reader) const;
-  std::vector<uint64_t> read_offsets(const Hdf5Reader& reader, const DatasetInfo& images);
-  void open_samples(const Hdf5Reader& reader);
-  std::string find_labels(const Hdf5Reader& reader) const;
-  void read_labels(const Hdf5Reader& reader);
-  void read_own_labels(const Hdf5Reader& reader);
-  void take_labels(const Hdf5Reader& reader, const std::string& name, const ClassNames& names);
-  void read_crcs(const Hdf5Reader& reader);
-  void read_classes(const Hdf5Reader& reader);
-  void check_labels() const;
-  void check_description(const Hdf5Reader& reader) const;
-  std::array<double, 3> read_colour(const Hdf5Reader& reader, const char* name,
-                                    std::array<double, 3> standard) const;
+  void add(std::unique_ptr<ContainerFile> file);
+  const ContainerFile& first() const { return *files.front(); }
+  int64_t count() const { return ends.back(); }
+  // The file of a sample, and its place there. Throws DataError.
+  std::pair<size_t, int64_t> find(int64_t index) const;
+  int64_t begin_of(size_t file) const { return file == 0 ? 0 : ends[file - 1]; }
 };
 
-Container::Impl::Impl(const ContainerSource& what, bool verify)
-    : from(what),
-      address(parse_data_address(what.address)),
-      path(address.file),
-      verify_crc(verify) {
-  const InputFile readable(path);
-  const auto lock = lock_hdf5();
-  const Hdf5ErrorsSilenced silenced;
-  const Hdf5Reader reader(path, address.object);
-  read_version(reader);
-  open_samples(reader);
-  read_labels(reader);
-  read_crcs(reader);
-  read_classes(reader);
-  mean = read_colour(reader, "mean", kImagenetMean);
-  std = read_colour(reader, "std", kImagenetStd);
-  if (std::ranges::min(std) <= 0) fail("std", "is not above 0", "give each channel's deviation");
-  if (version >= 2) check_description(reader);
-}
-
-Container::Impl::Impl(const SyntheticSet& set)
-    : path(kSynthetic),
-      count(static_cast<uint64_t>(set.images)),
-      classes(set.classes),
-      labels(synthetic_labels(set)),
-      source(synthetic_source(set)) {
-  format.height = format.width = static_cast<uint64_t>(set.side);
-  remarks.push_back(std::to_string(set.images) +
-                    " images are synthetic, random pixels and labels: loss, accuracy and weights "
-                    "mean nothing, only times do");
-}
-
-void Container::Impl::read_version(const Hdf5Reader& reader) {
-  const auto said = reader.int64_attribute("format_version");
-  own_format = said.has_value();
-  version = said.value_or(0);
-  if (own_format && (version < 1 || version > kFormatVersion)) {
-    fail("format_version",
-         "is " + std::to_string(version) + ", this program reads up to version " +
-             std::to_string(kFormatVersion),
-         "pack the file again with this program, or use the program that made it");
+Container::Impl::Impl(const std::vector<ContainerSource>& sources, bool verify) {
+  for (const ContainerSource& source : sources) {
+    add(std::make_unique<ContainerFile>(source, verify));
   }
+  if (files.empty()) throw DataError("container", "no file is named", "name a file");
 }
 
-// `/images`, or in other people's files the dataset that is named, or the only one that can be it.
-DatasetInfo Container::Impl::find_images(const Hdf5Reader& reader) const {
-  if (own_format) return reader.dataset("images");
-  if (!from.images.empty()) return reader.dataset(from.images);
-  if (reader.has_dataset("images")) return reader.dataset("images");
-  ClassNames candidates;
-  for (const std::string& name : reader.dataset_names()) {
-    const DatasetInfo info = reader.dataset(name);
-    const auto shape = format_of_shape(info.dims);
-    const bool pixels =
-        info.is_numeric && info.dims.size() == 4 && shape && shape->height * shape->width > 1;
-    if (pixels || (info.is_vlen_uint8 && info.dims.size() == 1)) candidates.push_back(name);
-  }
-  if (candidates.size() != 1) {
-    fail("",
-         std::to_string(candidates.size()) +
-             " datasets could be the images: " + name_some(candidates),
-         "name one of its datasets: data.images=NAME (resnext_data pack hdf5: --images NAME)");
-  }
-  return reader.dataset(candidates.front());
-}
-
-void Container::Impl::check_shape(const DatasetInfo& images) {
-  const auto& dims = images.dims;
-  if (dims.empty()) fail(images.name, "is a single value", "name the dataset of the images");
-  count = dims[0];  // for bytes with /offsets corrected by read_offsets()
-  if (dims.size() == 1 && (images.is_uint8 || images.is_vlen_uint8)) {
-    storage = Storage::kJpeg;
+void Container::Impl::add(std::unique_ptr<ContainerFile> file) {
+  if (files.empty()) {
+    class_names = file->class_names;
   } else {
-    storage = Storage::kRaw;
-    check_raw_shape(images);
+    check_same_form(first(), *file);
+    match_classes(first(), *file);
   }
+  classes = std::max(classes, file->classes);
+  path += (files.empty() ? "" : ", ") + file->path;
+  labels.insert(labels.end(), file->labels.begin(), file->labels.end());
+  remarks.insert(remarks.end(), file->remarks.begin(), file->remarks.end());
+  file->labels = {};
+  ends.push_back(static_cast<int64_t>(labels.size()));
+  files.push_back(std::move(file));
 }
 
-void Container::Impl::check_raw_shape(const DatasetInfo& images) {
-  const auto shape = format_of_shape(images.dims);
-  if (!shape || !images.is_numeric || (own_format && !(images.is_uint8 && shape->is_plain()))) {
-    fail(images.name,
-         own_format ? "must be uint8 [N,H,W,3] or encoded images as bytes"
-                    : "must be numbers [N,H,W,C], [N,C,H,W] or [N,H,W] of 1, 3 or 4 channels, or "
-                      "encoded images as bytes",
-         own_format ? "pack the file again" : "store the images so");
+std::pair<size_t, int64_t> Container::Impl::find(int64_t index) const {
+  if (index < 0 || index >= count()) {
+    throw DataError(path, "has no sample " + std::to_string(index),
+                    "ask for 0.." + std::to_string(count() - 1));
   }
-  format = *shape;
-  if (format.height == 0 || format.width == 0 || format.height > kMaxSide ||
-      format.width > kMaxSide || format.elements() > kMaxSampleBytes) {
-    fail(images.name,
-         "images of " + std::to_string(format.height) + "x" + std::to_string(format.width));
-  }
+  const auto file = static_cast<size_t>(std::ranges::upper_bound(ends, index) - ends.begin());
+  return {file, index - begin_of(file)};
 }
 
-// From a few images, spread over the set; reading holds all others to it.
-void Container::Impl::choose_scale(const Hdf5Reader& reader, const DatasetInfo& images) {
-  constexpr uint64_t kLooked = 16;
-  double largest = 0;
-  for (uint64_t i = 0; i < std::min(kLooked, count); ++i) {
-    const auto values = reader.doubles(images, i * count / std::min(kLooked, count), 1);
-    const auto [low, high] = std::ranges::minmax_element(values);
-    if (!(*low >= 0)) {
-      fail(images.name, "has the value " + std::to_string(*low) + ", which is no pixel",
-           "store the images before they are normalised, in 0..255 or 0..1");
-    }
-    largest = std::max(largest, *high);
-  }
-  constexpr double kDarkest = 16;  // no set of photographs in 0..255 is as dark
-  if (!images.is_integer && largest > 1 && largest < kDarkest) {
-    fail(images.name,
-         "has " + std::to_string(largest) + " as its largest value: neither in 0..1 nor in 0..255",
-         "store the images in 0..255 or 0..1");
-  }
-  format.scale = scale_of(largest, images.is_integer);
-}
-
-void Container::Impl::open_converted(const Hdf5Reader& reader, DatasetInfo images) {
-  if (!images.is_uint8) choose_scale(reader, images);
-  remarks.push_back(path + ":" + images.name + " is read as " + format.in_words() +
-                    ", slowly; a fast container is made by: resnext_data pack hdf5 " +
-                    from.address + " OUT.h5");
-  source = converted_source(path, std::move(images), format, from.rounded);
-}
-
-void Container::Impl::check_storage_attribute(const Hdf5Reader& reader) const {
-  if (!own_format) return;
-  const auto text = reader.string_attribute("storage");
-  if (text != (storage == Storage::kRaw ? "raw" : "jpeg")) {
-    fail("storage", "is '" + text.value_or("missing") + "', which /images does not agree with");
-  }
-}
-
-std::vector<uint64_t> Container::Impl::read_offsets(const Hdf5Reader& reader,
-                                                    const DatasetInfo& images) {
-  if (!images.is_uint8 || images.dims.size() != 1) return {};
-  const DatasetInfo info = reader.dataset("offsets");
-  if (info.dims.size() != 1 || info.dims[0] == 0 || info.dims[0] - 1 > kMaxSamples) {
-    fail("offsets", "must be uint64 [N+1]");
-  }
-  std::vector<uint64_t> offsets = reader.uint64s(info);
-  count = offsets.size() - 1;
-  if (offsets.front() != 0 || offsets.back() != images.dims[0]) {
-    fail("offsets", "must begin with 0 and end with the bytes of /images");
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (offsets[i] >= offsets[i + 1] || offsets[i + 1] - offsets[i] > kMaxSampleBytes) {
-      fail("offsets", "is not ascending at index " + std::to_string(i));
-    }
-  }
-  return offsets;
-}
-
-void Container::Impl::open_samples(const Hdf5Reader& reader) {
-  DatasetInfo images = find_images(reader);
-  check_shape(images);
-  check_storage_attribute(reader);
-  std::vector<uint64_t> offsets = read_offsets(reader, images);
-  if (count == 0) fail(images.name, "holds no image");
-  if (count > kMaxSamples) fail(images.name, std::to_string(count) + " images are too many");
-  reader.check_stored(images);
-  if (storage == Storage::kRaw && !(images.is_uint8 && format.is_plain())) {
-    return open_converted(reader, std::move(images));
-  }
-  direct = images.is_uint8 && images.offset.has_value();
-  if (!direct) {
-    if (own_format) fail(images.name, "is not stored contiguously");
-    source = hdf5_source(path, std::move(images), std::move(offsets));
-    return;
-  }
-  const uint64_t sample_bytes = format.height * format.width * 3;
-  const uint64_t bytes = storage == Storage::kRaw ? count * sample_bytes : images.dims[0];
-  const uint64_t file_size = InputFile(path).size();
-  if (*images.offset > file_size || bytes > file_size - *images.offset) {
-    fail(images.name, "the file ends before its last image",
-         "the file is incomplete: copy or pack it again");
-  }
-  source = storage == Storage::kRaw ? fixed_size_source(path, *images.offset, sample_bytes)
-                                    : indexed_source(path, *images.offset, std::move(offsets));
-}
-
-// `/labels`, or in other people's files the only dataset that can be the labels: of whole numbers,
-// else of anything.
-std::string Container::Impl::find_labels(const Hdf5Reader& reader) const {
-  if (reader.has_dataset("labels")) return "labels";
-  ClassNames integers, others;
-  for (const std::string& name : reader.dataset_names()) {
-    const DatasetInfo info = reader.dataset(name);
-    if (!can_be_labels(info, count)) continue;
-    (info.is_integer && info.dims.size() == 1 ? integers : others).push_back(name);
-  }
-  const ClassNames& candidates = integers.empty() ? others : integers;
-  if (candidates.size() != 1) {
-    fail("",
-         std::to_string(candidates.size()) +
-             " datasets could be the labels: " + name_some(candidates),
-         "name one of its datasets: data.labels=NAME (resnext_data pack hdf5: --labels NAME), or "
-         "one of "
-         "another file: FILE.h5:/NAME");
-  }
-  return candidates.front();
-}
-
-void Container::Impl::read_own_labels(const Hdf5Reader& reader) {
-  const DatasetInfo info = reader.dataset("labels");
-  if (!info.is_integer || info.dims.size() != 1 || info.dims[0] != count) {
-    fail(info.name, "must be " + std::to_string(count) + " integers, one for each image");
-  }
-  labels = reader.int64s(info);
-}
-
-void Container::Impl::take_labels(const Hdf5Reader& reader, const std::string& name,
-                                  const ClassNames& names) {
-  Hdf5Labels read = read_hdf5_labels(reader, reader.dataset(name), count, names);
-  labels = std::move(read.labels);
-  class_names = std::move(read.class_names);
-}
-
-void Container::Impl::read_labels(const Hdf5Reader& reader) {
-  if (own_format) return read_own_labels(reader);
-  const ClassNames names = reader.strings_attribute("class_names").value_or(ClassNames{});
-  const DataAddress other = parse_data_address(from.labels);
-  if (other.object == "/") {
-    return take_labels(reader, from.labels.empty() ? find_labels(reader) : from.labels, names);
-  }
-  const InputFile readable(other.file);
-  take_labels(Hdf5Reader(other.file), other.object, names);
-}
-
-void Container::Impl::read_crcs(const Hdf5Reader& reader) {
-  if (!own_format) return;
-  const DatasetInfo info = reader.dataset("crc32c");
-  if (!info.is_integer || info.element_bytes != 4 || info.dims.size() != 1 ||
-      info.dims[0] != count) {
-    fail("crc32c", "must be uint32 [" + std::to_string(count) + "]");
-  }
-  crcs = reader.uint64s(info);
-}
-
-void Container::Impl::read_classes(const Hdf5Reader& reader) {
-  if (own_format) {
-    class_names = reader.strings_attribute("class_names").value_or(ClassNames{});
-    if (class_names.empty()) fail("class_names", "is missing");
-  }
-  check_class_names(class_names, path + ":class_names");
-  const auto highest = std::ranges::max_element(labels);
-  classes = class_names.empty() ? *highest + 1 : static_cast<int64_t>(class_names.size());
-  constexpr int64_t kMaxClasses = 1 << 24;
-  if (classes > kMaxClasses) fail("labels", "the largest is " + std::to_string(*highest));
-  check_labels();
-}
-
-void Container::Impl::check_labels() const {
-  const auto [lowest, highest] = std::minmax_element(labels.begin(), labels.end());
-  const bool low = *lowest < 0;
-  if (!low && *highest < classes) return;
-  const auto wrong = low ? lowest : highest;
-  fail("labels", "label " + std::to_string(*wrong) + " of sample " +
-                     std::to_string(wrong - labels.begin()) + " is not in 0.." +
-                     std::to_string(classes - 1));
-}
-
-std::array<double, 3> Container::Impl::read_colour(const Hdf5Reader& reader, const char* name,
-                                                   std::array<double, 3> standard) const {
-  const auto values = reader.doubles_attribute(name);
-  if (!values && !own_format) return standard;
-  if (!values || values->size() != 3) fail(name, "must be three numbers (RGB)");
-  std::array<double, 3> colour{};
-  std::copy(values->begin(), values->end(), colour.begin());
-  for (const double value : colour) {
-    if (value >= 0 && value <= 1) continue;
-    fail(name, "has the value " + std::to_string(value) + ", but is of pixels in 0..1",
-         value > 1 ? "divide it by 255 where it is of pixels in 0..255" : "give numbers in 0..1");
-  }
-  return colour;
-}
-
-void Container::Impl::check_description(const Hdf5Reader& reader) const {
-  const auto stored = reader.int64_attribute("description_crc32c");
-  if (!stored) fail("description_crc32c", "is missing");
-  if (*stored == description_crc32c(labels, class_names, mean, std)) return;
-  fail("", "the checksum of labels, class names, mean and std differs",
-       "the file is damaged: copy or pack it again");
-}
-
-Container::Container(const ContainerSource& source, bool verify_crc)
-    : impl_(std::make_unique<Impl>(source, verify_crc)) {}
+Container::Container(const std::vector<ContainerSource>& sources, bool verify_crc)
+    : impl_(std::make_unique<Impl>(sources, verify_crc)) {}
 Container::Container(const SyntheticSet& set) : impl_(std::make_unique<Impl>(set)) {}
 Container::~Container() = default;
 Container::Container(Container&&) noexcept = default;
@@ -371,13 +111,13 @@ const std::string& Container::path() const {
   return impl_->path;
 }
 Storage Container::storage() const {
-  return impl_->storage;
+  return impl_->first().storage;
 }
 bool Container::synthetic() const {
   return impl_->path == kSynthetic;
 }
 int64_t Container::count() const {
-  return static_cast<int64_t>(impl_->count);
+  return impl_->count();
 }
 int64_t Container::classes() const {
   return impl_->classes;
@@ -386,10 +126,10 @@ const ClassNames& Container::class_names() const {
   return impl_->class_names;
 }
 int64_t Container::height() const {
-  return static_cast<int64_t>(impl_->format.height);
+  return static_cast<int64_t>(impl_->first().format.height);
 }
 int64_t Container::width() const {
-  return static_cast<int64_t>(impl_->format.width);
+  return static_cast<int64_t>(impl_->first().format.width);
 }
 std::vector<int64_t> Container::class_counts() const {
   std::vector<int64_t> counts(static_cast<size_t>(impl_->classes), 0);
@@ -402,16 +142,19 @@ void Container::adopt_classes(const ClassNames& names, const std::vector<int64_t
   impl_->classes = static_cast<int64_t>(names.size());
 }
 std::array<double, 3> Container::mean() const {
-  return impl_->mean;
+  return impl_->first().mean;
 }
 std::array<double, 3> Container::std() const {
-  return impl_->std;
+  return impl_->first().std;
+}
+const std::string& Container::order() const {
+  return impl_->first().order;
 }
 const std::vector<std::string>& Container::remarks() const {
   return impl_->remarks;
 }
 bool Container::direct() const {
-  return impl_->direct;
+  return std::ranges::all_of(impl_->files, [](const auto& file) { return file->direct; });
 }
 
 int64_t Container::label(int64_t index) const {
@@ -419,16 +162,25 @@ int64_t Container::label(int64_t index) const {
 }
 
 void Container::read_sample(int64_t index, std::vector<uint8_t>& bytes) const {
-  if (index < 0 || index >= count()) {
-    impl_->fail("", "has no sample " + std::to_string(index),
-                "ask for 0.." + std::to_string(count() - 1));
+  const auto [file, place] = impl_->find(index);
+  impl_->files[file]->read_sample(place, bytes);
+}
+
+std::string Container::name_of(int64_t index) const {
+  const auto [file, place] = impl_->find(index);
+  return impl_->files[file]->path + ", sample " + std::to_string(place);
+}
+
+std::vector<FilePiece> Container::pieces(int64_t first, int64_t last) const {
+  std::vector<FilePiece> pieces;
+  while (first < last) {
+    const auto [file, place] = impl_->find(first);
+    const int64_t end = std::min(last, impl_->ends[file]);
+    const auto piece = impl_->files[file]->source->piece(place, place + end - first);
+    if (piece) pieces.push_back(*piece);
+    first = end;
   }
-  impl_->source->read(index, bytes);
-  if (!impl_->verify_crc || impl_->crcs.empty()) return;
-  if (crc32c(bytes) != impl_->crcs[static_cast<size_t>(index)]) {
-    impl_->fail("", "the checksum of sample " + std::to_string(index) + " differs",
-                "the file is damaged: copy or pack it again");
-  }
+  return pieces;
 }
 
 }  // namespace resnext

@@ -4,14 +4,18 @@
 // contiguous, the encoded images (JPEG or PNG) one after another, with `/offsets` uint64 [N+1].
 // `/labels` int64 [N], `/crc32c` uint32 [N] (CRC-32C, Castagnoli, of each sample's stored bytes).
 // Attributes of the root: `format_version` int64, `storage` "raw" | "jpeg", `class_names` (array of
-// UTF-8 strings, each once), `mean` and `std` float64 [3] (RGB, of pixels in 0..1),
-// `description_crc32c` uint32: CRC-32C of the labels (int64 little-endian), then of each class name
-// with a zero byte behind it, then of mean and std (float64 little-endian). Version 1, which has no
-// `description_crc32c`, is read as well.
-// Space is allocated early and aligned to 4096, so that samples are read with pread() at the
-// dataset's offset in the file, past HDF5's global lock. Files made by others (h5py: chunked,
-// compressed, variable-length JPEG, other dataset names) are read through H5Dread, at their speed:
-// images as in pixel_format.h of any numeric type, labels as in hdf5_labels.h.
+// UTF-8 strings, each once), `mean` and `std` float64 [3] (RGB, of pixels in 0..1), `order` (in
+// words: how the samples lie; may be missing), `description_crc32c` uint32: CRC-32C of the labels
+// (int64 little-endian), then of each class name with a zero byte behind it, then of mean and std
+// (float64 little-endian). Version 1, which has no `description_crc32c`, is read as well. Space is
+// allocated early and aligned to 4096, so that samples are read with pread() at the dataset's
+// offset in the file, past HDF5's global lock. Files made by others (h5py: chunked, compressed,
+// variable-length JPEG, other dataset names) are read through H5Dread, at their speed: images as in
+// pixel_format.h of any numeric type, labels as in hdf5_labels.h.
+//
+// Several files in a row are one container: sample i of the second is sample count + i. They must
+// have the same storage, image shape, mean and std; the classes of the later ones are found by name
+// among the first's.
 //
 // Opening checks shapes, types, offsets, file length, the range of all labels, the names, and the
 // checksum of the description; it throws DataError with file, dataset and remedy. Reading is
@@ -42,10 +46,21 @@ struct ContainerSource {
   bool rounded = false;
 };
 
+class InputFile;
+
+// Bytes in a file that is read with pread(). Valid as long as the container.
+struct FilePiece {
+  const InputFile* file = nullptr;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
 class Container {
  public:
   // Opens read-only, without file locking. `verify_crc`: every read_sample compares the checksum.
-  explicit Container(const ContainerSource& source, bool verify_crc = true);
+  explicit Container(const std::vector<ContainerSource>& sources, bool verify_crc = true);
+  explicit Container(const ContainerSource& source, bool verify_crc = true)
+      : Container(std::vector{source}, verify_crc) {}
   explicit Container(const std::string& address, bool verify_crc = true)
       : Container(ContainerSource{address}, verify_crc) {}
   // No file: images and labels are made (data/synthetic_source.h).
@@ -54,7 +69,8 @@ class Container {
   Container(Container&&) noexcept;
   Container& operator=(Container&&) noexcept;
 
-  const std::string& path() const;  // kSynthetic where there is no file
+  // Of several files: "a.h5, b.h5"; kSynthetic where there is no file.
+  const std::string& path() const;
   Storage storage() const;
   bool synthetic() const;
   int64_t count() const;
@@ -71,6 +87,9 @@ class Container {
   std::array<double, 3> mean() const;
   std::array<double, 3> std() const;
 
+  // How the samples of the first file lie, in words; empty where it does not say.
+  const std::string& order() const;
+
   // What a user should know of how another program's file is read.
   const std::vector<std::string>& remarks() const;
 
@@ -80,6 +99,10 @@ class Container {
   // Stored bytes of a sample into `bytes` (resized). Throws DataError naming file and index when
   // the read is short or the checksum differs. Thread-safe.
   void read_sample(int64_t index, std::vector<uint8_t>& bytes) const;
+  // "FILE, sample N", as the file counts.
+  std::string name_of(int64_t index) const;
+  // Where samples [first, last) lie, a piece for each file; none where they are read through HDF5.
+  std::vector<FilePiece> pieces(int64_t first, int64_t last) const;
 
  private:
   struct Impl;

@@ -1,10 +1,12 @@
 // Writes a container of format version 2 (container.h) in one pass.
 //
-// Samples go straight to their final place in a file with a temporary name; finish() adds the
-// HDF5 structures around them and gives the file its name. A writer that is destroyed before
-// finish() leaves nothing behind. The number of samples need not be known before.
-// One thread. Throws OutputError when the file cannot be written (disk full, no permission),
-// DataError when classes share a name or have none.
+// Samples go straight to their final place in a file with a temporary name, OUT.partial; finish()
+// adds the HDF5 structures around them and gives the file its name. The number of samples need not
+// be known before. A writer that is destroyed before finish() removes what it wrote, unless it was
+// told to keep it; the samples of a kept file are taken over by the next writer's resume().
+// The same samples and description give the same bytes. One thread. Throws ConfigError when another
+// writer has the file, OutputError when it cannot be written (disk full, no permission), DataError
+// when classes share a name or have none.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
@@ -28,6 +30,14 @@ struct ContainerDescription {
   ClassNames class_names;
   std::array<double, 3> mean = {0.485, 0.456, 0.406};  // ImageNet's, of pixels in 0..1
   std::array<double, 3> std = {0.229, 0.224, 0.225};
+  std::string order;  // how the samples lie, in words; empty: nobody knows
+};
+
+// A sample that lies in a file already.
+struct WrittenSample {
+  uint64_t bytes = 0;
+  uint32_t crc = 0;
+  int64_t label = 0;
 };
 
 class ContainerWriter {
@@ -37,35 +47,41 @@ class ContainerWriter {
   ContainerWriter(const ContainerWriter&) = delete;
   ContainerWriter& operator=(const ContainerWriter&) = delete;
 
-  // The temporary name, of this process.
-  static std::string partial_path(const std::string& path);
+  // The temporary name.
+  static std::string partial_path(const std::string& path) { return path + ".partial"; }
+
+  // Before the first append(): takes over the samples that a writer before has kept, in order.
+  // False, and nothing is done, when the file is too short for them.
+  bool resume(std::span<const WrittenSample> samples);
+  // Whether the destructor leaves the file.
+  void keep(bool kept) { kept_ = kept; }
 
   void append(std::span<const uint8_t> bytes, int64_t label);
+  // What was appended is on the disk when this returns.
+  void save();
   int64_t count() const { return static_cast<int64_t>(labels_.size()); }
   uint64_t bytes() const { return offsets_.back(); }
+  uint32_t last_crc() const { return crcs_.back(); }
 
   // Every appended raw sample must have had height * width * 3 bytes. Synchronises the file to the
   // disk before it gets its name.
   void finish(const ContainerDescription& description);
 
  private:
-  // Removes the file of that name, which is no longer there after finish(). Outlives its handles.
-  struct PartialFile {
-    std::string path;
-    ~PartialFile();
-  };
-
+  void add(uint64_t bytes, uint32_t crc, int64_t label);
   void flush();
+  void write_all(std::span<const uint8_t> bytes, uint64_t offset);
+  void write_datasets(hid_t file, const ContainerDescription& description) const;
   void write_structures(const ContainerDescription& description);
-  void write_images(const ContainerDescription& description);
-  void write_attributes(const ContainerDescription& description);
   [[noreturn]] void fail(const std::string& why) const;
 
   std::string path_;
-  PartialFile partial_;
-  Hdf5Handle file_;
+  std::string partial_;
   FileDescriptor data_;
-  uint64_t start_ = 0;  // where the first sample lies in the file
+  bool kept_ = false;
+  bool finished_ = false;
+  std::vector<uint8_t> head_;  // of the file, as HDF5 makes an empty one
+  uint64_t start_ = 0;         // where the first sample lies in the file
   uint64_t written_ = 0;
   std::vector<uint8_t> buffer_;
   std::vector<uint64_t> offsets_ = {0};

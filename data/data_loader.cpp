@@ -18,6 +18,7 @@
 
 #include "comm/common/error.h"
 #include "data/image_decoder.h"
+#include "data/read_ahead.h"
 #include "data/worker_threads.h"
 
 namespace resnext {
@@ -98,6 +99,9 @@ struct DataLoader::Impl {
   Position position;       // of the next global batch to plan
   int64_t micro_batch = 0;
   std::shared_ptr<const std::vector<int64_t>> order;
+  std::shared_ptr<const std::vector<int64_t>> next_order;  // of the epoch behind it, where known
+  std::optional<ReadAhead> ahead;
+  int64_t ahead_to = 0;  // read ahead, or soon: images behind the begin of the position's epoch
   double wait_ms = 0;
   std::optional<WorkerThreads> threads;  // last: joined before the rest goes
 
@@ -116,12 +120,18 @@ struct DataLoader::Impl {
     }
     return recipe;
   }
+  std::shared_ptr<const std::vector<int64_t>> order_of(int64_t epoch) const {
+    return std::make_shared<const std::vector<int64_t>>(sampler.order(epoch));
+  }
   Slot& slot(int64_t number) { return slots[static_cast<size_t>(number) % slots.size()]; }
 
   void stop();
   void run();
   bool plan();
   void advance();
+  void look_ahead();
+  std::vector<int64_t> needed_here(const std::vector<int64_t>& of, int64_t begin, int64_t end,
+                                   int64_t first_batch) const;
   Task take();
   int64_t place(const Slot& slot, int64_t i) const;
   void decode(const Task& task, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
@@ -153,6 +163,8 @@ DataLoader::Impl::Impl(const Container& set, const Recipe& how, const LoaderOpti
     each.memory = options.allocate ? options.allocate(bytes) : allocate_aligned(bytes);
     each.labels.resize(static_cast<size_t>(options.per_rank));
   }
+  const bool blocks = options.training && options.shuffle == Shuffle::kBlock;
+  if (blocks && container.direct()) ahead.emplace(container);
   threads.emplace(
       options.threads, [this] { run(); }, [this] { stop(); });
 }
@@ -203,7 +215,9 @@ bool DataLoader::Impl::plan() {
   if (!started || exhausted || planned - released == static_cast<int64_t>(slots.size())) {
     return false;
   }
-  if (!order) order = std::make_shared<const std::vector<int64_t>>(sampler.order(position.epoch));
+  if (!order) order = std::exchange(next_order, nullptr);
+  if (!order) order = order_of(position.epoch);
+  if (ahead) look_ahead();
   const Share step = share_of_rank(container.count(), global_batch(), position.images, options.rank,
                                    options.world_size);
   Slot& free = slot(planned);
@@ -227,7 +241,10 @@ void DataLoader::Impl::advance() {
   micro_batch = 0;
   if (options.training) {
     const Position next = after_batch(position, container.count(), global_batch());
-    if (next.epoch != position.epoch) order.reset();
+    if (next.epoch != position.epoch) {
+      order.reset();
+      ahead_to -= container.count();
+    }
     position = next;
     return;
   }
@@ -241,6 +258,45 @@ int64_t DataLoader::Impl::place(const Slot& slot, int64_t i) const {
   const int64_t in_batch = slot.share.begin + i - slot.batch_begin;
   return options.training ? sampler.place_of(in_batch, slot.batch_begin, global_batch())
                           : slot.share.begin + i;
+}
+
+// Of the samples at [begin, end) of an order, those that the ranks of this host take, where a batch
+// begins at `first_batch`, which is not behind `begin`.
+std::vector<int64_t> DataLoader::Impl::needed_here(const std::vector<int64_t>& of, int64_t begin,
+                                                   int64_t end, int64_t first_batch) const {
+  const int64_t of_rank = global_batch() / options.world_size;
+  const int64_t first = (options.rank - options.host.rank) * of_rank;
+  std::vector<int64_t> needed;
+  for (int64_t batch = begin - (begin - first_batch) % global_batch(); batch < end;
+       batch += global_batch()) {
+    for (int64_t i = first; i < first + options.host.size * of_rank; ++i) {
+      const int64_t at = sampler.place_of(i, batch, global_batch());
+      if (at >= begin && at < end) needed.push_back(of[static_cast<size_t>(at)]);
+    }
+  }
+  return needed;
+}
+
+// Asks for the rest of the window that the position is in, and for the next one, of this epoch or
+// the one behind it. Under the lock.
+void DataLoader::Impl::look_ahead() {
+  const int64_t count = container.count();
+  const auto end_of_window = [](int64_t at) { return (at / kShuffleWindow + 1) * kShuffleWindow; };
+  const auto ask = [&](const std::vector<int64_t>& of, int64_t begin, int64_t end,
+                       int64_t first_batch) {
+    ahead->add(needed_here(of, begin, end, first_batch), options.host.rank, options.host.size);
+  };
+  const int64_t wanted = end_of_window(position.images) + kShuffleWindow;
+  ahead_to = std::max(ahead_to, position.images);
+  while (ahead_to < std::min(wanted, count)) {
+    const int64_t end = std::min(end_of_window(ahead_to), count);
+    ask(*order, ahead_to, end, position.images);
+    ahead_to = end;
+  }
+  if (ahead_to != count || wanted < count + kShuffleWindow) return;
+  next_order = order_of(position.epoch + 1);
+  ask(*next_order, 0, std::min(kShuffleWindow, count), 0);
+  ahead_to += std::min(kShuffleWindow, count);
 }
 
 void DataLoader::Impl::decode(const Task& task, std::vector<uint8_t>& bytes,
@@ -268,7 +324,7 @@ void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_
                          target.pixels() + i * target.recipe->square_bytes(),
                          target.count() * target.recipe->square_bytes());
   } catch (const DamagedImage& error) {
-    throw DataError(container.path() + ", sample " + std::to_string(index), error.what(),
+    throw DataError(container.name_of(index), error.what(),
                     "`resnext_data verify` lists all damaged samples");
   }
   target.labels[static_cast<size_t>(i)] = container.label(index);
@@ -283,6 +339,9 @@ void DataLoader::Impl::start(Position from) {
   holding = false;
   micro_batch = 0;
   order.reset();
+  next_order.reset();
+  ahead_to = 0;
+  if (ahead) ahead->clear();
   position = from;
   if (options.training) position = at_full_batch(from, container.count(), global_batch());
   exhausted = !options.training && from.images >= container.count();
@@ -329,6 +388,9 @@ void DataLoader::start(Position position) {
 }
 Batch DataLoader::next() {
   return impl_->next();
+}
+uint64_t DataLoader::bytes_read_ahead() const {
+  return impl_->ahead ? impl_->ahead->bytes() : 0;
 }
 double DataLoader::take_wait_ms() {
   return std::exchange(impl_->wait_ms, 0.0);

@@ -25,9 +25,16 @@ struct EarlySize {
   int64_t size = 0;
 };
 
+// The place of a process among those of its host, whose ranks are neighbours.
+struct HostShare {
+  int rank = 0;
+  int size = 1;
+};
+
 struct LoaderOptions {
   int rank = 0;
   int world_size = 1;
+  HostShare host;            // with Shuffle::kBlock the ranks of a host share the reading ahead
   int64_t per_rank = 32;     // images of a micro-batch on one rank
   int64_t accumulation = 1;  // micro-batches of a step
   int64_t threads = 4;
@@ -62,6 +69,10 @@ class DataLoader {
   // The next micro-batch of this rank, in order; waits when none is ready. The batch that was
   // returned before becomes invalid.
   Batch next();
+
+  // Bytes that were read ahead: in training with Shuffle::kBlock, where a window of the order
+  // (sampler.h) is read while the one before it is used.
+  uint64_t bytes_read_ahead() const;
 
   // Time that next() has spent waiting since the last call of this, milliseconds.
   double take_wait_ms();

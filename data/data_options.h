@@ -33,6 +33,9 @@ inline DataAddress parse_data_address(const std::string& text) {
 
 // In place of an address: a split that is made, not read (data/synthetic_source.h).
 inline constexpr const char* kSynthetic = "synthetic";
+inline bool is_synthetic(const std::vector<std::string>& split) {
+  return split.size() == 1 && split.front() == kSynthetic;
+}
 
 struct SyntheticOptions {
   int64_t images = 1'281'167;          // of the training split; ImageNet's
@@ -60,8 +63,8 @@ struct AugmentOptions {
 };
 
 struct DataOptions {
-  std::string train;       // address of the training split
-  std::string validation;  // address of the validation split; empty: no validation
+  std::vector<std::string> train;       // addresses of the training split's files, in a row
+  std::vector<std::string> validation;  // of the validation split's; empty: no validation
   SyntheticOptions synthetic;
   // Of files that others made: the dataset of the images, below the split's group; empty: found.
   std::string images;

@@ -43,6 +43,11 @@ void InputFile::read_at(uint64_t offset, std::span<uint8_t> bytes) const {
   }
 }
 
+void InputFile::forget(uint64_t offset, uint64_t bytes) const {
+  ::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                  POSIX_FADV_DONTNEED);
+}
+
 void read_file(const std::string& path, std::vector<uint8_t>& bytes) {
   const InputFile file(path);
   if (file.size() > kMaxFileBytes) {

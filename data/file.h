@@ -38,6 +38,8 @@ class InputFile {
   uint64_t size() const { return size_; }
   // Fills `bytes` from `offset`. Throws DataError when the file ends before.
   void read_at(uint64_t offset, std::span<uint8_t> bytes) const;
+  // Asks the system to forget what it keeps of these bytes, so that they are read from the disk.
+  void forget(uint64_t offset, uint64_t bytes) const;
 
  private:
   std::string path_;

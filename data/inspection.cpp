@@ -96,10 +96,12 @@ std::string describe_container(const std::string& path) {
       "classes  {}\n"
       "mean     {:.4f} {:.4f} {:.4f}\n"
       "std      {:.4f} {:.4f} {:.4f}\n"
+      "order    {}\n"
       "reading  {}\n",
       container.count(), container.storage() == Storage::kRaw ? "raw" : "jpeg",
       describe_sizes(container), describe_classes(container), mean[0], mean[1], mean[2], std[0],
-      std[1], std[2], container.direct() ? "direct (pread)" : "through HDF5 (slower; pack it)");
+      std[1], std[2], container.order().empty() ? "the file does not say" : container.order(),
+      container.direct() ? "direct (pread)" : "through HDF5 (slower; pack it)");
 }
 
 }  // namespace resnext

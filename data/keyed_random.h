@@ -15,7 +15,14 @@
 namespace resnext {
 
 // What the numbers are used for, so that equal (seed, epoch, index) never share a sequence.
-enum class RandomUse : uint64_t { kOrder = 1, kAugment = 2, kMix = 3, kDepth = 4, kPixels = 5 };
+enum class RandomUse : uint64_t {
+  kOrder = 1,
+  kAugment = 2,
+  kMix = 3,
+  kDepth = 4,
+  kPixels = 5,
+  kPack = 6
+};
 
 class KeyedRandom {
  public:

@@ -17,13 +17,14 @@
 #include "data/inspection.h"
 #include "data/packer.h"
 #include "data/progress.h"
+#include "data/shuffle_quality.h"
 #include "data/stop_requests.h"
 
 namespace {
 
 using namespace resnext;
 
-// What a long command tells, and how it is stopped.
+// What a long command tells, and how it is stopped. `out`: what has to go when that takes force.
 struct Dialogue {
   Progress progress;
   StopRequests stop;
@@ -93,14 +94,22 @@ void add_imagefolder(CLI::App& pack) {
   command->add_option("--on-error", *on_error, "what damaged files do")
       ->capture_default_str()
       ->check(CLI::IsMember({"fail", "skip"}));
+  command
+      ->add_option("--order", source->packing.order,
+                   "shuffled (default; makes data.shuffle=block as good as full) or sorted: by "
+                   "class, or as listed")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{
+          {"shuffled", PackOrder::kShuffled}, {"sorted", PackOrder::kSource}}));
+  command->add_option("--seed", source->packing.seed, "of the order")->capture_default_str();
   command->callback([=] {
     output->check();
+    source->packing.restart = output->force;
     constexpr int64_t kRawSize = 256;
     const bool given = command->count("--size") > 0;
     source->size = given ? *size : source->storage == Storage::kRaw ? kRawSize : 0;
     if (given && *size < 1) throw ConfigError("--size", "must be positive", "give 256");
     source->skip_damaged = *on_error == "skip";
-    Dialogue dialogue(output->path);
+    Dialogue dialogue;
     pack_imagefolder(*source, output->path, dialogue.observer());
   });
 }
@@ -114,10 +123,16 @@ void add_hdf5(CLI::App& pack) {
   command->add_option("--images", source->images, "dataset of the images, in FILE or GROUP");
   command->add_option("--labels", source->labels,
                       "dataset of the labels; of another file: FILE.h5:/NAME");
+  auto packing = std::make_shared<PackingOptions>();
+  command->add_option("--order", packing->order, "source (default) or shuffled")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{
+          {"shuffled", PackOrder::kShuffled}, {"source", PackOrder::kSource}}));
+  command->add_option("--seed", packing->seed, "of the order")->capture_default_str();
   command->callback([=] {
     output->check();
-    Dialogue dialogue(output->path);
-    pack_hdf5(*source, output->path, dialogue.observer());
+    packing->restart = output->force;
+    Dialogue dialogue;
+    pack_hdf5(*source, output->path, dialogue.observer(), *packing);
   });
 }
 
@@ -180,8 +195,18 @@ void add_verify(CLI::App& app) {
 void add_inspect(CLI::App& app) {
   auto* command = app.add_subcommand("inspect", "describe a container");
   auto path = std::make_shared<std::string>();
+  auto batch = std::make_shared<int64_t>(256);
   command->add_option("FILE", *path, "container")->required();
-  command->callback([=] { fmt::print("{}", describe_container(*path)); });
+  auto shuffle = std::make_shared<bool>(false);
+  command->add_flag("--shuffle", *shuffle,
+                    "measure data.shuffle full and block: classes in a batch, rates of reading");
+  command->add_option("--batch", *batch, "images of a batch for --shuffle")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->callback([=] {
+    fmt::print("{}", describe_container(*path));
+    if (*shuffle) fmt::print("{}", describe_shuffle(Container(*path), *batch));
+  });
 }
 
 int run(int argc, char** argv) {

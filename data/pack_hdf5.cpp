@@ -1,7 +1,10 @@
 // Another program's HDF5 file to a container.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/container_writer.h"
+#include <sys/stat.h>
+
+#include "comm/common/error.h"
 #include "data/packer.h"
+#include "data/resumable_pack.h"
 
 namespace resnext {
 namespace {
@@ -14,10 +17,26 @@ ClassNames names_of(const Container& container) {
   return names;
 }
 
+// Size and time of a file, which change when it does.
+std::string version_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return std::to_string(status.st_size) + " bytes of " + std::to_string(status.st_mtime);
+}
+
+PackIdentity identity_of(const ContainerSource& source, const Container& container,
+                         const PackingOptions& packing) {
+  return {{"source", source.address},
+          {"version", version_of(container.path())},
+          {"images", source.images},
+          {"labels", source.labels},
+          {"order", describe_order(packing, "as in the source")}};
+}
+
 }  // namespace
 
-void pack_hdf5(const ContainerSource& source, const std::string& out,
-               const PackObserver& observer) {
+void pack_hdf5(const ContainerSource& source, const std::string& out, const PackObserver& observer,
+               const PackingOptions& packing) {
   const Container container(source);
   for (const std::string& remark : container.remarks()) observer.warning(remark);
   ContainerDescription description;
@@ -27,14 +46,25 @@ void pack_hdf5(const ContainerSource& source, const std::string& out,
   description.class_names = names_of(container);
   description.mean = container.mean();
   description.std = container.std();
-  ContainerWriter writer(out);
+  description.order =
+      describe_order(packing, container.order().empty() ? "as in the source" : container.order());
+  const std::vector<int64_t> order = packing_order(packing, container.count());
+  const auto place = [&](int64_t i) { return order[static_cast<size_t>(i)]; };
+  ResumablePack pack(
+      out, identity_of(source, container, packing),
+      [&](int64_t i) { return container.label(place(i)); }, packing, observer);
   std::vector<uint8_t> bytes;
-  for (int64_t i = 0; i < container.count(); ++i) {
-    container.read_sample(i, bytes);
-    writer.append(bytes, container.label(i));
-    observer.progress(i + 1, container.count());
+  try {
+    for (int64_t i = pack.done(); i < container.count(); ++i) {
+      container.read_sample(place(i), bytes);
+      pack.add(bytes);
+      observer.progress(i + 1, container.count());
+    }
+    pack.finish(description);
+  } catch (const DataError&) {
+    pack.discard();
+    throw;
   }
-  writer.finish(description);
 }
 
 }  // namespace resnext

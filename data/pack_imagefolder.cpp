@@ -1,10 +1,11 @@
 // A folder of class folders to a container, with all cores.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "comm/common/error.h"
-#include "data/container_writer.h"
+#include "data/checksum.h"
 #include "data/crop.h"
 #include "data/file.h"
 #include "data/image_decoder.h"
@@ -13,6 +14,7 @@
 #include "data/ordered_parallel.h"
 #include "data/packer.h"
 #include "data/resample.h"
+#include "data/resumable_pack.h"
 
 namespace resnext {
 namespace {
@@ -98,26 +100,62 @@ void warn_of_empty_classes(const ImageListing& listing, const PackObserver& obse
                    " classes have no image: " + name_some(empty));
 }
 
+// What decides about the container, besides the content of the files.
+PackIdentity identity_of(const ImageFolderSource& source, const ImageListing& listing) {
+  std::string files;
+  for (const auto& [path, label] : listing.files) {
+    files += path.substr(source.folder.size()) + '\n' + std::to_string(label) + '\n';
+  }
+  std::string classes;
+  for (const std::string& name : listing.class_names) classes += name + '\n';
+  const auto digest = [](const std::string& text) {
+    return std::to_string(crc32c({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  };
+  const bool raw = source.storage == Storage::kRaw;
+  return {
+      {"folder", std::filesystem::weakly_canonical(source.folder).string()},
+      {"list of files", std::to_string(listing.files.size()) + " with checksum " + digest(files)},
+      {"list of classes",
+       std::to_string(listing.class_names.size()) + " with checksum " + digest(classes)},
+      {"--storage", raw ? "raw" : "jpeg"},
+      {"--size", std::to_string(source.size)},
+      {"--quality", std::to_string(source.quality)},
+      {"--on-error", source.skip_damaged ? "skip" : "fail"},
+      {"order", describe_order(source.packing, "sorted")}};
+}
+
 // Takes what the files become, in order; remembers which could not be used.
 class Packing {
  public:
-  Packing(const ImageFolderSource& source, const std::string& out, const PackObserver& observer)
-      : source_(source), observer_(observer), writer_(out) {}
-
-  void add(const std::string& path, int64_t label, const Packed& packed) {
-    if (!packed.damage.empty()) {
-      if (damaged_ == 0) first_ = path + ": " + packed.damage;
-      if (++damaged_ <= kNamed) observer_.warning(path + ": " + packed.damage);
-    } else if (damaged_ == 0 || source_.skip_damaged) {  // else nothing will be written
-      writer_.append(packed.bytes, label);
-    }
+  Packing(const ImageFolderSource& source, const ImageListing& listing,
+          const std::vector<int64_t>& order, const std::string& out, const PackObserver& observer)
+      : source_(source),
+        listing_(listing),
+        order_(order),
+        observer_(observer),
+        pack_(
+            out, identity_of(source, listing), [this](int64_t i) { return file(i).second; },
+            source.packing, observer) {
+    for (const auto& [i, why] : pack_.left_out()) tell(i, why);
   }
 
-  void finish(ClassNames class_names) {
+  int64_t done() const { return pack_.done(); }
+  // Path and label of the i-th file to be packed.
+  const std::pair<std::string, int64_t>& file(int64_t i) const {
+    return listing_.files[static_cast<size_t>(order_[static_cast<size_t>(i)])];
+  }
+
+  void add(int64_t i, const Packed& packed) {
+    if (packed.damage.empty()) return pack_.add(packed.bytes);
+    pack_.leave_out(packed.damage);
+    tell(i, packed.damage);
+  }
+
+  void finish() {
     if (damaged_ > kNamed) {
       observer_.warning("and " + std::to_string(damaged_ - kNamed) + " more damaged files");
     }
-    if (damaged_ > 0 && (!source_.skip_damaged || writer_.count() == 0)) {
+    if (damaged_ > 0 && (!source_.skip_damaged || pack_.samples() == 0)) {
       throw DataError(source_.folder,
                       std::to_string(damaged_) + " files are damaged, the first " + first_,
                       source_.skip_damaged ? "check the source"
@@ -129,16 +167,28 @@ class Packing {
     ContainerDescription description;
     description.storage = source_.storage;
     description.height = description.width = source_.size;
-    description.class_names = std::move(class_names);
-    writer_.finish(description);
+    description.class_names = listing_.class_names;
+    description.order =
+        describe_order(source_.packing, source_.labels.empty() ? "sorted by class" : "as listed");
+    pack_.finish(description);
   }
+
+  void discard() { pack_.discard(); }
 
  private:
   static constexpr int64_t kNamed = 1000;
 
+  void tell(int64_t i, const std::string& damage) {
+    const std::string text = file(i).first + ": " + damage;
+    if (damaged_ == 0) first_ = text;
+    if (++damaged_ <= kNamed) observer_.warning(text);
+  }
+
   const ImageFolderSource& source_;
+  const ImageListing& listing_;
+  const std::vector<int64_t>& order_;
   const PackObserver& observer_;
-  ContainerWriter writer_;
+  ResumablePack pack_;
   int64_t damaged_ = 0;
   std::string first_;
 };
@@ -148,20 +198,24 @@ class Packing {
 void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer) {
   check_options(source);
-  ImageListing listing = list_images(source);
+  const ImageListing listing = list_images(source);
   for (const std::string& left_out : listing.left_out) observer.warning(left_out);
   warn_of_empty_classes(listing, observer);
-  Packing packing(source, out, observer);
   const auto total = static_cast<int64_t>(listing.files.size());
-  const auto produce = [&](int64_t i) {
-    return pack_file(source, listing.files[static_cast<size_t>(i)].first);
-  };
-  ordered_parallel(total, source.threads, produce, [&](int64_t i, const Packed& packed) {
-    const auto& [path, label] = listing.files[static_cast<size_t>(i)];
-    packing.add(path, label, packed);
-    observer.progress(i + 1, total);
-  });
-  packing.finish(std::move(listing.class_names));
+  const std::vector<int64_t> order = packing_order(source.packing, total);
+  Packing packing(source, listing, order, out, observer);
+  const int64_t first = packing.done();
+  const auto produce = [&](int64_t i) { return pack_file(source, packing.file(first + i).first); };
+  try {
+    ordered_parallel(total - first, source.threads, produce, [&](int64_t i, const Packed& packed) {
+      packing.add(first + i, packed);
+      observer.progress(first + i + 1, total);
+    });
+    packing.finish();
+  } catch (const DataError&) {
+    packing.discard();
+    throw;
+  }
 }
 
 }  // namespace resnext

@@ -1,6 +1,7 @@
 // Makes containers from the forms in which image sets are published.
 //
-// Each function writes a complete file or none. Throws DataError when the source is missing or
+// Each function writes a complete file or none. What takes long goes on where it was interrupted
+// (resumable_pack.h). Throws DataError when the source is missing or
 // damaged, OutputError when the file cannot be written, ConfigError when options contradict.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
@@ -20,6 +21,19 @@ struct PackObserver {
   std::function<void(const std::string& message)> warning = [](const std::string&) {};
 };
 
+// How samples lie in the container: as the source has them, or mixed, so that neighbours in the
+// file are a random sample of the set and data.shuffle block is as good as full.
+enum class PackOrder { kSource, kShuffled };
+
+struct PackingOptions {
+  PackOrder order = PackOrder::kSource;
+  uint64_t seed = 1;  // of kShuffled: the same gives the same order
+  // What an interrupted pack of other sources or options has left: true throws it away, false is an
+  // error.
+  bool restart = false;
+  int64_t save_bytes = 64 << 20;  // of samples between two saves of where it stands
+};
+
 // ImageNet's layouts: one folder for each class, or one for all with a list of labels
 // (image_listing.h).
 struct ImageFolderSource {
@@ -35,13 +49,14 @@ struct ImageFolderSource {
   int64_t threads = 1;
   // false: damaged files are an error, once all files have been looked at
   bool skip_damaged = false;
+  PackingOptions packing = {.order = PackOrder::kShuffled};
 };
 void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer = {});
 
 // Any HDF5 file that Container reads. Without class names the classes are called 0, 1, ...
 void pack_hdf5(const ContainerSource& source, const std::string& out,
-               const PackObserver& observer = {});
+               const PackObserver& observer = {}, const PackingOptions& packing = {});
 
 // The binary versions of CIFAR (cs.toronto.edu/~kriz/cifar.html): the folder with
 // data_batch_1.bin ... and batches.meta.txt, or train.bin and fine_label_names.txt.

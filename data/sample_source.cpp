@@ -20,6 +20,10 @@ class FixedSizeSource final : public SampleSource {
     bytes.resize(sample_bytes_);
     file_.read_at(start_ + static_cast<uint64_t>(index) * sample_bytes_, bytes);
   }
+  std::optional<FilePiece> piece(int64_t first, int64_t last) const override {
+    return FilePiece{&file_, start_ + static_cast<uint64_t>(first) * sample_bytes_,
+                     static_cast<uint64_t>(last - first) * sample_bytes_};
+  }
 
  private:
   InputFile file_;
@@ -36,6 +40,10 @@ class IndexedSource final : public SampleSource {
     const auto i = static_cast<size_t>(index);
     bytes.resize(offsets_[i + 1] - offsets_[i]);
     file_.read_at(start_ + offsets_[i], bytes);
+  }
+  std::optional<FilePiece> piece(int64_t first, int64_t last) const override {
+    const uint64_t begin = offsets_[static_cast<size_t>(first)];
+    return FilePiece{&file_, start_ + begin, offsets_[static_cast<size_t>(last)] - begin};
   }
 
  private:

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "data/container.h"
 #include "data/hdf5_reading.h"
 #include "data/pixel_format.h"
 
@@ -19,6 +21,8 @@ class SampleSource {
   virtual ~SampleSource() = default;
   // The stored bytes of sample `index`, which must be in range, into `bytes` (resized).
   virtual void read(int64_t index, std::vector<uint8_t>& bytes) const = 0;
+  // Where samples [first, last) lie; nothing where they are read through HDF5.
+  virtual std::optional<FilePiece> piece(int64_t, int64_t) const { return std::nullopt; }
 };
 
 // Samples that lie one after another in the file from byte `start`, all of `sample_bytes`.

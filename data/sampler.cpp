@@ -8,17 +8,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "data/keyed_random.h"
-
 namespace resnext {
 namespace {
 
-// Neighbours that stay together, and how many such blocks are mixed: 256 photographs of 110 kB are
-// reads of 28 MB, and a window holds 8192 of them.
-constexpr int64_t kBlock = 256;
-constexpr int64_t kWindowBlocks = 32;
-
-// Fisher and Yates as in Knuth, The Art of Computer Programming 2, algorithm P.
 void shuffle(std::span<int64_t> items, KeyedRandom& random) {
   for (size_t left = items.size(); left > 1; --left) {
     std::swap(items[left - 1], items[random.below(left)]);
@@ -32,15 +24,13 @@ std::vector<int64_t> ascending(int64_t count) {
 }
 
 std::vector<int64_t> block_order(int64_t count, KeyedRandom& random) {
-  std::vector<int64_t> blocks = ascending((count + kBlock - 1) / kBlock);
-  shuffle(blocks, random);
   std::vector<int64_t> items;
   items.reserve(static_cast<size_t>(count));
-  for (const int64_t block : blocks) {
-    const int64_t end = std::min(count, (block + 1) * kBlock);
-    for (int64_t i = block * kBlock; i < end; ++i) items.push_back(i);
+  for (const int64_t block : permutation((count + kShuffleBlock - 1) / kShuffleBlock, random)) {
+    const int64_t end = std::min(count, (block + 1) * kShuffleBlock);
+    for (int64_t i = block * kShuffleBlock; i < end; ++i) items.push_back(i);
   }
-  constexpr size_t kWindow = kBlock * kWindowBlocks;
+  constexpr size_t kWindow = kShuffleWindow;
   for (size_t begin = 0; begin < items.size(); begin += kWindow) {
     shuffle(std::span(items).subspan(begin, std::min(kWindow, items.size() - begin)), random);
   }
@@ -48,6 +38,12 @@ std::vector<int64_t> block_order(int64_t count, KeyedRandom& random) {
 }
 
 }  // namespace
+
+std::vector<int64_t> permutation(int64_t count, KeyedRandom& random) {
+  std::vector<int64_t> items = ascending(count);
+  shuffle(items, random);
+  return items;
+}
 
 Sampler::Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle, int64_t repeats)
     : count_(count), seed_(seed), shuffled_(shuffled), shuffle_(shuffle), repeats_(repeats) {}
@@ -75,9 +71,7 @@ std::vector<int64_t> Sampler::samples(int64_t epoch) const {
   if (!shuffled_) return ascending(count_);
   KeyedRandom random(RandomUse::kOrder, seed_, static_cast<uint64_t>(epoch), 0);
   if (shuffle_ == Shuffle::kBlock) return block_order(count_, random);
-  std::vector<int64_t> items = ascending(count_);
-  shuffle(items, random);
-  return items;
+  return permutation(count_, random);
 }
 
 uint64_t tally_of(std::span<const int64_t> indices) {

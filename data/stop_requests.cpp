@@ -13,7 +13,7 @@
 namespace resnext {
 namespace {
 
-constexpr std::string_view kWhat = "stopped on request, nothing was written";
+constexpr std::string_view kWhat = "stopped on request before its end";
 constexpr std::string_view kRemedy = "start it again";
 constexpr long kPeriodNs = 50'000'000;
 constexpr int kGracePeriods = 40;  // two seconds

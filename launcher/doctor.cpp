@@ -183,7 +183,8 @@ void Visit::tell(const Check& check) {
 
 void Visit::look_here() {
   const auto online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
-  const std::string data = fs::path(config_.data.train).parent_path().string();
+  const auto& train = config_.data.train;
+  const std::string data = train.empty() ? "" : fs::path(train.front()).parent_path().string();
   tell([&] { return check_versions(machine_); });
   tell([&] { return std::vector{check_gpus(machine_)}; });
   tell([&] { return std::vector{check_binding(machine_, online)}; });

@@ -94,13 +94,19 @@ StagePlan make_stage_plan(const Allocation& allocation, const RunConfig& config,
                           const std::string& folder) {
   StagePlan plan;
   std::vector<std::string> words;
-  const auto stage = [&](const std::string& key, const std::string& address) {
-    if (address.empty() || address == kSynthetic) return;
-    const auto [file, group] = parse_data_address(address);
-    const Source source = look_at(file);
-    words.insert(words.end(), {source.path, source.version, source.copy, source.family});
+  const auto stage = [&](const std::string& key, const std::vector<std::string>& addresses) {
+    if (addresses.empty() || is_synthetic(addresses)) return;
+    std::vector<std::string> copies;
+    for (const std::string& address : addresses) {
+      const auto [file, group] = parse_data_address(address);
+      const Source source = look_at(file);
+      words.insert(words.end(), {source.path, source.version, source.copy, source.family});
+      copies.push_back(
+          fmt::format("{}/{}{}", folder, source.copy, group == "/" ? "" : ":" + group));
+    }
     plan.overrides.push_back(
-        fmt::format("data.{}={}/{}{}", key, folder, source.copy, group == "/" ? "" : ":" + group));
+        copies.size() == 1 ? fmt::format("data.{}={}", key, copies.front())
+                           : fmt::format("data.{}=[\"{}\"]", key, fmt::join(copies, "\", \"")));
   };
   stage("train", config.data.train);
   stage("validation", config.data.validation);

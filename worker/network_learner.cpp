@@ -68,10 +68,10 @@ ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicato
 std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
                                        const RunConfig& config, const Precision& precision,
                                        const BatchOptions& batch, const Communicator& communicator,
-                                       at::Device device, bool training) {
+                                       at::Device device, bool training, HostShare host) {
   return std::make_unique<BatchInput>(
       make_loader(container, config, batch, communicator.rank(), communicator.size(), training,
-                  host_allocator(device)),
+                  host_allocator(device), host),
       PixelNormaliser(data.mean, data.std, device, precision.compute_type(),
                       precision.channels_last()),
       device);
@@ -80,7 +80,7 @@ std::unique_ptr<BatchInput> make_input(const Container& container, const DataRec
 NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batch,
                                const DataSets& sets, const DataRecord& data,
                                Communicator& communicator, NormRanks* norms,
-                               const ComputeDevice& device, Meters& meters,
+                               const ComputeDevice& device, HostShare host, Meters& meters,
                                const Progress* progress, const SavedState* state)
     : communicator_(communicator),
       device_(device.torch()),
@@ -97,7 +97,8 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
   if (config.ema.decay > 0) make_average(config);
   if (progress != nullptr) restore(*progress, state);
   const auto input = [&](const Container& container, bool training) {
-    return make_input(container, data, config, precision_, batch, communicator, device_, training);
+    return make_input(container, data, config, precision_, batch, communicator, device_, training,
+                      host);
   };
   train_input_ = input(*sets.train, /*training=*/true);
   if (sets.validation) validation_input_ = input(*sets.validation, /*training=*/false);

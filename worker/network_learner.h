@@ -47,17 +47,17 @@ ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicato
 std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
                                        const RunConfig& config, const Precision& precision,
                                        const BatchOptions& batch, const Communicator& communicator,
-                                       at::Device device, bool training);
+                                       at::Device device, bool training, HostShare host = {});
 
 class NetworkLearner final : public Learner {
  public:
-  // COLLECTIVE. `norms`: the ranks that share BN's statistics; null where each has its own.
-  // `progress` and, on rank 0, `state` are where the run goes on; null at its begin.
-  // What is passed by reference must outlive this, but for those two.
+  // COLLECTIVE. `norms`: the ranks that share BN's statistics; null where each has its own. `host`:
+  // this rank's place on its host. `progress` and, on rank 0, `state` are where the run goes on;
+  // null at its begin. What is passed by reference must outlive this, but for those two.
   NetworkLearner(const RunConfig& config, const BatchOptions& batch, const DataSets& sets,
                  const DataRecord& data, Communicator& communicator, NormRanks* norms,
-                 const ComputeDevice& device, Meters& meters, const Progress* progress,
-                 const SavedState* state);
+                 const ComputeDevice& device, HostShare host, Meters& meters,
+                 const Progress* progress, const SavedState* state);
   ~NetworkLearner() override;
 
   void start(const Position& position) override { train_input_->start(position); }

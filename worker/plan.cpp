@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -42,15 +43,20 @@ std::set<int64_t> some(const std::vector<int64_t>& list, int64_t warm_epoch) {
 
 std::optional<ImageCounts> counts_without_data(const RunConfig& config,
                                                const std::vector<int64_t>& said) {
-  const std::string file = parse_data_address(config.data.train).file;
-  if (said.empty() && !file.empty() && std::filesystem::exists(file)) return std::nullopt;
+  const std::vector<std::string>& train = config.data.train;
+  const auto absent = std::ranges::find_if(train, [](const std::string& address) {
+    return !std::filesystem::exists(parse_data_address(address).file);
+  });
+  const bool there = !train.empty() && absent == train.end();
+  if (said.empty() && (there || is_synthetic(train))) return std::nullopt;
   ImageCounts counts = config.model.family == Family::kCifar ? kCifar10 : kImagenet;
   if (!said.empty()) {
     counts.train = said[0];
     counts.validation = said.size() > 1 ? said[1] : 0;
     counts.origin = "--images";
   } else {
-    counts.origin += file.empty() ? ", no data.train is named" : ", " + file + " is not there";
+    counts.origin += train.empty() ? ", no data.train is named"
+                                   : ", " + parse_data_address(*absent).file + " is not there";
   }
   if (config.model.classes > 0) counts.classes = config.model.classes;
   return counts;

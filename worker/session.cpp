@@ -168,10 +168,11 @@ ExitCode train(const RunConfig& config, const DataSets& sets, const RunShape& sh
   const Surroundings around{posix_files(),   environment.local_rank() == 0,
                             starts_again(),  stop_signalled,
                             owner_options(), {}};
+  const HostShare host{environment.local_rank(), environment.local_size()};
   std::unique_ptr<NormGroup> norms;
   const auto learner = [&](Meters& meters, const Progress* progress, const SavedState* state) {
     return std::make_unique<NetworkLearner>(config, shape.batch, sets, data, communicator,
-                                            norms.get(), device, meters, progress, state);
+                                            norms.get(), device, host, meters, progress, state);
   };
   std::optional<TrainingRun> run;  // a failure is published while it still stands
   return watch::guard([&] {

@@ -123,7 +123,7 @@ TEST(YamlReader, OverridesComeAfterTheFileAndTheLastOneCounts) {
   EXPECT_EQ(config.run.epochs, 60);
   EXPECT_EQ(config.optimizer.base_lr, 0.2);
   EXPECT_EQ(config.schedule.milestones, (std::vector<double>{30, 60}));
-  EXPECT_EQ(config.data.validation, "");
+  EXPECT_TRUE(config.data.validation.empty());
   EXPECT_EQ(config.run.output, "runs/lr=0.2");
   EXPECT_TRUE(read("", {"schedule.milestones=[]"}).schedule.milestones.empty());
 }

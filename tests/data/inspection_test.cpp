@@ -12,6 +12,8 @@
 #include "comm/common/error.h"
 #include "data/jpeg_encoder.h"
 #include "data/ordered_parallel.h"
+#include "data/resumable_pack.h"
+#include "data/shuffle_quality.h"
 #include "tests/data/support.h"
 
 namespace resnext {
@@ -54,6 +56,42 @@ TEST(Verify, CountsAndNamesBadSamples) {
   ASSERT_EQ(result.first_bad.size(), 2U);
   EXPECT_NE(result.first_bad[0].find("sample 1"), std::string::npos);
   EXPECT_NE(result.first_bad[1].find("sample 2"), std::string::npos);
+}
+
+// C(4, 2) = 6 pairs of 4 images, of which one is of one class alone.
+TEST(ShuffleQuality, ExpectsTheMeanOverAllBatches) {
+  EXPECT_NEAR(expected_classes({2, 1, 1}, 2), (1 + 5 * 2) / 6.0, 1e-12);
+  EXPECT_NEAR(expected_classes({2, 0, 1, 1}, 4), 3, 1e-12);
+  EXPECT_NEAR(expected_classes(std::vector<int64_t>(1000, 1281), 256), 226, 1);
+}
+
+// 1000 classes of 30 images of one pixel, in order of class or mixed as packing does. The number of
+// classes in one batch has a deviation of 5, so the mean of 117 batches one of 0.5.
+TEST(ShuffleQuality, BlocksAreAsGoodAsAFullShuffleWhereTheFileIsShuffled) {
+  const TemporaryFolder folder;
+  constexpr int64_t kClasses = 1000, kEach = 30, kBatch = 256;
+  const double expected = expected_classes(std::vector<int64_t>(kClasses, kEach), kBatch);
+  for (const PackOrder order : {PackOrder::kSource, PackOrder::kShuffled}) {
+    const std::string path = folder / "a.h5";
+    ContainerDescription description;
+    description.height = description.width = 1;
+    for (int64_t c = 0; c < kClasses; ++c) description.class_names.push_back(std::to_string(c));
+    {
+      ContainerWriter writer(path);
+      for (const int64_t i : packing_order({.order = order}, kClasses * kEach)) {
+        writer.append(Bytes(3, 0), i / kEach);
+      }
+      writer.finish(description);
+    }
+    const Container container(path);
+    EXPECT_NEAR(mean_classes(container, Shuffle::kFull, kBatch), expected, 2.5);
+    const double block = mean_classes(container, Shuffle::kBlock, kBatch);
+    if (order == PackOrder::kShuffled) {
+      EXPECT_NEAR(block, expected, 2.5);
+    } else {
+      EXPECT_LT(block, 0.85 * expected) << "as before";
+    }
+  }
 }
 
 TEST(OrderedParallel, HandsOverInOrderAndStopsAtTheFirstError) {

@@ -55,6 +55,7 @@ class PackerTest : public ::testing::Test {
     ImageFolderSource s;
     s.folder = folder_ / "src";
     s.threads = 3;
+    s.packing.order = PackOrder::kSource;
     return s;
   }
 
@@ -296,6 +297,45 @@ TEST_F(ClassesTest, AFlatFolderTakesAListOfLabels) {
   }
 }
 
+// Bytes and label of every sample, in the order of the container.
+std::vector<std::pair<Bytes, int64_t>> samples_of(const std::string& path) {
+  const Container container(path);
+  std::vector<std::pair<Bytes, int64_t>> samples(static_cast<size_t>(container.count()));
+  for (int64_t i = 0; i < container.count(); ++i) {
+    auto& [bytes, label] = samples[static_cast<size_t>(i)];
+    container.read_sample(i, bytes);
+    label = container.label(i);
+  }
+  return samples;
+}
+
+TEST_F(PackerTest, TheOrderIsShuffledByTheSeedAndSaid) {
+  for (uint64_t i = 0; i < 30; ++i) {
+    write_bytes(folder_ / ("src/" + std::to_string(i / 10) + "/" + std::to_string(i) + ".jpg"),
+                encode_jpeg(make_image(16, 16, i).view(), 90));
+  }
+  pack_imagefolder(source(), folder_ / "sorted.h5");
+  ImageFolderSource s = source();
+  s.packing = ImageFolderSource().packing;
+  pack_imagefolder(s, folder_ / "a.h5");
+  s.threads = 1;
+  pack_imagefolder(s, folder_ / "again.h5");
+  s.packing.seed = 2;
+  pack_imagefolder(s, folder_ / "b.h5");
+  auto sorted = samples_of(folder_ / "sorted.h5"), a = samples_of(folder_ / "a.h5"),
+       b = samples_of(folder_ / "b.h5");
+  EXPECT_EQ(read_bytes(folder_ / "a.h5"), read_bytes(folder_ / "again.h5"));
+  EXPECT_NE(a, sorted);
+  EXPECT_NE(a, b);
+  EXPECT_EQ(Container(folder_ / "a.h5").order(), "shuffled by seed 1");
+  EXPECT_EQ(Container(folder_ / "sorted.h5").order(), "sorted by class");
+  for (auto* each : {&sorted, &a, &b}) std::sort(each->begin(), each->end());
+  EXPECT_EQ(a, sorted);
+  EXPECT_EQ(b, sorted);
+  pack_hdf5({folder_ / "sorted.h5"}, folder_ / "mixed.h5", {}, s.packing);
+  EXPECT_EQ(read_bytes(folder_ / "mixed.h5"), read_bytes(folder_ / "b.h5"));
+}
+
 TEST_F(PackerTest, ResultDoesNotDependOnThreads) {
   make_image_folder(false);
   ImageFolderSource s = source();
@@ -477,12 +517,17 @@ TEST_F(CommandTest, PacksVerifiesAndInspects) {
   expect(0, arguments + " --storage raw --size 24 --threads 2");
   EXPECT_NE(expect(0, "verify " + out()).find("all 5 samples are good"), std::string::npos);
   const std::string description = expect(0, "inspect " + out());
-  for (const char* word : {"raw", "24x24", "direct", "fewest 2 (b_class)", "most 3 (a_class)"}) {
+  for (const char* word :
+       {"raw", "24x24", "direct", "shuffled by seed 1", "fewest 2 (b_class)", "most 3 (a_class)"}) {
     EXPECT_NE(description.find(word), std::string::npos) << description;
   }
   EXPECT_NE(expect(64, arguments).find("--force"), std::string::npos);
   expect(0, arguments + " --force");
   EXPECT_NE(expect(0, "inspect " + out()).find("height 59..59"), std::string::npos);
+  const std::string shuffle = expect(0, "inspect --shuffle --batch 2 " + out());
+  for (const char* word : {"classes in one of 2: full", "one sample after another", "MB/s"}) {
+    EXPECT_NE(shuffle.find(word), std::string::npos) << shuffle;
+  }
   EXPECT_NE(expect(0, "--help").find("verify"), std::string::npos);
 }
 
@@ -540,23 +585,27 @@ TEST_F(CommandTest, ABadSampleIsADataErrorOfInspectToo) {
   EXPECT_NE(expect(65, "inspect " + out()).find("sample 0"), std::string::npos);
 }
 
-// Each stop signal, in the middle of work that would take minutes.
-TEST_F(CommandTest, EveryStopSignalEndsItWith75AndLeavesNothing) {
+// Each stop signal, in the middle of work that would take minutes. No file of the final name is
+// left; what was packed is kept for the next time, and said.
+TEST_F(CommandTest, EveryStopSignalEndsItWith75) {
   for (int i = 0; i < 3000; ++i) {
     const std::string name = "src/a/" + std::to_string(i) + ".jpg";
     if (i == 0) write_bytes(folder_ / name, encode_jpeg(make_image(600, 800, 1).view(), 90));
     if (i > 0) fs::create_hard_link(folder_ / "src/a/0.jpg", folder_ / name);
   }
-  fs::create_directory(folder_ / "out");
   const std::string pack = kProgram + "pack imagefolder " + (folder_ / "src ") +
                            (folder_ / "out/a.h5") + " --storage raw --threads 1";
   for (const char* signal : {"TERM", "INT", "HUP", "USR1", "USR2"}) {
+    fs::remove_all(folder_ / "out");
+    fs::create_directory(folder_ / "out");
     const auto result =
         run_command("( " + pack + " & p=$!; until [ -n \"$(ls " + (folder_ / "out") +
                     ")\" ]; do sleep 0.01; done; kill -" + signal + " $p; wait $p; exit $? )");
     EXPECT_EQ(result.code, 75) << signal << result.output;
     EXPECT_NE(result.output.find("stopped on request"), std::string::npos) << result.output;
-    EXPECT_TRUE(fs::is_empty(folder_ / "out")) << signal;
+    EXPECT_FALSE(fs::exists(folder_ / "out/a.h5")) << signal;
+    const bool said = result.output.find("the same command goes on") != std::string::npos;
+    EXPECT_EQ(said, !fs::is_empty(folder_ / "out")) << result.output;
   }
 }
 

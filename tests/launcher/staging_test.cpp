@@ -23,8 +23,8 @@ class StagingTest : public testing::Test {
  protected:
   StagePlan plan(const std::string& train, const std::string& validation = "") const {
     RunConfig config;
-    config.data.train = train;
-    config.data.validation = validation;
+    config.data.train = {train};
+    if (!validation.empty()) config.data.validation = {validation};
     return make_stage_plan({}, config, folder_ / "disk");
   }
   static std::string copy_of(const std::string& override) {
@@ -142,7 +142,7 @@ TEST(Staging, RunsOnceOnEachHost) {
   const test::TemporaryFolder folder;
   test::write_text(folder / "a.h5", "");
   RunConfig config;
-  config.data.train = folder / "a.h5";
+  config.data.train = {folder / "a.h5"};
   Allocation slurm;
   slurm.scheduler = Scheduler::kSlurm;
   slurm.nodes = 4;

@@ -3,8 +3,8 @@
 // FILE_FAULT="FOLDER N WHAT": in the N-th call (from 1) that has to do with a file below FOLDER,
 // WHAT happens: "kill", "ENOSPC", "EIO", or "short" (a write does its first half and says so).
 // Every such call adds a byte to FILE_FAULT_COUNT, if that names a file, so that they can be
-// counted. Calls: open, write, fsync, rename, mkdir, symlink, readlink, unlink, rmdir, fstat's kin
-// are left alone. SPDX-License-Identifier: BSD-3-Clause
+// counted. Calls: open, write, pwrite, ftruncate, fsync, fdatasync, rename, mkdir, symlink,
+// readlink, unlink, rmdir, fstat's kin are left alone. SPDX-License-Identifier: BSD-3-Clause
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -111,6 +111,26 @@ ssize_t write(int file, const void* data, size_t count) {
     return -1;
   }
   return next(write, "write")(file, data, error < 0 ? (count + 1) / 2 : count);
+}
+ssize_t pwrite(int file, const void* data, size_t count, off_t offset) {
+  const int error = judge(file);
+  if (error > 0) {
+    errno = error;
+    return -1;
+  }
+  return next(pwrite, "pwrite")(file, data, error < 0 ? (count + 1) / 2 : count, offset);
+}
+ssize_t pwrite64(int file, const void* data, size_t count, off64_t offset) {
+  return pwrite(file, data, count, offset);
+}
+int ftruncate(int file, off_t size) {
+  return static_cast<int>(call(file, ftruncate, "ftruncate", file, size));
+}
+int ftruncate64(int file, off64_t size) {
+  return ftruncate(file, size);
+}
+int fdatasync(int file) {
+  return static_cast<int>(call(file, fdatasync, "fdatasync", file));
 }
 int fsync(int file) {
   return static_cast<int>(call(file, fsync, "fsync", file));

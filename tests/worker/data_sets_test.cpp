@@ -17,8 +17,9 @@ using test::TemporaryFolder;
 class DataSetsTest : public ::testing::Test {
  protected:
   // One image for each label; nameless as other programs write it.
-  void write(const std::string& name, const ClassNames& names, const std::vector<int64_t>& labels) {
-    const std::vector<uint8_t> pixels(labels.size() * 12, 7);
+  void write(const std::string& name, const ClassNames& names, const std::vector<int64_t>& labels,
+             int64_t side = 2) {
+    const std::vector<uint8_t> pixels(labels.size() * 3 * static_cast<size_t>(side * side), 7);
     if (names.empty()) {
       testing::Hdf5Editor file(folder_ / name, /*create=*/true);
       file.put("images", {labels.size(), 2, 2, 3}, pixels);
@@ -26,9 +27,11 @@ class DataSetsTest : public ::testing::Test {
       return;
     }
     ContainerWriter writer(folder_ / name);
-    for (const int64_t label : labels) writer.append(std::span(pixels).first(12), label);
+    for (const int64_t label : labels) {
+      writer.append(std::span(pixels).first(pixels.size() / labels.size()), label);
+    }
     ContainerDescription description;
-    description.height = description.width = 2;
+    description.height = description.width = side;
     description.class_names = names;
     writer.finish(description);
   }
@@ -38,12 +41,13 @@ class DataSetsTest : public ::testing::Test {
   void validation(const ClassNames& names, const std::vector<int64_t>& labels) {
     write("validation.h5", names, labels);
   }
-  DataSets open() const {
+  DataOptions options() const {
     DataOptions options;
-    options.train = folder_ / "train.h5";
-    options.validation = folder_ / "validation.h5";
-    return {options, /*training=*/true};
+    options.train = {folder_ / "train.h5"};
+    options.validation = {folder_ / "validation.h5"};
+    return options;
   }
+  DataSets open() const { return {options(), /*training=*/true}; }
   static std::vector<int64_t> labels(const DataSets& sets) {
     std::vector<int64_t> all;
     for (int64_t i = 0; i < sets.validation->count(); ++i) {
@@ -52,8 +56,11 @@ class DataSetsTest : public ::testing::Test {
     return all;
   }
   void expect_refused(const std::vector<std::string>& words) const {
+    expect_refused(options(), words);
+  }
+  static void expect_refused(const DataOptions& options, const std::vector<std::string>& words) {
     try {
-      open();
+      const DataSets sets(options, /*training=*/true);
       ADD_FAILURE() << "was not refused: " << words[0];
     } catch (const DataError& error) {
       for (const std::string& word : words) {
@@ -148,8 +155,8 @@ TEST_F(DataSetsTest, SplitsMayBeGroupsOfOneFile) {
   }
   testing::Hdf5Editor(folder_ / "y.h5", true).put("z", {2, 1}, std::vector<int64_t>{1, 0});
   DataOptions options;
-  options.train = folder_ / "all.h5:/a";
-  options.validation = folder_ / "all.h5:/b";
+  options.train = {folder_ / "all.h5:/a"};
+  options.validation = {folder_ / "all.h5:/b"};
   options.images = "x";
   options.labels = "y";
   EXPECT_THROW(DataSets(options, true).classes(0), DataError);  // a label that training lacks
@@ -171,7 +178,7 @@ TEST_F(DataSetsTest, NamesThatAreNotUtf8AreMatchedAsTheyAreKept) {
 
 TEST_F(DataSetsTest, SyntheticSplitsAreSaidRecordedAndNoJudgesOfANetwork) {
   DataOptions options;
-  options.train = options.validation = kSynthetic;
+  options.train = options.validation = {kSynthetic};
   options.synthetic = {.images = 40, .validation_images = 12, .classes = 8};
   options.size = 16;
   const DataSets sets(options, /*training=*/true);
@@ -196,6 +203,36 @@ TEST_F(DataSetsTest, OtherClassesKeepTheirNumbersWhereThatIsAccepted) {
   EXPECT_EQ(labels(sets), (std::vector<int64_t>{0, 1}));
   expect_said(sets, "labels are taken as numbers: only here: a, b; only there: x, y");
   EXPECT_THROW(sets.adopt_classes({"x", "y"}, "the checkpoint", false), DataError);
+}
+
+// ---- several files in a row -------------------------------------------------------------------
+
+TEST_F(DataSetsTest, SeveralFilesAreOneSplit) {
+  write("a.h5", {"x", "y", "z"}, {2, 0, 1});
+  write("b.h5", {"z", "x"}, {0, 1});
+  write("val.h5", {"z", "y"}, {0, 1});
+  DataOptions options;
+  options.train = {folder_ / "a.h5", folder_ / "b.h5"};
+  options.validation = {folder_ / "val.h5", folder_ / "a.h5"};
+  const DataSets sets(options, /*training=*/true);
+  EXPECT_EQ(sets.train->class_names(), (ClassNames{"x", "y", "z"}));
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < sets.train->count(); ++i) labels.push_back(sets.train->label(i));
+  EXPECT_EQ(labels, (std::vector<int64_t>{2, 0, 1, 2, 0})) << "found by name";
+  EXPECT_EQ(sets.train->name_of(4), folder_ / "b.h5" + ", sample 1");
+  EXPECT_EQ(describe(sets, options, 3).train.count, 5);
+}
+
+TEST_F(DataSetsTest, FilesThatDoNotFitAreRefusedByName) {
+  write("a.h5", {"x", "y"}, {0, 1});
+  write("b.h5", {"x", "w"}, {0, 1});
+  DataOptions options;
+  options.train = {folder_ / "a.h5", folder_ / "b.h5"};
+  expect_refused(options, {"b.h5", "a.h5", "only here: w; only there: y"});
+  write("b.h5", {"x", "y"}, {0, 1}, 9);
+  expect_refused(options, {"b.h5", "raw images of 9x9", "a.h5"});
+  options.train = {folder_ / "a.h5", folder_ / "none.h5"};
+  expect_refused(options, {"none.h5", "cannot be opened"});
 }
 
 }  // namespace

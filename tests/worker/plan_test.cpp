@@ -68,7 +68,7 @@ TEST(Plan, EndsWhereTheRunIsCutShort) {
 
 TEST(Plan, TakesCountsThatAreSaidElseThoseOfThePapersData) {
   RunConfig config;
-  config.data.train = "/nowhere/train.h5";
+  config.data.train = {"/nowhere/train.h5"};
   const auto imagenet = counts_without_data(config, {});
   ASSERT_TRUE(imagenet);
   EXPECT_EQ(imagenet->train, 1'281'167);
@@ -87,9 +87,11 @@ TEST(Plan, TakesCountsThatAreSaidElseThoseOfThePapersData) {
 
 TEST(Plan, TakesTheDataThatIsThere) {
   RunConfig config;
-  config.data.train = std::string(RESNEXT_SOURCE_DIR) + "/README.md:/group";
+  config.data.train = {std::string(RESNEXT_SOURCE_DIR) + "/README.md:/group"};
   EXPECT_FALSE(counts_without_data(config, {}));
   EXPECT_TRUE(counts_without_data(config, {100}));
+  config.data.train = {kSynthetic};
+  EXPECT_FALSE(counts_without_data(config, {}));
 }
 
 }  // namespace

@@ -25,17 +25,23 @@ bool names_weights(const CommandLine& line) {
   });
 }
 
+bool all_exist(const std::vector<std::string>& addresses) {
+  return !addresses.empty() && std::ranges::all_of(addresses, [](const std::string& address) {
+    return std::filesystem::exists(parse_data_address(address).file);
+  });
+}
+
 // The weights' classes, as far as it is known what they are.
 void take_classes(const StartPoint& start, const RunConfig& config, DataSets& sets) {
   if (start.data) {
     sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
-  } else if (std::filesystem::exists(parse_data_address(config.data.train).file)) {
-    sets.adopt_classes(open_split(config.data, /*training=*/true).class_names(), config.data.train,
-                       config.run.accept_new_data);
+  } else if (all_exist(config.data.train)) {
+    sets.adopt_classes(open_split(config.data, /*training=*/true).class_names(),
+                       name_some(config.data.train), config.run.accept_new_data);
   } else {
     sets.remarks.push_back(fmt::format(
         "the weights do not say what their classes are: labels of {} are taken as numbers",
-        config.data.validation));
+        name_some(config.data.validation)));
   }
 }
 

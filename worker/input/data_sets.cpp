@@ -14,14 +14,14 @@
 namespace resnext {
 namespace {
 
-void check_named(const std::string& file, const char* key) {
-  if (!file.empty()) return;
+void check_named(const std::vector<std::string>& files, const char* key) {
+  if (!files.empty()) return;
   throw ConfigError(key, "no file is named",
                     fmt::format("add {}=FILE.h5, made by: resnext_data pack", key));
 }
 
-void check_real(const std::string& validation) {
-  if (validation != kSynthetic) return;
+void check_real(const std::vector<std::string>& validation) {
+  if (!is_synthetic(validation)) return;
   throw ConfigError("data.validation", "is synthetic: of random images no network can be right",
                     "name a file with data.validation=FILE.h5");
 }
@@ -100,16 +100,19 @@ ClassNames valid_utf8(ClassNames names) {
 }  // namespace
 
 Container open_split(const DataOptions& options, bool training) {
-  const std::string& address = training ? options.train : options.validation;
-  if (address == kSynthetic) {
+  const std::vector<std::string>& split = training ? options.train : options.validation;
+  if (is_synthetic(split)) {
     const SyntheticOptions& made = options.synthetic;
     return Container(SyntheticSet{training ? made.images : made.validation_images, made.classes,
                                   training ? options.size : evaluation_size(options),
                                   training ? uint64_t{0} : uint64_t{1}});
   }
   const bool same = training || options.validation_labels.empty();
-  return Container(
-      ContainerSource{address, options.images, same ? options.labels : options.validation_labels});
+  std::vector<ContainerSource> sources;
+  for (const std::string& address : split) {
+    sources.push_back({address, options.images, same ? options.labels : options.validation_labels});
+  }
+  return Container(sources);
 }
 
 DataSets::DataSets(const DataOptions& options, bool training) {
@@ -219,10 +222,11 @@ Recipe make_recipe(const DataOptions& data, bool training, const std::array<doub
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training, HostAllocator allocate) {
+                                        bool training, HostAllocator allocate, HostShare host) {
   LoaderOptions options;
   options.rank = rank;
   options.world_size = world_size;
+  options.host = host;
   options.per_rank = batch.per_rank;
   options.accumulation = training ? batch.accumulation : 1;
   options.threads = config.data.threads;
