@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <set>
 
+#include "configs/lr_schedule.h"
 #include "data/data_options.h"
-#include "worker/state/lr_schedule.h"
 
 namespace resnext {
 namespace {
