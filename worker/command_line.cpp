@@ -22,7 +22,7 @@ class Actions {
  public:
   Actions(CLI::App& app, CommandLine& line) : app_(app), line_(line) {}
 
-  CLI::Option* flag(const char* name, Action action, const char* text) {
+  CLI::Option* flag(const char* name, Action action, const std::string& text) {
     return add(app_.add_flag(name, text), action);
   }
   template <typename Value>
