@@ -78,7 +78,7 @@ TEST(Actions, PlanPrintsTheArithmeticAndWritesNothing) {
 TEST(Actions, PlanNeedsNoData) {
   const Workspace work;
   for (const int ranks : {0, 2}) {
-    const Words assumed = {"--plan", "data.train=/nowhere.h5", "data.validation="};
+    const Words assumed = {"--plan", "data.train=/nowhere.h5", "data.validation=\"\""};
     const Result plan = run(work.train_command(ranks, "run", assumed), kRunTimeout);
     EXPECT_EQ(plan.exit_code, 0) << plan.err;
     expect_has(plan.out, {"50000 images", "CIFAR-10, /nowhere.h5 is not there", "schedule"});
