@@ -22,7 +22,7 @@ class Actions {
  public:
   Actions(CLI::App& app, CommandLine& line) : app_(app), line_(line) {}
 
-  CLI::Option* flag(const char* name, Action action, const char* text) {
+  CLI::Option* flag(const char* name, Action action, const std::string& text) {
     return add(app_.add_flag(name, text), action);
   }
   template <typename Value>
@@ -84,13 +84,14 @@ Actions add_actions(CLI::App& app, CommandLine& line) {
   CLI::Option* plan = actions.flag("--plan", Action::kPlan,
                                    "print sizes, memory and schedule without training, also "
                                    "without a data set");
-  app.add_option("--images", line.image_counts,
-                 "with --plan: images to train and validate with; default: the data set's, or "
-                 "where there is none ImageNet's or CIFAR's")
+  app.add_option(
+         "--images", line.image_counts,
+         "with --plan: images to train and validate with, as N,N; default: the data set's, or "
+         "where there is none ImageNet's or CIFAR's")
       ->delimiter(',')
       ->expected(1, 2)
       ->check(CLI::PositiveNumber)
-      ->type_name("N,N")
+      ->type_name("N")
       ->needs(plan);
   actions.flag("--all-reduce", Action::kAllReduce,
                "measure a sum over all ranks, of a configuration's comm.backend if one is named");

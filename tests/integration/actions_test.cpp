@@ -75,6 +75,66 @@ TEST(Actions, PlanPrintsTheArithmeticAndWritesNothing) {
   }
 }
 
+TEST(Actions, PlanNeedsNoData) {
+  const Workspace work;
+  for (const int ranks : {0, 2}) {
+    const Words assumed = {"--plan", "data.train=/nowhere.h5", "data.validation=\"\""};
+    const Result plan = run(work.train_command(ranks, "run", assumed), kRunTimeout);
+    EXPECT_EQ(plan.exit_code, 0) << plan.err;
+    expect_has(plan.out, {"50000 images", "CIFAR-10, /nowhere.h5 is not there", "schedule"});
+    const Words said = {"--plan", "--images", "240,60", "batch.global=24", "model.classes=7"};
+    const Result counted = run(work.train_command(ranks, "run", said), kRunTimeout);
+    EXPECT_EQ(counted.exit_code, 0) << counted.err;
+    expect_has(counted.out, {"240 images, 10 steps an epoch", "60 images", "7 classes"});
+  }
+  EXPECT_FALSE(fs::exists(work / "run"));
+}
+
+// What somebody in front of a terminal sees of a run, started by the launcher or by itself.
+class OnATerminal : public testing::TestWithParam<bool> {
+ protected:
+  std::string seen(const Words& more, const Words& environment = {}) {
+    const Words worker = work_.train_command(0, "run" + std::to_string(++runs_), more);
+    Words words = worker;
+    if (GetParam()) {
+      words = Words{RESNEXT_BIN_DIR "/resnext_launcher", "run", "-n", "2"} +
+              Words(worker.begin() + 1, worker.end());
+    }
+    std::string line;
+    for (const std::string& word : words) line += "'" + word + "' ";
+    const Words terminal = {"script", "--quiet", "--return", "--command", line, "/dev/null"};
+    const Result result = run(terminal, kRunTimeout, Words{"TERM=xterm"} + environment);
+    EXPECT_EQ(result.exit_code, 0) << result.out;
+    return result.out;
+  }
+
+  const Workspace work_;
+  int runs_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(, OnATerminal, testing::Bool(),
+                         [](const auto& by) { return by.param ? "ByTheLauncher" : "ByItself"; });
+
+TEST_P(OnATerminal, ARunShowsOneLiveLineAndColours) {
+  const std::string text = seen({});
+  expect_has(text, {"\r\033[K[=", " %  epoch 2/2  loss ", "\033[32minfo", "finished: step 16"});
+  EXPECT_EQ(text.find("data wait"), std::string::npos) << "a line for each log interval\n" << text;
+}
+
+TEST_P(OnATerminal, NoColorAndQuietAreKeptTo) {
+  const std::string plain = seen({}, {"NO_COLOR=1"});
+  expect_has(plain, {"\r\033[K[=", " info "});
+  EXPECT_EQ(plain.find("\033[32m"), std::string::npos) << plain;
+  EXPECT_EQ(seen({"--quiet"}), "");
+}
+
+TEST(Actions, WithoutATerminalLinesArePlain) {
+  const Workspace work;
+  const Result result = work.train(0, "run", {});
+  EXPECT_EQ(result.err.find('\033'), std::string::npos) << result.err;
+  expect_has(result.err, {"data wait"});
+}
+
 // The same values under the same names, in any order.
 bool same_tensors(const StateDict& a, const StateDict& b) {
   const std::map<std::string, at::Tensor> x(a.begin(), a.end()), y(b.begin(), b.end());

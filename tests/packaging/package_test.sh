@@ -59,7 +59,15 @@ must() {
 # ---- the package -----------------------------------------------------------------------------
 must cpack --config "$build/CPackConfig.cmake" -B "$bare/home/package" >/dev/null
 package=$(basename "$bare"/home/package/*.deb)
-"$build/tests/bin/make_tiny_data" "$bare/home/train.h5" 96
+# 96 images of 16 x 16 in MNIST's format, in ten classes.
+{
+  printf '\0\0\10\3\0\0\0\140\0\0\0\20\0\0\0\20'
+  head -c $((96 * 16 * 16)) /dev/urandom
+} >"$bare/home/images"
+{
+  printf '\0\0\10\1\0\0\0\140'
+  for i in {1..96}; do printf '%b' "\\x0$((i % 10))"; done
+} >"$bare/home/labels"
 must inside apt-get -q update >/dev/null
 must inside apt-get -q -y install --no-install-recommends "/home/package/$package" >/dev/null
 must inside dpkg -L resnext >"$bare/home/files"
@@ -77,9 +85,10 @@ done
 grep -q 'hosts' "$bare/usr/share/man/man1/resnext_launcher-run.1" || fail "a page tells no options"
 must inside resnext_worker /usr/share/resnext/configs/resnext50_32x4d.yaml --plan |
   grep -q 'ImageNet-1K' || fail "a preset makes no plan"
-must inside resnext_data inspect /home/train.h5 | grep -q 96 || fail "resnext_data"
+must inside resnext_data pack idx /home/images /home/labels /home/train.h5 >/dev/null
+must inside resnext_data verify /home/train.h5 | grep -q 'all 96 samples' || fail "resnext_data"
 must inside resnext_launcher run /usr/share/resnext/configs/fashion_mnist.yaml -n 2 \
-  data.train=/home/train.h5 data.validation= data.size=16 data.resize=16 data.recipe=none \
+  data.train=/home/train.h5 'data.validation=""' data.size=16 data.resize=16 data.recipe=none \
   batch.global=8 run.epochs=1 run.steps=2 run.output=/home/run >/dev/null
 grep -q '"event":"end".*"exit_code":0' "$bare/home/run/metrics.jsonl" || fail "the run did not end"
 must inside resnext_launcher sweep /usr/share/resnext/configs/sweeps/cardinality_resnext50.yaml \

@@ -17,7 +17,7 @@ TEST(ProgressLine, LogLineTellsEverything) {
 
 TEST(ProgressLine, LiveLineHasABarAndFits) {
   EXPECT_EQ(live_line(kPace, 75),
-            "[========>       ]  50 %  epoch 3/90  loss 1.2500  1563 img/s  1h02m left");
+            "[========>        ]  50 %  epoch 3/90  loss 1.2500  1563 img/s  1h02m left");
   EXPECT_EQ(live_line(kPace, 200), live_line(kPace, 500)) << "the bar has a greatest width";
   for (int columns = 1; columns < 120; ++columns) {
     EXPECT_LT(live_line(kPace, columns).size(), static_cast<size_t>(columns));
