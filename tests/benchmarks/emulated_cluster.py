@@ -33,16 +33,17 @@ CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 MTU = 9000
 PAYLOAD_SHARE = (MTU - 52) / (MTU + 14)  # of a frame: less IP and TCP headers with time stamps
+BURST_S = 0.02
 HOPS_OF_MESSAGE = 3  # request, answer and data: Open MPI's rendezvous above the eager limit
 
 # hosts, Mbit/s, delay of each message in ms, bucket in MiB
-CASES = [(2, 100, 1, 1), (2, 100, 10, 1), (2, 200, 1, 4), (2, 50, 5, 0.5), (4, 100, 1, 1),
-         (4, 200, 5, 2)]
+CASES = [(2, 20, 10, 8), (2, 20, 40, 2), (2, 50, 20, 4), (2, 50, 60, 1), (3, 40, 40, 8),
+         (4, 20, 20, 4)]
 
 CONFIG = """
 model: {family: cifar, depth: 11, cardinality: 8, base_width: 16, classes: 10}
-data: {size: 16, resize: 16, threads: 1, synthetic: {images: 100000}}
-batch: {per_rank: 4}
+data: {size: 8, resize: 8, threads: 1, synthetic: {images: 100000}}
+batch: {per_rank: 2}
 optimizer: {base_lr: 0.001}
 """
 
@@ -151,10 +152,12 @@ class Hosts:
             "mtu", MTU, "txqueuelen", 10000)
         run("ip", "-n", name, "addr", "add", f"10.77.0.{host + 1}/24", "dev", "eth0")
         run("ip", "-n", name, "link", "set", "eth0", "up")
+        burst = int(self.mbit * 1e6 / 8 * BURST_S) + 2 * MTU  # what a late timer may make up for
         run("tc", "-n", name, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate",
-            f"{self.mbit}mbit", "burst", "20kb", "latency", "2s")
+            f"{self.mbit}mbit", "burst", burst, "latency", "4s")
         for setting in ("tcp_congestion_control=reno", "tcp_slow_start_after_idle=0",
-                        "tcp_no_metrics_save=1"):
+                        "tcp_no_metrics_save=1", "tcp_rmem=4096 4000000 32000000",
+                        "tcp_wmem=4096 4000000 4000000"):
             run("ip", "netns", "exec", name, "sysctl", "-q", "-w", f"net.ipv4.{setting}")
         return tap
 
@@ -183,7 +186,8 @@ class Case:
 
     def environment(self):
         mca = {"plm_rsh_agent": self.agent, "btl": "tcp,self", "pml": "ob1",
-               "btl_tcp_if_include": "eth0", "oob_tcp_if_include": "eth0",
+               # Puts of two ranks to each other would wait for each other on one connection.
+               "btl_tcp_flags": "send", "btl_tcp_if_include": "eth0", "oob_tcp_if_include": "eth0",
                "coll_tuned_use_dynamic_rules": 1, "coll_tuned_allreduce_algorithm": 4,  # ring
                "mpi_yield_when_idle": 1}
         return {**os.environ, "OMP_NUM_THREADS": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -253,7 +257,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bin")
     parser.add_argument("--json")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--case", type=int, action="append", help="from 1; default: all")
     arguments = parser.parse_args()
     results = []
