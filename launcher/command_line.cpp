@@ -128,6 +128,7 @@ void add_scale(CLI::App& app, ScaleTask& task) {
   scale->add_option("-n,--ranks", task.ranks, "numbers of ranks, e.g. 1,2,4,8")
       ->delimiter(',')
       ->allow_extra_args(false)
+      ->default_str("1,2,4,8")
       ->check(CLI::Range(1, 1'000'000));
   scale->add_option("--steps", task.steps, "steps that count, of each")
       ->check(CLI::Range(1, 1'000'000));

@@ -41,7 +41,7 @@ struct Link {
   double gb_per_s = 1;
 };
 
-enum class AllReduceKind { kRing, kTree, kFastest };
+enum class AllReduceKind { kFastest, kRing, kTree };
 
 struct Cluster {
   int ranks_per_host = 1;
