@@ -166,7 +166,8 @@ def rates(case, epochs=EPOCHS, epoch_steps=EPOCH_STEPS, rate=RATE):
                                                                 case.get("min_lr", 0)),
                  "polynomial": lambda: schedulers.PolynomialLR(optimizer, left, case.get("power")),
                  "step": lambda: schedulers.MultiStepLR(
-                     optimizer, [m - warmup for m in case["milestones"]], case["gamma"])}
+                     optimizer, [round(m * unit) - warmup for m in case["milestones"]],
+                     case["gamma"])}
         schedule = sequence(optimizer, warmup, case.get("warmup_start"), after[case["kind"]]())
     result = []
     for now in range(total):
