@@ -8,7 +8,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "data/batch.h"
@@ -17,6 +19,11 @@
 #include "data/sampler.h"
 
 namespace resnext {
+
+// Told by each decoder thread, from 0, when it has worked on a few images.
+using LoaderObserver =
+    std::function<void(int64_t thread, int64_t images, std::chrono::steady_clock::time_point begin,
+                       std::chrono::steady_clock::time_point end)>;
 
 struct LoaderOptions {
   int rank = 0;
@@ -30,7 +37,8 @@ struct LoaderOptions {
                          // endless (the next epoch follows by itself).
                          // validation: ascending, every image exactly once, one epoch.
   Shuffle shuffle = Shuffle::kFull;
-  HostAllocator allocate;  // empty: ordinary aligned memory
+  HostAllocator allocate;   // empty: ordinary aligned memory
+  LoaderObserver observer;  // empty: nobody
 };
 
 class DataLoader {

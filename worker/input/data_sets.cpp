@@ -188,7 +188,8 @@ Recipe make_recipe(const DataOptions& data, bool training, const std::array<doub
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training, HostAllocator allocate) {
+                                        bool training, HostAllocator allocate,
+                                        LoaderObserver observer) {
   LoaderOptions options;
   options.rank = rank;
   options.world_size = world_size;
@@ -200,6 +201,7 @@ std::unique_ptr<DataLoader> make_loader(const Container& container, const RunCon
   options.training = training;
   options.shuffle = config.data.shuffle;
   options.allocate = std::move(allocate);
+  options.observer = std::move(observer);
   const Recipe recipe = make_recipe(config.data, training, container.mean());
   return std::make_unique<DataLoader>(container, recipe, options);
 }

@@ -53,10 +53,11 @@ DataRecord describe(const DataSets& sets, const DataOptions& options, int64_t cl
 Recipe make_recipe(const DataOptions& data, bool training,
                    const std::array<double, 3>& mean = {0, 0, 0});
 
-// A loader over one split for this rank. `batch` is resolved for the world size; `allocate` as in
-// LoaderOptions.
+// A loader over one split for this rank. `batch` is resolved for the world size; `allocate` and
+// `observer` as in LoaderOptions.
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training, HostAllocator allocate = {});
+                                        bool training, HostAllocator allocate = {},
+                                        LoaderObserver observer = {});
 
 }  // namespace resnext

@@ -10,6 +10,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -19,6 +21,7 @@
 #include "model/network/resnext.h"
 #include "worker/input/batch_input.h"
 #include "worker/record/meters.h"
+#include "worker/step/gradient_norms.h"
 #include "worker/step/loss_scaler.h"
 #include "worker/step/mixing.h"
 #include "worker/step/optimizer.h"
@@ -41,6 +44,13 @@ class TrainingStep {
   // Draws how the batch at `position` is mixed (mixing.h), which the next run() takes.
   void mix(const Position& position);
 
+  // Of the next run(), on rank 0 with log.tensorboard (gradient_norms.h).
+  void ask_gradient_norms(bool wanted);
+  std::vector<NamedValues> gradient_norms() const;
+  // On the same rank, once: images of the first micro-batch, mixed, on the host; [n, 3, size,
+  // size].
+  at::Tensor take_sample() { return std::exchange(sample_, {}); }
+
   // Of the last step: float64 [StepReports::kNumbers] on the device, as StepReports wants it.
   const at::Tensor& report() const { return report_; }
   bool replayed() const { return graph_.replayed(); }
@@ -52,6 +62,7 @@ class TrainingStep {
 
  private:
   void check_memory_is_fixed(const Input& input);
+  void sample(const at::Tensor& images);
   void micro_step(const Input& input, bool first, bool last);
   void forward_backward(const Input& input, bool last);
   void finish();
@@ -70,6 +81,9 @@ class TrainingStep {
   GradientReducer reducer_;
   Optimizer optimizer_;
   LossScaler scaler_;
+  std::optional<GradientNorms> norms_;  // on rank 0 with log.tensorboard
+  bool sampled_ = false;                // or no sample is wanted
+  at::Tensor sample_;
   StepGraph graph_;
   const void* captured_images_ = nullptr;  // that a replay reads
   const void* captured_labels_ = nullptr;
