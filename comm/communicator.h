@@ -3,16 +3,17 @@
 // One file per backend (single_process_communicator, mpi_communicator, nccl_communicator); callers
 // never know which. A world of one is a normal world: every collective is then the identity.
 // Buffers are contiguous, stay the caller's, and must live until the collective has completed.
-// All functions but rank(), size(), name(), watch_current_stream() and register_buffer() are
-// COLLECTIVE: every rank calls them in the same order with the same count, type and operation. One
-// thread calls at a time.
-// A lost or hung peer gives CommError (exit 76).
+// All functions but rank(), size(), name(), watch_current_stream(), completed_at() and
+// register_buffer() are COLLECTIVE: every rank calls them in the same order with the same count,
+// type and operation. One thread calls at a time. A lost or hung peer gives CommError (exit 76).
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace resnext {
@@ -78,6 +79,12 @@ class Communicator {
   // Local. What the current stream has to do now must complete in time like a collective: for
   // collectives that were not started here, in a CUDA graph that is replayed.
   virtual void watch_current_stream(std::string_view what) {}
+
+  // Local. When a collective that was waited for had completed, of the last thousand; none where
+  // the backend does not know: on a GPU, and where nothing travels.
+  virtual std::optional<std::chrono::steady_clock::time_point> completed_at(Ticket ticket) const {
+    return std::nullopt;
+  }
 
   // Local. Lets the backend prepare memory that takes part in many collectives; it works without,
   // only slower. The preparation ends with the returned handle, which must end before the memory

@@ -26,6 +26,7 @@ struct Bucket : GradientBucket {
   at::Tensor travelling;  // what is summed: `flat`, or a bfloat16 copy of it
   int64_t pending = 0;    // members whose gradient is not complete
   int64_t ticket = kNotStarted;
+  GradientReducer::Moment ready;       // while it is observed
   std::shared_ptr<void> registration;  // of `travelling`; ends before it
 };
 
@@ -71,6 +72,7 @@ struct GradientReducer::Impl {
   bool armed = false;
   bool in_flight = false;  // between arm() and the end of wait()
   size_t next_bucket = 0;  // first one whose all_reduce has not started
+  Observer observer;
 
   Impl(Communicator& c, std::vector<at::Tensor> p, const CommOptions& options,
        std::vector<int64_t> given)
@@ -174,6 +176,7 @@ struct GradientReducer::Impl {
 
   void start_next() {
     Bucket& bucket = buckets[next_bucket++];
+    if (observer) bucket.ready = std::chrono::steady_clock::now();
     if (compressed) bucket.travelling.copy_(bucket.flat);
     bucket.ticket = static_cast<int64_t>(
         communicator.start_all_reduce(as_buffer(bucket.travelling), ReduceOp::kSum));
@@ -191,6 +194,14 @@ struct GradientReducer::Impl {
       communicator.wait(static_cast<Ticket>(buckets.back().ticket));
     }
     in_flight = false;
+    if (observer) report();
+  }
+
+  void report() const {
+    for (size_t i = 0; i < buckets.size(); ++i) {
+      const auto summed = communicator.completed_at(static_cast<Ticket>(buckets[i].ticket));
+      if (summed) observer(i, buckets[i].ready, *summed);
+    }
   }
 
   // One bucket is converted while the next still travels.
@@ -253,6 +264,10 @@ void GradientReducer::arm() {
 
 void GradientReducer::wait() {
   impl_->wait();
+}
+
+void GradientReducer::observe(Observer observer) {
+  impl_->observer = std::move(observer);
 }
 
 const std::vector<int64_t>& GradientReducer::order() const {

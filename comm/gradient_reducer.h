@@ -22,7 +22,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -60,6 +62,12 @@ class GradientReducer {
   // Returns when all gradients hold the sum over ranks. A parameter that got no gradient in this
   // step counts as zeros.
   void wait();
+
+  // Tells of each bucket from the next wait() on, on its thread: `bucket` counts from 0 in the
+  // order of buckets(). Only where the communicator knows when a collective completed.
+  using Moment = std::chrono::steady_clock::time_point;
+  using Observer = std::function<void(size_t bucket, Moment ready, Moment summed)>;
+  void observe(Observer observer);
 
   // The order that rules the buckets, or will from the next step on; empty before the first step.
   const std::vector<int64_t>& order() const;

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <exception>
 #include <limits>
@@ -111,6 +112,7 @@ struct MpiCommunicator::Shared {
       lock.lock();
       queue.pop_front();
       ++completed;
+      moments[completed % kMoments] = std::chrono::steady_clock::now();
       if (raised && !error) error = raised;
       changed.notify_all();
     }
@@ -127,6 +129,8 @@ struct MpiCommunicator::Shared {
   std::deque<Call> queue;  // the front is being carried out
   Ticket started = 0;
   Ticket completed = 0;
+  static constexpr size_t kMoments = 1024;
+  std::array<std::chrono::steady_clock::time_point, kMoments> moments;  // of the last completions
   std::exception_ptr error;  // first one raised by a call
   bool stopping = false;
   std::thread thread;
@@ -180,6 +184,15 @@ void MpiCommunicator::wait(Ticket ticket) {
   if (!shared_->done(ticket)) wait_in_phase(ticket, lock);
   if (shared_->error) std::rethrow_exception(shared_->error);
   watch::throw_if_failed();
+}
+
+std::optional<std::chrono::steady_clock::time_point> MpiCommunicator::completed_at(
+    Ticket ticket) const {
+  const std::lock_guard lock(shared_->mutex);
+  if (ticket > shared_->completed || ticket + Shared::kMoments <= shared_->completed) {
+    return std::nullopt;
+  }
+  return shared_->moments[ticket % Shared::kMoments];
 }
 
 // Until it is done, or a rank has failed. Who is to blame for a long wait the watchdog decides;

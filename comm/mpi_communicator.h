@@ -34,6 +34,7 @@ class MpiCommunicator final : public Communicator {
   std::string_view name() const override { return "mpi"; }
   Ticket start_all_reduce(Buffer buffer, ReduceOp op) override;
   void wait(Ticket ticket) override;
+  std::optional<std::chrono::steady_clock::time_point> completed_at(Ticket ticket) const override;
   void broadcast(Buffer buffer, int root) override;
   void all_gather(Buffer mine, Buffer all) override;
   std::unique_ptr<Communicator> split(int ranks) override;

@@ -90,6 +90,7 @@ struct DataLoader::Impl {
   std::vector<Slot> slots;
   bool stopping = false;
   bool started = false;
+  int64_t numbered = 0;    // threads that have begun
   int64_t active = 0;      // tasks being decoded
   int64_t planned = 0;     // micro-batches planned since start()
   int64_t taken = 0;       // micro-batches whose samples are all handed out
@@ -180,13 +181,18 @@ void DataLoader::Impl::run() {
   std::vector<uint8_t> bytes;
   RecipeScratch scratch;
   std::unique_lock lock(mutex);
+  const int64_t number = numbered++;
   for (;;) {
     Task task;
     work.wait(lock, [&] { return stopping || (task = take()).slot != nullptr; });
     if (stopping) return;
     ++active;
     lock.unlock();
+    const auto begin = std::chrono::steady_clock::now();
     decode(task, bytes, scratch);
+    if (options.observer) {
+      options.observer(number, task.last - task.first, begin, std::chrono::steady_clock::now());
+    }
     lock.lock();
     --active;
     task.slot->done += task.last - task.first;

@@ -8,7 +8,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -31,6 +33,11 @@ struct HostShare {
   int size = 1;
 };
 
+// Told by each decoder thread, from 0, when it has worked on a few images.
+using LoaderObserver =
+    std::function<void(int64_t thread, int64_t images, std::chrono::steady_clock::time_point begin,
+                       std::chrono::steady_clock::time_point end)>;
+
 struct LoaderOptions {
   int rank = 0;
   int world_size = 1;
@@ -47,6 +54,7 @@ struct LoaderOptions {
   int64_t repeats = 1;                 // copies of each sample in training (sampler.h)
   std::vector<EarlySize> early_sizes;  // training, in ascending order; behind them the recipe's
   HostAllocator allocate;              // empty: ordinary aligned memory
+  LoaderObserver observer;             // empty: nobody
 };
 
 class DataLoader {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "worker/record/accuracy.h"
+#include "worker/record/observation.h"
 #include "worker/state/checkpoint_folder.h"
 #include "worker/step/step_report.h"
 
@@ -20,7 +21,8 @@ struct StepRequest {
   int64_t step = 0;   // its number, from 1
   Position position;  // where its global batch begins
   double lr = 0;
-  bool stop = false;  // this rank was asked to stop
+  bool stop = false;      // this rank was asked to stop
+  bool observed = false;  // gradient_norms() will be asked for
 };
 
 class Learner {
@@ -49,6 +51,11 @@ class Learner {
   virtual uint64_t tally() const = 0;
   // Checksum of weights, statistics, their average and the optimizer's state: equal on all ranks.
   virtual uint64_t checksum() const = 0;
+
+  // On rank 0, of the last step that was observed: by stage of the network, a norm a parameter.
+  virtual std::vector<NamedValues> gradient_norms() const { return {}; }
+  // On rank 0, once: training images of this start as the network sees them.
+  virtual Picture take_picture() { return {}; }
 
  protected:
   Learner() = default;

@@ -8,6 +8,7 @@
 #include "comm/tensor_collectives.h"
 #include "model/weights/state_dict.h"
 #include "worker/evaluator.h"
+#include "worker/input/input_picture.h"
 #include "worker/state/agreement.h"
 
 namespace resnext {
@@ -43,6 +44,14 @@ SavedFile saved_file(const char* name, const StateDict& state, int64_t step) {
           }};
 }
 
+// A track each for the decoder threads.
+LoaderObserver decoder_tracks(Timeline* timeline) {
+  if (timeline == nullptr) return nullptr;
+  return [timeline](int64_t thread, int64_t images, auto begin, auto end) {
+    timeline->add(fmt::format("decoder {}", thread), fmt::format("{} images", images), begin, end);
+  };
+}
+
 }  // namespace
 
 NamedWeights read_weights(const ModelOptions& model, const SavedState* state, SavedWeights which) {
@@ -68,10 +77,11 @@ ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicato
 std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
                                        const RunConfig& config, const Precision& precision,
                                        const BatchOptions& batch, const Communicator& communicator,
-                                       at::Device device, bool training, HostShare host) {
+                                       at::Device device, bool training, HostShare host,
+                                       LoaderObserver observer) {
   return std::make_unique<BatchInput>(
       make_loader(container, config, batch, communicator.rank(), communicator.size(), training,
-                  host_allocator(device), host),
+                  host_allocator(device), host, std::move(observer)),
       PixelNormaliser(data.mean, data.std, device, precision.compute_type(),
                       precision.channels_last()),
       device);
@@ -87,7 +97,9 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
       precision_(config.precision, device_),
       model_(make_model(config, state, communicator)),
       global_batch_(batch.global),
-      reports_(device.is_gpu() ? StepReports::kStepsAhead : 0) {
+      reports_(device.is_gpu() ? StepReports::kStepsAhead : 0),
+      mean_(data.mean),
+      std_(data.std) {
   model_.to(device_, precision_.parameter_type(), precision_.channels_last());
   if (norms != nullptr) model_.normalise_over(*norms);
   step_ = std::make_unique<TrainingStep>(
@@ -98,7 +110,7 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
   if (progress != nullptr) restore(*progress, state);
   const auto input = [&](const Container& container, bool training) {
     return make_input(container, data, config, precision_, batch, communicator, device_, training,
-                      host);
+                      host, training ? decoder_tracks(meters.timeline()) : nullptr);
   };
   train_input_ = input(*sets.train, /*training=*/true);
   if (sets.validation) validation_input_ = input(*sets.validation, /*training=*/false);
@@ -145,6 +157,7 @@ void NetworkLearner::restore_average(const SavedState* state) {
 
 void NetworkLearner::step(const StepRequest& request) {
   step_->draw(request.position);
+  step_->ask_gradient_norms(request.observed);
   step_->run(request.lr, request.stop, [this] {
     Input input = train_input_->next();
     tally_ += input.tally;
@@ -194,6 +207,10 @@ std::vector<SavedFile> NetworkLearner::copy() {
         saved_file(kAverageFile, average_copy_.take(average_->state_dict()), last_step_));
   }
   return files;
+}
+
+Picture NetworkLearner::take_picture() {
+  return to_picture(step_->take_sample(), mean_, std_);
 }
 
 uint64_t NetworkLearner::checksum() const {

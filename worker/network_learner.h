@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,7 +48,8 @@ ResNeXt make_model(const RunConfig& config, const SavedState* state, Communicato
 std::unique_ptr<BatchInput> make_input(const Container& container, const DataRecord& data,
                                        const RunConfig& config, const Precision& precision,
                                        const BatchOptions& batch, const Communicator& communicator,
-                                       at::Device device, bool training, HostShare host = {});
+                                       at::Device device, bool training, HostShare host = {},
+                                       LoaderObserver observer = {});
 
 class NetworkLearner final : public Learner {
  public:
@@ -69,6 +71,8 @@ class NetworkLearner final : public Learner {
   std::vector<SavedFile> copy() override;
   uint64_t tally() const override { return tally_; }
   uint64_t checksum() const override;
+  std::vector<NamedValues> gradient_norms() const override { return step_->gradient_norms(); }
+  Picture take_picture() override;
 
  private:
   void make_average(const RunConfig& config);
@@ -85,6 +89,7 @@ class NetworkLearner final : public Learner {
   StepReports reports_;
   std::unique_ptr<BatchInput> train_input_;
   std::unique_ptr<BatchInput> validation_input_;  // none without a validation split
+  std::array<double, 3> mean_, std_;              // of the training split's pixels
   uint64_t tally_ = 0;
   int64_t last_step_ = 0;
   HostCopy model_copy_, optimizer_copy_, average_copy_;

@@ -91,7 +91,8 @@ void Trainer::train_step() {
   course_.advance(progress_);
   watch::enter_step(progress_.step);
   const bool stop = parts_.stop_signalled() || saver_.failed();
-  parts_.learner.step({progress_.step, begin, lr_, stop});
+  const bool observed = config_.log.tensorboard && course_.log_due(progress_);
+  parts_.learner.step({progress_.step, begin, lr_, stop, observed});
   saved_ = progress_.validated = false;
   accuracy_.reset();
   const std::vector<StepReport> reports = parts_.learner.reports(anything_due());
@@ -145,6 +146,8 @@ void Trainer::log() {
   if (parts_.log) {
     parts_.log->train(place(), lr_, {progress_.skipped, progress_.tally, gradient_norm_},
                       parts_.meters);
+    parts_.log->observations(place(), parts_.learner.gradient_norms(),
+                             parts_.learner.take_picture());
   }
   parts_.meters.reset();
   tally_before_ += progress_.tally - tally_saved_;
@@ -252,6 +255,8 @@ void Trainer::save() {
     parts_.owner->check();
     parts_.log->sync();
     parts_.store->save(progress, parts_.data, files);
+    Timeline* const timeline = parts_.meters.timeline();
+    if (timeline) timeline->add("saving", "checkpoint", copied, Clock::now());
     RunLog::saved(progress.step, seconds(Clock::now() - begin), seconds(copied - begin));
   });
 }

@@ -14,26 +14,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(Timeline, IsAChromeTraceOfCompleteEvents) {
+TEST(Timeline, IsAChromeTraceWithATrackForEachName) {
   const fs::path folder = fs::temp_directory_path() / ("timeline_" + std::to_string(::getpid()));
   {
     Timeline timeline(folder, 3);
     const Timeline::Clock::time_point zero;
-    timeline.add("forward", zero + std::chrono::microseconds(5),
+    timeline.add("training step", "forward", zero + std::chrono::microseconds(5),
                  zero + std::chrono::microseconds(12));
-    timeline.add("backward", zero + std::chrono::microseconds(12),
+    timeline.add("decoder 0", "4 images", zero, zero + std::chrono::milliseconds(1));
+    timeline.add("training step", "backward", zero + std::chrono::microseconds(12),
                  zero + std::chrono::milliseconds(1));
   }
   std::ifstream stream(folder / "timeline.rank3.json");
-  std::stringstream text;
-  text << stream.rdbuf();
-  std::string array = text.str();
-  array = array.substr(0, array.rfind(',')) + "]";  // what viewers add to a trace without an end
-  const auto events = nlohmann::json::parse(array);
-  ASSERT_EQ(events.size(), 2U);
-  EXPECT_EQ(events[0], nlohmann::json::parse(
-                           R"({"name":"forward","ph":"X","ts":5.0,"dur":7.0,"pid":3,"tid":0})"));
-  EXPECT_EQ(events[1]["dur"], 988.0);
+  const auto events = nlohmann::json::parse(stream);
+  const auto expected = nlohmann::json::parse(R"([
+    {"name":"process_name","ph":"M","pid":3,"tid":0,"args":{"name":"rank 3"}},
+    {"name":"thread_name","ph":"M","pid":3,"tid":0,"args":{"name":"training step"}},
+    {"name":"thread_sort_index","ph":"M","pid":3,"tid":0,"args":{"sort_index":0}},
+    {"name":"forward","ph":"X","ts":5.0,"dur":7.0,"pid":3,"tid":0},
+    {"name":"thread_name","ph":"M","pid":3,"tid":1,"args":{"name":"decoder 0"}},
+    {"name":"thread_sort_index","ph":"M","pid":3,"tid":1,"args":{"sort_index":1}},
+    {"name":"4 images","ph":"X","ts":0.0,"dur":1000.0,"pid":3,"tid":1},
+    {"name":"backward","ph":"X","ts":12.0,"dur":988.0,"pid":3,"tid":0}])");
+  EXPECT_EQ(events, expected);
   fs::remove_all(folder);
 }
 

@@ -222,7 +222,8 @@ Recipe make_recipe(const DataOptions& data, bool training, const std::array<doub
 
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
-                                        bool training, HostAllocator allocate, HostShare host) {
+                                        bool training, HostAllocator allocate, HostShare host,
+                                        LoaderObserver observer) {
   LoaderOptions options;
   options.rank = rank;
   options.world_size = world_size;
@@ -240,6 +241,7 @@ std::unique_ptr<DataLoader> make_loader(const Container& container, const RunCon
                                    static_cast<int64_t>(config.data.early_sizes[i])});
   }
   options.allocate = std::move(allocate);
+  options.observer = std::move(observer);
   const Recipe recipe = make_recipe(config.data, training, container.mean());
   return std::make_unique<DataLoader>(container, recipe, options);
 }

@@ -61,10 +61,10 @@ Recipe make_recipe(const DataOptions& data, bool training,
                    const std::array<double, 3>& mean = {0, 0, 0});
 
 // A loader over one split for this rank, `host` of its host. `batch` is resolved for the world
-// size; `allocate` as in LoaderOptions.
+// size; `allocate` and `observer` as in LoaderOptions.
 std::unique_ptr<DataLoader> make_loader(const Container& container, const RunConfig& config,
                                         const BatchOptions& batch, int rank, int world_size,
                                         bool training, HostAllocator allocate = {},
-                                        HostShare host = {});
+                                        HostShare host = {}, LoaderObserver observer = {});
 
 }  // namespace resnext

@@ -30,6 +30,9 @@ class Meters {
   // on the current stream of a GPU.
   explicit Meters(Timeline* timeline = nullptr, bool gpu = false);
 
+  // Null: none is wanted.
+  Timeline* timeline() const { return timeline_; }
+
   // Time since the last call (or begin_step) belongs to `phase`. May be captured in a graph.
   void begin_step();
   void end_phase(Phase phase);

@@ -11,6 +11,8 @@
 #include "comm/common/console.h"
 #include "comm/common/exit_meaning.h"
 #include "configs/yaml_reader.h"
+#include "worker/record/hyper_parameters.h"
+#include "worker/record/picture_file.h"
 #include "worker/record/progress_line.h"
 
 namespace resnext {
@@ -68,6 +70,7 @@ void RunLog::start(const LoggedPlace& place, const std::string& changes) {
                   {"steps_per_epoch", shape_.steps_per_epoch},
                   {"total_steps", place.total_steps},
                   {"versions", {{"resnext", RESNEXT_VERSION}, {"libtorch", TORCH_VERSION}}}});
+  if (events_) events_->write_start(hyper_parameters(config_, shape_));
 }
 
 void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps,
@@ -98,6 +101,21 @@ void RunLog::train(const LoggedPlace& place, double lr, const LoggedSteps& steps
                               {"train/lr", lr},
                               {"train/images_per_second", images_per_second},
                               {"train/exposed_comm_ms", meters.mean_ms(Phase::kExposedComm)}});
+}
+
+void RunLog::observations(const LoggedPlace& place, const std::vector<NamedValues>& gradient_norms,
+                          Picture picture) {
+  if (!events_) return;
+  if (!gradient_norms.empty())
+    events_->write_histograms(place.step, "gradient_norm", gradient_norms);
+  if (picture.height == 0) return;
+  picture_ = std::jthread([this, step = place.step, picture = std::move(picture)] {
+    try {
+      events_->write_picture(step, "input/training", picture, to_png(picture));
+    } catch (const OutputError& error) {
+      spdlog::warn("no picture of the input: {}", error.what());
+    }
+  });
 }
 
 void RunLog::validation(const LoggedPlace& place, const Validation& validation, bool best) {
@@ -136,6 +154,7 @@ void RunLog::end(const LoggedPlace& place, ExitCode code, const LoggedSaves& sav
                   {"step", place.step},
                   {"total_steps", place.total_steps},
                   {"exit_code", static_cast<int>(code)}});
+  if (events_) events_->write_end(code == ExitCode::kOk);
   const bool paused = code == ExitCode::kOk && place.step < place.total_steps;
   const std::chrono::duration<double> time = Clock::now() - begin_;
   std::string text = fmt::format("{}: step {} of {}, epoch {} of {}, {} steps in {}",
@@ -158,6 +177,7 @@ void RunLog::failed(const LoggedPlace& place, const Error& error) {
   if (error.exit_code() == ExitCode::kOutput) return;
   metrics_.write(
       {{"event", "end"}, {"step", place.step}, {"exit_code", static_cast<int>(error.exit_code())}});
+  if (events_) events_->write_end(/*finished=*/false);
   spdlog::info("ended at step {} of {}: {}", place.step, place.total_steps,
                meaning_of(error.exit_code()));
 }

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "comm/common/error.h"
 #include "comm/common/file_system.h"
@@ -48,6 +50,9 @@ class RunLog {
   void start(const LoggedPlace& place, const std::string& changes);
   // `lr` of the last step; the meters cover the steps since the last line.
   void train(const LoggedPlace& place, double lr, const LoggedSteps& steps, const Meters& meters);
+  // For TensorBoard. A picture is encoded and written beside training.
+  void observations(const LoggedPlace& place, const std::vector<NamedValues>& gradient_norms,
+                    Picture picture);
   // `best`: what decides of it.
   void validation(const LoggedPlace& place, const Validation& validation, bool best);
   // A save of `step` is whole. From any thread.
@@ -71,6 +76,7 @@ class RunLog {
   std::optional<EventFile> events_;  // with log.tensorboard
   Clock::time_point begin_ = Clock::now();
   int64_t first_step_ = 0;
+  std::jthread picture_;  // writes one; ends first
 };
 
 }  // namespace resnext

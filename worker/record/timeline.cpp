@@ -12,20 +12,46 @@ Timeline::Timeline(const std::filesystem::path& folder, int rank) : rank_(rank) 
   std::filesystem::create_directories(folder, error);
   const std::filesystem::path path = folder / fmt::format("timeline.rank{}.json", rank);
   stream_.open(path, std::ios::trunc);
-  stream_ << "[\n";
+  stream_
+      << "[\n"
+      << fmt::format(
+             R"({{"name":"process_name","ph":"M","pid":{},"tid":0,"args":{{"name":"rank {}"}}}})",
+             rank, rank);
   if (!stream_) {
     throw OutputError(path.string(), "cannot be written",
                       "free space, or set log.timeline to false");
   }
 }
 
-void Timeline::add(std::string_view name, Clock::time_point begin, Clock::time_point end) {
+Timeline::~Timeline() {
+  stream_ << "\n]\n";
+}
+
+// A new track is named, and stands below those before.
+int Timeline::number_of(std::string_view track) {
+  if (const auto found = tracks_.find(track); found != tracks_.end()) return found->second;
+  const auto number = static_cast<int>(tracks_.size());
+  tracks_.emplace(track, number);
+  stream_ << fmt::format(
+      ",\n"
+      R"({{"name":"thread_name","ph":"M","pid":{},"tid":{},"args":{{"name":"{}"}}}})"
+      ",\n"
+      R"({{"name":"thread_sort_index","ph":"M","pid":{},"tid":{},"args":{{"sort_index":{}}}}})",
+      rank_, number, track, rank_, number, number);
+  return number;
+}
+
+void Timeline::add(std::string_view track, std::string_view name, Clock::time_point begin,
+                   Clock::time_point end) {
   const auto us = [](Clock::duration d) {
     return std::chrono::duration<double, std::micro>(d).count();
   };
-  stream_ << fmt::format(R"({{"name":"{}","ph":"X","ts":{:.1f},"dur":{:.1f},"pid":{},"tid":0}},)"
-                         "\n",
-                         name, us(begin.time_since_epoch()), us(end - begin), rank_);
+  const std::lock_guard lock(mutex_);
+  const int number = number_of(track);
+  stream_ << fmt::format(
+      ",\n"
+      R"({{"name":"{}","ph":"X","ts":{:.1f},"dur":{:.1f},"pid":{},"tid":{}}})",
+      name, us(begin.time_since_epoch()), us(end - begin), rank_, number);
 }
 
 }  // namespace resnext

@@ -6,10 +6,14 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
 
 #include "comm/common/error.h"
 #include "comm/watch/watch.h"
 #include "data/keyed_random.h"
+#include "worker/input/input_picture.h"
 #include "worker/step/criterion.h"
 #include "worker/step/step_reports.h"
 
@@ -54,6 +58,14 @@ std::vector<at::Tensor> flats(const GradientReducer& reducer) {
   return flats;
 }
 
+// A track each, numbered in the order in which they are summed.
+GradientReducer::Observer bucket_tracks(Timeline& timeline) {
+  return [&timeline](size_t bucket, auto ready, auto summed) {
+    const std::string name = fmt::format("bucket {}", bucket);
+    timeline.add(name, "all_reduce", ready, summed);
+  };
+}
+
 }  // namespace
 
 TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, ResNeXt& model,
@@ -79,6 +91,27 @@ TrainingStep::TrainingStep(const RunConfig& config, const Precision& precision, 
   if (!class_weights.empty()) {
     class_weights_ = at::tensor(class_weights, at::kDouble).to(loss_.options());
   }
+  const bool observes = config.log.tensorboard && communicator.rank() == 0;
+  sampled_ = !observes;
+  if (observes) {
+    norms_.emplace(model.trained_parameters(), model.trained_names(),
+                   device_of(model).is_cuda() && eager_reason(config).empty());
+  }
+  if (meters.timeline() != nullptr) reducer_.observe(bucket_tracks(*meters.timeline()));
+}
+
+void TrainingStep::ask_gradient_norms(bool wanted) {
+  if (norms_) norms_->ask(wanted);
+}
+
+std::vector<NamedValues> TrainingStep::gradient_norms() const {
+  return norms_ ? norms_->by_stage() : std::vector<NamedValues>{};
+}
+
+// In the first step, which no graph replays.
+void TrainingStep::sample(const at::Tensor& images) {
+  if (std::exchange(sampled_, true)) return;
+  sample_ = images.narrow(0, 0, std::min(kPictureImages, images.size(0))).to(at::kCPU).clone();
 }
 
 void TrainingStep::run(double lr, bool stop, const std::function<Input()>& next) {
@@ -147,6 +180,7 @@ void TrainingStep::micro_step(const Input& input, bool first, bool last) {
 void TrainingStep::forward_backward(const Input& input, bool last) {
   const bool mixes = mixer_.enabled();
   const at::Tensor images = mixes ? mixer_.images(input.images) : input.images;
+  sample(images);
   at::Tensor loss;
   {
     const Precision::Scope scope(precision_);
@@ -187,6 +221,7 @@ void TrainingStep::finish() {
   if (class_weights_.defined()) divide_by_weight();
   skip_.copy_(at::isfinite(loss_).logical_not());
   scaler_.unscale(flats(reducer_), skip_);
+  if (norms_) norms_->measure();
   const at::Tensor& norm = optimizer_.clip(skip_);
   const auto number = [](const at::Tensor& t) { return t.to(at::kDouble); };
   report_.copy_(at::stack(

@@ -10,6 +10,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -19,6 +21,7 @@
 #include "model/network/resnext.h"
 #include "worker/input/batch_input.h"
 #include "worker/record/meters.h"
+#include "worker/step/gradient_norms.h"
 #include "worker/step/loss_scaler.h"
 #include "worker/step/mixing.h"
 #include "worker/step/optimizer.h"
@@ -44,6 +47,13 @@ class TrainingStep {
   // data.early_sizes give its images another size than the last, graphs are captured anew.
   void draw(const Position& position);
 
+  // Of the next run(), on rank 0 with log.tensorboard (gradient_norms.h).
+  void ask_gradient_norms(bool wanted);
+  std::vector<NamedValues> gradient_norms() const;
+  // On the same rank, once: images of the first micro-batch, mixed, on the host; [n, 3, size,
+  // size].
+  at::Tensor take_sample() { return std::exchange(sample_, {}); }
+
   // Of the last step: float64 [StepReports::kNumbers] on the device, as StepReports wants it.
   const at::Tensor& report() const { return report_; }
   bool replayed() const { return graph_.replayed(); }
@@ -56,6 +66,7 @@ class TrainingStep {
  private:
   void take_size(const Position& position);
   void check_memory_is_fixed(const Input& input);
+  void sample(const at::Tensor& images);
   void micro_step(const Input& input, bool first, bool last);
   void forward_backward(const Input& input, bool last);
   void divide_by_weight();
@@ -77,6 +88,9 @@ class TrainingStep {
   GradientReducer reducer_;
   Optimizer optimizer_;
   LossScaler scaler_;
+  std::optional<GradientNorms> norms_;  // on rank 0 with log.tensorboard
+  bool sampled_ = false;                // or no sample is wanted
+  at::Tensor sample_;
   StepGraph graph_;
   int64_t size_;                           // of the images, pixels
   uint64_t depth_key_ = 0;                 // of the epoch
