@@ -329,15 +329,15 @@ Batch DataLoader::Impl::next() {
   const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begin;
   wait_ms += waited.count();
   const RecipeOptions& how = recipe.options();
-  if (consumed == planned) return {nullptr, nullptr, 0, how.crops, how.size, 0};
+  if (consumed == planned) return {nullptr, nullptr, 0, how.crops, how.size, 0, recipe.element()};
   if (oldest.error) std::rethrow_exception(oldest.error);
   ++consumed;
   holding = true;
   const auto indices =
       std::span(*oldest.order)
           .subspan(static_cast<size_t>(oldest.share.begin), static_cast<size_t>(oldest.count()));
-  return {oldest.pixels(), oldest.labels.data(), oldest.count(), how.crops,
-          how.size,        tally_of(indices)};
+  return {oldest.pixels(), oldest.labels.data(), oldest.count(),  how.crops,
+          how.size,        tally_of(indices),    recipe.element()};
 }
 
 DataLoader::DataLoader(const Container& container, const Recipe& recipe,
