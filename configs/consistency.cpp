@@ -125,6 +125,22 @@ void check_class_weights(const RunConfig& config, const KeyLocation& where) {
                     "set it to none, or leave mix.mixup, mix.cutmix and optimizer.loss out");
 }
 
+// The seed's recipe is its own arithmetic, in float32, which the options for bytes do not know.
+void check_seed_recipe(const DataOptions& data, const KeyLocation& where) {
+  if (data.recipe != RecipeName::kSeed) return;
+  const AugmentOptions& augment = data.augment;
+  const bool plain =
+      augment.policy == AugmentPolicy::kRecipe || augment.policy == AugmentPolicy::kNone;
+  const char* key = data.interpolation != Interpolation::kAuto ? "data.interpolation"
+                    : !plain                                   ? "data.augment.policy"
+                    : augment.erasing > 0                      ? "data.augment.erasing"
+                                                               : nullptr;
+  if (key == nullptr) return;
+  throw ConfigError(where(key),
+                    fmt::format("data.recipe seed has its own arithmetic, without {}", key),
+                    "leave it out, or set data.recipe to torchvision");
+}
+
 void check_early_sizes(const DataOptions& data, const KeyLocation& where) {
   const auto& sizes = data.early_sizes;
   if (sizes.size() != data.early_size_epochs.size()) {
@@ -213,6 +229,7 @@ void check_consistency(const RunConfig& config, const KeyLocation& where) {
   check_synthetic(config.data, where);
   check_class_weights(config, where);
   check_early_sizes(config.data, where);
+  check_seed_recipe(config.data, where);
   check_batch(config.batch, where);
   check_optimizer(config.optimizer, where);
   check_schedule(config, where);

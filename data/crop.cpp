@@ -45,7 +45,12 @@ std::optional<Crop> place(int64_t height, int64_t width, int64_t crop_height, in
 
 Crop centre_crop(int64_t height, int64_t width, int64_t resize, int64_t size, Centre centre) {
   const int64_t shorter = std::min(height, width);
-  Crop crop{0, 0, height, width, resize * height / shorter, resize * width / shorter, 0, 0};
+  const auto resized = [&](int64_t length) {
+    if (centre == Centre::kTorchvision) return resize * length / shorter;
+    return static_cast<int64_t>(static_cast<double>(length) / static_cast<double>(shorter) *
+                                static_cast<double>(resize));
+  };
+  Crop crop{0, 0, height, width, resized(height), resized(width), 0, 0};
   crop.out_top = middle(crop.resized_height, size, centre);
   crop.out_left = middle(crop.resized_width, size, centre);
   return crop;

@@ -24,10 +24,11 @@ struct Crop {
 };
 
 // How an odd margin is split: torchvision's CenterCrop rounds half to even, the seed's rounds up.
+// How the longer side is resized: torchvision's Resize divides whole numbers, the seed's Scale
+// truncates longer / shorter * resize in float64.
 enum class Centre { kTorchvision, kSeed };
 
-// Shorter side to `resize` (the longer one is truncated to whole pixels, as torchvision's Resize
-// does), then the middle size x size. size <= resize.
+// Shorter side to `resize`, then the middle size x size. size <= resize.
 Crop centre_crop(int64_t height, int64_t width, int64_t resize, int64_t size,
                  Centre centre = Centre::kTorchvision);
 

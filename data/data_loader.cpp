@@ -364,8 +364,10 @@ Batch DataLoader::Impl::next() {
   ready.wait(lock, [&] { return consumed == planned ? exhausted : oldest.done == oldest.count(); });
   const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begin;
   wait_ms += waited.count();
-  if (consumed == planned)
-    return {nullptr, nullptr, 0, recipe.options().crops, recipe.options().size, 0};
+  if (consumed == planned) {
+    const RecipeOptions& how = recipe.options();
+    return {nullptr, nullptr, 0, how.crops, how.size, 0, recipe.element()};
+  }
   if (oldest.error) std::rethrow_exception(oldest.error);
   ++consumed;
   holding = true;
@@ -374,8 +376,8 @@ Batch DataLoader::Impl::next() {
   for (int64_t i = 0; i < oldest.count(); ++i) {
     indices.push_back((*oldest.order)[static_cast<size_t>(place(oldest, i))]);
   }
-  return {oldest.pixels(), oldest.labels.data(), oldest.count(), how.crops,
-          how.size,        tally_of(indices)};
+  return {oldest.pixels(), oldest.labels.data(), oldest.count(),  how.crops,
+          how.size,        tally_of(indices),    recipe.element()};
 }
 
 DataLoader::DataLoader(const Container& container, const Recipe& recipe,

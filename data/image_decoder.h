@@ -1,4 +1,5 @@
-// Decodes JPEG and PNG, told apart by content, to RGB; strict about damage and size.
+// Decodes JPEG, PNG and the formats of more_formats.h, told apart by content, to RGB; strict about
+// damage and size.
 //
 // Grey becomes RGB, CMYK and YCCK are read in Adobe's inverted convention (as Pillow does), 16-bit
 // PNG keeps its upper 8 bits, transparency is dropped; an Exif orientation is not applied. Damage
@@ -30,6 +31,9 @@ struct ImageSize {
 
 // Images of more pixels are refused before memory is asked for.
 inline constexpr int64_t kMaxPixels = int64_t{1} << 27;
+
+// Whether a container stores an encoded image as it is: JPEG and PNG, which every build reads.
+bool is_stored_unchanged(std::span<const uint8_t> bytes);
 
 // From the header only.
 ImageSize read_image_size(std::span<const uint8_t> bytes);

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <unordered_set>
 
 #include "comm/common/error.h"
@@ -18,13 +19,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kImageNames = ".jpg, .jpeg or .png";
+constexpr const char* kImageNames = ".jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff";
 
 bool has_image_name(const fs::path& path) {
   std::string extension = path.extension();
   std::ranges::transform(extension, extension.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+  constexpr std::string_view kExtensions[] = {".jpg", ".jpeg", ".png", ".webp",
+                                              ".bmp", ".tif",  ".tiff"};
+  return std::ranges::find(kExtensions, extension) != std::end(kExtensions);
 }
 
 bool is_hidden(const fs::path& path) {

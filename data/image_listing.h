@@ -1,8 +1,8 @@
 // Which files of a folder become the samples of a container, and with which labels.
 //
-// Files named .jpg, .jpeg or .png count; their content says what they are. Whatever has a name that
-// begins with a dot is left out, folders with all that is in them. Local. Throws DataError.
-// SPDX-License-Identifier: BSD-3-Clause
+// Files named .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff count; their content says what they
+// are. Whatever has a name that begins with a dot is left out, folders with all that is in them.
+// Local. Throws DataError. SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,7 @@
 #include "data/jpeg_encoder.h"
 #include "data/ordered_parallel.h"
 #include "data/packer.h"
+#include "data/png_encoder.h"
 #include "data/resample.h"
 #include "data/resumable_pack.h"
 
@@ -61,6 +62,8 @@ Packed pack_file(const ImageFolderSource& source, const std::string& path) try {
     packed.bytes = to_square(image, source.size);
   } else if (source.size > 0 && std::min(image.height, image.width) > source.size) {
     packed.bytes = to_smaller_jpeg(image, source.size, source.quality);
+  } else if (!is_stored_unchanged(packed.bytes)) {
+    packed.bytes = encode_png(image.view());
   }
   return packed;
 } catch (const DamagedImage& error) {

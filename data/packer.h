@@ -43,7 +43,7 @@ struct ImageFolderSource {
   Storage storage = Storage::kJpeg;
   // raw: side of the stored square, the middle of the image with its shorter side resized to it
   // (bilinear). jpeg: images whose shorter side is longer are resized to it and encoded again;
-  // 0: files are stored unchanged.
+  // 0: JPEG and PNG are stored unchanged, other formats as PNG.
   int64_t size = 0;
   int quality = 90;  // of JPEG that is encoded again, 1..100
   int64_t threads = 1;

@@ -132,6 +132,79 @@ void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTR
 }
 #endif
 
+#if HWY_TARGET == HWY_SCALAR
+void BlendAlongRow(const uint8_t* HWY_RESTRICT in, int64_t, const FloatWeightTable& table,
+                   int64_t out_width, float* HWY_RESTRICT out) {
+  for (int64_t i = 0; i < out_width * 3; ++i) {
+    const uint8_t* value = in + table.first[i / 3] * 3 + i % 3;
+    out[i] = 0;
+    for (int64_t t = 0; t < table.taps; ++t) out[i] += table.weights[i / 3 * 4 + t] * value[t * 3];
+  }
+}
+
+void MapValues(const float (&m)[9], const float (&shift)[3], float* HWY_RESTRICT pixels,
+               int64_t count) {
+  for (int64_t i = 0; i < count; ++i, pixels += 3) {
+    const float r = pixels[0], g = pixels[1], b = pixels[2];
+    for (int c = 0; c < 3; ++c) {
+      pixels[c] = m[c * 3] * r + m[c * 3 + 1] * g + m[c * 3 + 2] * b + shift[c];
+    }
+  }
+}
+#else
+// One pixel in four lanes, as above.
+void BlendAlongRow(const uint8_t* HWY_RESTRICT in, int64_t width, const FloatWeightTable& table,
+                   int64_t out_width, float* HWY_RESTRICT out) {
+  const hn::FixedTag<float, 4> lanes;
+  const hn::Rebind<int32_t, decltype(lanes)> ints;
+  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
+  const auto load = [&](const uint8_t* pixel) {
+    return hn::ConvertTo(lanes, hn::PromoteTo(ints, hn::LoadU(bytes, pixel)));
+  };
+  for (int64_t i = 0; i < out_width; ++i, out += 3) {
+    const float* weight = table.weights + i * 4;
+    const uint8_t* pixel = in + table.first[i] * 3;
+    const bool at_end = table.first[i] + table.taps == width;
+    const int64_t whole = table.taps - (at_end ? 1 : 0);
+    auto sum = hn::Zero(lanes);
+    for (int64_t t = 0; t < whole; ++t, pixel += 3) {
+      sum = hn::MulAdd(load(pixel), hn::Set(lanes, weight[t]), sum);
+    }
+    if (at_end) {
+      uint8_t last[4] = {};
+      std::memcpy(last, pixel, 3);
+      sum = hn::MulAdd(load(last), hn::Set(lanes, weight[whole]), sum);
+    }
+    float result[4];
+    hn::StoreU(sum, lanes, result);
+    std::memcpy(out, result, 3 * sizeof(float));
+  }
+}
+
+// The same; a column of the matrix for each of its colours.
+void MapValues(const float (&m)[9], const float (&shift)[3], float* HWY_RESTRICT pixels,
+               int64_t count) {
+  const hn::FixedTag<float, 4> lanes;
+  HWY_ALIGN float columns[4][4] = {};
+  for (int c = 0; c < 3; ++c) {
+    for (int i = 0; i < 3; ++i) columns[i][c] = m[c * 3 + i];
+    columns[3][c] = shift[c];
+  }
+  const auto red = hn::Load(lanes, columns[0]);
+  const auto green = hn::Load(lanes, columns[1]);
+  const auto blue = hn::Load(lanes, columns[2]);
+  const auto constant = hn::Load(lanes, columns[3]);
+  for (int64_t i = 0; i < count; ++i, pixels += 3) {
+    auto sum = hn::MulAdd(red, hn::Set(lanes, pixels[0]), constant);
+    sum = hn::MulAdd(green, hn::Set(lanes, pixels[1]), sum);
+    sum = hn::MulAdd(blue, hn::Set(lanes, pixels[2]), sum);
+    float result[4];
+    hn::StoreU(sum, lanes, result);
+    std::memcpy(pixels, result, 3 * sizeof(float));
+  }
+}
+#endif
+
 }  // namespace HWY_NAMESPACE
 }  // namespace resnext
 HWY_AFTER_NAMESPACE();
@@ -141,7 +214,9 @@ namespace resnext {
 
 HWY_EXPORT(SumAlongRow);
 HWY_EXPORT(SumAlongColumn);
+HWY_EXPORT(BlendAlongRow);
 HWY_EXPORT(MapColours);
+HWY_EXPORT(MapValues);
 
 void sum_along_row(const uint8_t* in, int64_t width, const WeightTable& table, int64_t out_width,
                    uint8_t* out) {
@@ -153,9 +228,18 @@ void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights,
   HWY_DYNAMIC_DISPATCH(SumAlongColumn)(in, stride, weights, used, bytes, out);
 }
 
+void blend_along_row(const uint8_t* in, int64_t width, const FloatWeightTable& table,
+                     int64_t out_width, float* out) {
+  HWY_DYNAMIC_DISPATCH(BlendAlongRow)(in, width, table, out_width, out);
+}
+
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels,
                  int64_t count) {
   HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
+}
+
+void map_colours(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count) {
+  HWY_DYNAMIC_DISPATCH(MapValues)(matrix, shift, pixels, count);
 }
 
 }  // namespace resnext

@@ -1,4 +1,4 @@
-// The three inner loops of resizing and colour changes, for the best vector unit of this machine.
+// The inner loops of resizing and colour changes, for the best vector unit of this machine.
 //
 // Highway compiles each for several instruction sets and picks one at run time; all give the same
 // bytes, except that colours may be rounded differently where multiply and add are fused.
@@ -30,7 +30,21 @@ void sum_along_row(const uint8_t* in, int64_t width, const WeightTable& table, i
 void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
                       int64_t bytes, uint8_t* out);
 
-// In place on `count` pixels: matrix * colour + shift (row-major, RGB), rounded, limited to 0..255.
+// As WeightTable in float32: output i takes `taps` neighbours, at most 4, from first[i] on with
+// weights[4 i], weights[4 i + 1], ...
+struct FloatWeightTable {
+  const float* weights = nullptr;
+  const int64_t* first = nullptr;
+  int64_t taps = 0;
+};
+
+// As sum_along_row(), neither rounded nor limited.
+void blend_along_row(const uint8_t* in, int64_t width, const FloatWeightTable& table,
+                     int64_t out_width, float* out);
+
+// In place on `count` pixels: matrix * colour + shift (row-major, RGB); of bytes rounded and
+// limited to 0..255.
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
+void map_colours(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count);
 
 }  // namespace resnext

@@ -21,6 +21,7 @@
 #include "data/image_decoder.h"
 #include "data/rand_augment.h"
 #include "data/resample.h"
+#include "data/torch_bicubic.h"
 #include "data/transforms.h"
 #include "data/trivial_augment.h"
 
@@ -32,6 +33,8 @@ struct RecipeBuffers {
   std::vector<uint8_t> augmented;
   Resampler resampler;
   Filter filter = Filter::kBilinear;  // of this sample
+  TorchBicubic bicubic;
+  std::vector<float> values;
 };
 
 RecipeScratch::RecipeScratch() : buffers_(std::make_unique<RecipeBuffers>()) {}
@@ -95,7 +98,7 @@ Filter choose_filter(const RecipeOptions& options, KeyedRandom& random) {
     case Interpolation::kRandom:
       return options.training && random.chance(0.5) ? Filter::kBilinear : Filter::kBicubic;
     default:
-      return options.name == RecipeName::kSeed ? Filter::kBicubic : Filter::kBilinear;
+      return Filter::kBilinear;
   }
 }
 
@@ -144,33 +147,71 @@ void render_square(const RecipeOptions& options, const StoredSample& sample, con
   render(options, sample, crop, buffers, options.size, options.size, out);
 }
 
-void copy_square(const ImageView& image, int64_t top, int64_t left, int64_t size, uint8_t* out) {
-  for (int64_t y = 0; y < size; ++y) {
-    std::memcpy(out + y * size * 3, image.row(top + y) + left * 3, static_cast<size_t>(size * 3));
+// The same by the seed's arithmetic, which resizes from the image at its full size.
+void render_values(const StoredSample& sample, const Crop& crop, RecipeBuffers& buffers,
+                   int64_t height, int64_t width, float* out) {
+  ImageView region{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
+  if (sample.storage == Storage::kRaw) {
+    region = region.crop(crop.top, crop.left, crop.height, crop.width);
+  } else {
+    Box box = decode_region(sample.bytes, {crop.top, crop.left, crop.height, crop.width, 0, 0},
+                            buffers.decoded);
+    region = whole_pixels(buffers.decoded.view(), box);
   }
+  buffers.bicubic.resize(region,
+                         {crop.resized_height, crop.resized_width, crop.out_top, crop.out_left},
+                         height, width, out);
 }
 
 // Of the whole resized image: the centre and the four corners, then those of its mirror image.
-void ten_crops(const RecipeOptions& options, const StoredSample& sample, Crop crop,
-               RecipeBuffers& buffers, uint8_t* out, int64_t stride) {
-  const int64_t size = options.size;
-  const int64_t top = crop.out_top, bottom = crop.resized_height - size;
-  const int64_t left = crop.out_left, right = crop.resized_width - size;
-  crop.out_top = crop.out_left = 0;
-  Image& whole = buffers.square;
-  whole.resize(crop.resized_height, crop.resized_width);
-  render(options, sample, crop, buffers, whole.height, whole.width, whole.pixels.data());
+// `whole`: height x width pixels.
+template <typename T>
+void cut_ten(T* whole, int64_t height, int64_t width, const Crop& centre, int64_t size,
+             uint8_t* out, int64_t stride) {
+  const int64_t bottom = height - size, right = width - size;
   for (int mirrored = 0; mirrored < 2; ++mirrored) {
-    if (mirrored == 1) flip_horizontal(whole.pixels.data(), whole.height, whole.width);
-    for (const auto& [y, x] : {std::pair{top, left},
-                               {int64_t{0}, int64_t{0}},
-                               {int64_t{0}, right},
-                               {bottom, int64_t{0}},
-                               {bottom, right}}) {
-      copy_square(whole.view(), y, x, size, out);
+    if (mirrored == 1) flip_horizontal(whole, height, width);
+    for (const auto& [top, left] : {std::pair{centre.out_top, centre.out_left},
+                                    {int64_t{0}, int64_t{0}},
+                                    {int64_t{0}, right},
+                                    {bottom, int64_t{0}},
+                                    {bottom, right}}) {
+      const auto row_bytes = static_cast<size_t>(size * 3) * sizeof(T);
+      for (int64_t y = 0; y < size; ++y) {
+        std::memcpy(out + static_cast<size_t>(y) * row_bytes,
+                    whole + ((top + y) * width + left) * 3, row_bytes);
+      }
       out += stride;
     }
   }
+}
+
+void ten_crops(const RecipeOptions& options, const StoredSample& sample, const Crop& centre,
+               RecipeBuffers& buffers, uint8_t* out, int64_t stride) {
+  const int64_t height = centre.resized_height, width = centre.resized_width;
+  Crop all = centre;
+  all.out_top = all.out_left = 0;
+  if (options.name == RecipeName::kSeed) {
+    buffers.values.resize(static_cast<size_t>(height * width * 3));
+    render_values(sample, all, buffers, height, width, buffers.values.data());
+    return cut_ten(buffers.values.data(), height, width, centre, options.size, out, stride);
+  }
+  Image& whole = buffers.square;
+  whole.resize(height, width);
+  render(options, sample, all, buffers, height, width, whole.pixels.data());
+  cut_ten(whole.pixels.data(), height, width, centre, options.size, out, stride);
+}
+
+void apply_seed(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
+                KeyedRandom& random, RecipeBuffers& buffers, float* out) {
+  const int64_t size = options.size;
+  render_values(sample, crop, buffers, size, size, out);
+  if (!options.training) return;
+  ColourMap map(mean_colour(out, size * size));
+  colour_jitter(map, kSeedJitter, random);
+  lighting(map, kSeedLighting, random);
+  map.apply(out, size * size);
+  if (random.chance(0.5)) flip_horizontal(out, size, size);
 }
 
 void train_cifar(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
@@ -188,12 +229,6 @@ void train_cifar(const RecipeOptions& options, const StoredSample& sample, const
 // What follows the random crop.
 void train_imagenet(const RecipeOptions& options, KeyedRandom& random, uint8_t* out) {
   const int64_t size = options.size;
-  if (options.name == RecipeName::kSeed) {
-    ColourMap map(mean_colour(out, size * size));
-    colour_jitter(map, kSeedJitter, random);
-    lighting(map, kSeedLighting, random);
-    map.apply(out, size * size);
-  }
   if (random.chance(0.5)) flip_horizontal(out, size, size);
 }
 
@@ -255,6 +290,10 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
   buffers.filter = choose_filter(options_, random);
   if (options_.crops == kTenCrops) {
     ten_crops(options_, sample, crop, buffers, out, stride);
+    return;
+  }
+  if (options_.name == RecipeName::kSeed) {
+    apply_seed(options_, sample, crop, random, buffers, reinterpret_cast<float*>(out));
     return;
   }
   if (options_.training && options_.name == RecipeName::kCifar) {

@@ -3,9 +3,9 @@
 // Each recipe's source is cited in recipe.cpp. Randomness is keyed by (seed, epoch, sample index).
 // Local; const functions are thread-safe.
 //
-// seed            train: random crop of 8..100 % of the area, aspect 3/4..4/3, bicubic; colour
-//                 jitter, PCA lighting; flip. validation: shorter side to `resize`, bicubic,
-//                 centre.
+// seed            train: random crop of 8..100 % of the area, aspect 3/4..4/3; colour jitter, PCA
+//                 lighting; flip. validation: shorter side to `resize`, centre. Bicubic as the
+//                 seed's (torch_bicubic.h), in float32, and nothing is limited to 0..255.
 // torchvision     train: RandomResizedCrop, bilinear; flip. validation: the same, bilinear.
 // torchvision-v2  train: as before, flip, then TrivialAugmentWide and erasing with `fill` for one
 //                 image in ten. validation: as torchvision.
@@ -23,6 +23,7 @@
 #include <memory>
 #include <span>
 
+#include "data/batch.h"
 #include "data/container.h"
 #include "data/data_options.h"
 
@@ -81,12 +82,19 @@ class Recipe {
   // The same for other squares.
   Recipe with_size(int64_t size) const;
 
+  // What the pixels are: float32 of the seed's recipe.
+  PixelElement element() const {
+    return options_.name == RecipeName::kSeed ? PixelElement::kFloat32 : PixelElement::kUint8;
+  }
   // Bytes of one square.
-  int64_t square_bytes() const { return options_.size * options_.size * 3; }
+  int64_t square_bytes() const {
+    const int64_t values = options_.size * options_.size * 3;
+    return element() == PixelElement::kFloat32 ? values * 4 : values;
+  }
 
-  // Writes size x size RGB pixels (uint8, NHWC order) to `out`; of several crops each `stride`
-  // bytes behind the one before. Throws DamagedImage (image_decoder.h) when the stored bytes cannot
-  // be decoded.
+  // Writes size x size RGB pixels (NHWC order) to `out`, which is aligned to them; of several crops
+  // each `stride` bytes behind the one before. Throws DamagedImage (image_decoder.h) when the
+  // stored bytes cannot be decoded.
   void apply(const StoredSample& sample, const SampleKey& key, RecipeScratch& scratch, uint8_t* out,
              int64_t stride = 0) const;
 

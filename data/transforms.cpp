@@ -13,14 +13,23 @@ void fill_pixels(uint8_t* out, int64_t count, Colour fill) {
   for (int64_t i = 0; i < count; ++i, out += 3) std::memcpy(out, fill.data(), 3);
 }
 
+template <typename T>
+void flip(T* pixels, int64_t height, int64_t width) {
+  for (int64_t y = 0; y < height; ++y) {
+    T* left = pixels + y * width * 3;
+    T* right = left + (width - 1) * 3;
+    for (; left < right; left += 3, right -= 3) std::swap_ranges(left, left + 3, right);
+  }
+}
+
 }  // namespace
 
 void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width) {
-  for (int64_t y = 0; y < height; ++y) {
-    uint8_t* left = pixels + y * width * 3;
-    uint8_t* right = left + (width - 1) * 3;
-    for (; left < right; left += 3, right -= 3) std::swap_ranges(left, left + 3, right);
-  }
+  flip(pixels, height, width);
+}
+
+void flip_horizontal(float* pixels, int64_t height, int64_t width) {
+  flip(pixels, height, width);
 }
 
 void pad_and_crop(const ImageView& source, int64_t padding, Colour fill, int64_t top, int64_t left,

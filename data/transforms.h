@@ -16,6 +16,7 @@ using Colour = std::array<uint8_t, 3>;
 
 // Mirrors left and right.
 void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width);
+void flip_horizontal(float* pixels, int64_t height, int64_t width);
 
 // The source with `padding` pixels of `fill` on each side; of that, out_height x out_width pixels
 // from (top, left), 0 <= top <= height + 2 * padding - out_height.

@@ -19,6 +19,7 @@ packages=(
   g++ cmake ninja-build ccache pkg-config python3 python3-pip         # build tools
   libopenmpi-dev openmpi-bin libhwloc-dev                             # communication
   libhdf5-dev libjpeg-dev libturbojpeg0-dev libpng-dev zlib1g-dev libisal-dev libhwy-dev  # data
+  libwebp-dev libtiff-dev libstb-dev                                  # more image formats
   libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libjs-chart.js # programs
   libgtest-dev libbenchmark-dev librapidcheck-dev shellcheck          # tests
   help2man dpkg-dev file                                              # man pages, cpack

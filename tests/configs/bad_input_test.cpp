@@ -169,6 +169,9 @@ const BadFile kBadFiles[] = {
     {"data: {early_sizes: [128, 160], early_size_epochs: [9, 9]}", {"ascending", "each once"}},
     {"data: {early_sizes: [256], early_size_epochs: [9]}", {"numbers up to data.size (224)"}},
     {"data: {early_sizes: [128.5], early_size_epochs: [9]}", {"not whole numbers"}},
+    {"data: {recipe: seed, interpolation: bilinear}", {"seed has its own", "data.interpolation"}},
+    {"data: {recipe: seed, augment: {policy: rand}}", {"without data.augment.policy"}},
+    {"data: {recipe: seed, augment: {erasing: 0.1}}", {"without data.augment.erasing"}},
     {"run: {early_stop: -1}", {"run.early_stop: '-1' is out of range"}},
 };
 

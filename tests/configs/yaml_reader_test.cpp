@@ -128,6 +128,15 @@ TEST(YamlReader, OverridesComeAfterTheFileAndTheLastOneCounts) {
   EXPECT_TRUE(read("", {"schedule.milestones=[]"}).schedule.milestones.empty());
 }
 
+TEST(YamlReader, ASplitIsOneFileOrSeveral) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(read("data: {train: a.h5}").data.train, (Texts{"a.h5"}));
+  EXPECT_EQ(read("data: {train: [a.h5, 'b.h5:/g']}").data.train, (Texts{"a.h5", "b.h5:/g"}));
+  EXPECT_EQ(read("", {"data.validation=[a.h5, b.h5]"}).data.validation, (Texts{"a.h5", "b.h5"}));
+  EXPECT_TRUE(read("data: {train: a.h5}", {"data.train=[]"}).data.train.empty());
+  EXPECT_THROW(read("data: {train: [a.h5, '']}"), ConfigError);
+}
+
 TEST(YamlReader, OneOfTheTwoBatchSizesIsKept) {
   const auto sizes = [](const std::string& yaml, const std::vector<std::string>& overrides) {
     const BatchOptions batch = read(yaml, overrides).batch;
@@ -284,6 +293,9 @@ void randomise(const RunKey& key, RunConfig& config) {
           list.erase(std::unique(list.begin(), list.end()), list.end());
         } else if constexpr (std::is_same_v<Field, TextField>) {
           field.at(config) = any_text(field.may_be_empty);
+        } else if constexpr (std::is_same_v<Field, TextListField>) {
+          field.at(config).resize(static_cast<size_t>(*rc::gen::inRange(0, 4)));
+          for (std::string& text : field.at(config)) text = any_text(/*may_be_empty=*/false);
         } else if constexpr (std::is_same_v<Field, ChoiceField>) {
           const auto count = static_cast<int>(split_spellings(field.spellings).size());
           field.set(config, *rc::gen::inRange(0, count));

@@ -28,6 +28,9 @@ Image decode(const Bytes& bytes) {
   return image;
 }
 
+const char* const kMore[] = {"rgb.webp", "lossy.webp", "rgb.bmp",     "palette.bmp", "grey.bmp",
+                             "rgb.tif",  "lzw.tif",    "deflate.tif", "grey.tif"};
+
 std::string golden_of(std::string name) {
   name[name.find('.')] = '_';
   return name;
@@ -41,6 +44,45 @@ TEST(ImageDecoder, EqualsPillow) {
   for (const char* name : kPngs) {
     const Image image = decode(read_bytes(golden_path(name)));
     EXPECT_EQ(difference(image.view(), golden_image(golden_of(name)).view()).largest, 0) << name;
+  }
+}
+
+TEST(ImageDecoder, EqualsPillowInMoreFormats) {
+  for (const char* name : kMore) {
+    const Bytes bytes = read_bytes(golden_path(name));
+    try {
+      const Image image = decode(bytes);
+      EXPECT_EQ(difference(image.view(), golden_image(golden_of(name)).view()).largest, 0) << name;
+    } catch (const DamagedImage& error) {
+      EXPECT_NE(std::string(error.what()).find("built without"), std::string::npos)
+          << name << ": " << error.what();
+    }
+  }
+}
+
+// Cut anywhere, or with one byte changed: an image or DamagedImage, nothing else.
+TEST(ImageDecoder, DamageInMoreFormatsIsNoticedOrHarmless) {
+  KeyedRandom random(RandomUse::kAugment, 8, 0, 0);
+  const auto is_refused = [](const Bytes& bytes) {
+    try {
+      decode(bytes);
+      return false;
+    } catch (const DamagedImage&) {
+      return true;
+    }
+  };
+  for (const char* name : kMore) {
+    const Bytes whole = read_bytes(golden_path(name));
+    for (int i = 0; i < 60; ++i) {
+      Bytes bytes = whole;
+      bytes[random.below(std::min<size_t>(bytes.size(), 200))] =
+          static_cast<uint8_t>(random.next());
+      is_refused(bytes);
+    }
+    for (const size_t kept : {size_t{2}, size_t{13}, size_t{60}, whole.size() / 2}) {
+      EXPECT_TRUE(is_refused({whole.begin(), whole.begin() + static_cast<int64_t>(kept)}))
+          << name << " cut at " << kept;
+    }
   }
 }
 

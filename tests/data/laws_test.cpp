@@ -405,7 +405,8 @@ void expect_seeds_colours(double level) {
   const std::vector<uint8_t> grey(kSide * kSide * 3, static_cast<uint8_t>(level));
   Sample ours[3], reference[3];
   for_each_draw(RecipeName::kSeed, {Storage::kRaw, grey, kSide, kSide}, kSide, kDraws,
-                [&](const uint8_t* out) {
+                [&](const uint8_t* pixels) {
+                  const auto* out = reinterpret_cast<const float*>(pixels);
                   ours[0].push_back(out[0]);
                   ours[1].push_back(out[0] - out[1]);
                   ours[2].push_back(out[1] - out[2]);
@@ -422,7 +423,7 @@ void expect_seeds_colours(double level) {
     for (int c = 0; c < 3; ++c) {
       double shift = 0;
       for (int k = 0; k < 3; ++k) shift += vectors[c][k] * weights[k];
-      colour[c] = std::round(std::clamp(level * brightness + 255 * shift, 0.0, 255.0));
+      colour[c] = level * brightness + 255 * shift;
     }
     reference[0].push_back(colour[0]);
     reference[1].push_back(colour[0] - colour[1]);

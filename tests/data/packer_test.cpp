@@ -121,6 +121,30 @@ TEST_F(PackerTest, ImageFolderToSmallerJpeg) {
       << "small images stay as they are";
 }
 
+// A container holds what every build reads: others become PNG, to the pixel.
+TEST_F(PackerTest, OtherFormatsBecomePng) {
+  for (const char* name : {"rgb.webp", "palette.bmp", "lzw.tif"}) {
+    write_bytes(folder_ / (std::string("src/a/") + name), read_bytes(golden_path(name)));
+  }
+  try {
+    pack_imagefolder(source(), out());
+  } catch (const DataError& error) {
+    ASSERT_NE(std::string(error.what()).find("built without"), std::string::npos) << error.what();
+    GTEST_SKIP() << error.what();
+  }
+  const Container container(out());
+  ASSERT_EQ(container.count(), 3);
+  const char* const names[] = {"lzw_tif", "palette_bmp", "rgb_webp"};
+  for (int64_t i = 0; i < 3; ++i) {
+    Bytes bytes;
+    container.read_sample(i, bytes);
+    EXPECT_EQ(bytes[1], 'P') << "PNG";
+    Image image;
+    decode_image(bytes, image);
+    EXPECT_EQ(testing::difference(image.view(), golden_image(names[i]).view()).largest, 0);
+  }
+}
+
 TEST_F(PackerTest, DamagedFilesAreNamedAndLeftOutOrAnError) {
   make_image_folder(true);
   try {

@@ -115,5 +115,51 @@ TEST(PixelKernels, MapColoursRoundsAndLimits) {
   });
 }
 
+TEST(PixelKernels, BlendAlongRowEqualsPlainSums) {
+  for_each_target([](const char* name) {
+    for (int64_t width = 1; width < 20; ++width) {
+      const int64_t taps = std::min<int64_t>(4, width), out_width = width - taps + 1;
+      const auto in = random_bytes(static_cast<size_t>(width * 3), 4);  // exactly
+      KeyedRandom random(RandomUse::kAugment, 9, 0, 4);
+      std::vector<float> weights(static_cast<size_t>(out_width * 4));
+      for (float& w : weights) w = static_cast<float>(random.uniform(-0.2, 0.8));
+      std::vector<int64_t> first;
+      for (int64_t i = 0; i < out_width; ++i) first.push_back(i);
+      std::vector<float> out(static_cast<size_t>(out_width * 3) + 1, -7);
+      blend_along_row(in.data(), width, {weights.data(), first.data(), taps}, out_width,
+                      out.data());
+      for (int64_t i = 0; i < out_width * 3; ++i) {
+        double sum = 0;
+        for (int64_t t = 0; t < taps; ++t) {
+          sum += double{weights[static_cast<size_t>(i / 3 * 4 + t)]} *
+                 in[static_cast<size_t>((i / 3 + t) * 3 + i % 3)];
+        }
+        ASSERT_NEAR(out[static_cast<size_t>(i)], sum, 2e-4) << name << " " << width;
+      }
+      ASSERT_EQ(out.back(), -7) << name << ": nothing is written beyond the end";
+    }
+  });
+}
+
+TEST(PixelKernels, MapColoursNeitherRoundsNorLimits) {
+  for_each_target([](const char* name) {
+    const float matrix[9] = {1.5F, -0.25F, 0.125F, 0, 1, 0, -1, 0.5F, 2};
+    const float shift[3] = {-20, 0.25F, 10};
+    for (int64_t count = 1; count < 20; ++count) {
+      const auto before = random_bytes(static_cast<size_t>(count * 3), 3);
+      std::vector<float> pixels(before.begin(), before.end());
+      pixels.push_back(99);
+      map_colours(matrix, shift, pixels.data(), count);
+      for (size_t i = 0; i < static_cast<size_t>(count * 3); ++i) {
+        const uint8_t* p = &before[i / 3 * 3];
+        const float* m = matrix + i % 3 * 3;
+        const double want = m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + shift[i % 3];
+        ASSERT_NEAR(pixels[i], want, 2e-4) << name;
+      }
+      ASSERT_EQ(pixels.back(), 99) << name;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace resnext

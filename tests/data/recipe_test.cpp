@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 #include <string>
 
 #include "comm/common/error.h"
 #include "data/image_decoder.h"
 #include "data/jpeg_encoder.h"
+#include "data/torch_bicubic.h"
 #include "data/transforms.h"
 #include "tests/data/support.h"
 
@@ -45,12 +47,30 @@ StoredSample encoded(const Bytes& bytes) {
   return {Storage::kJpeg, bytes, 0, 0};
 }
 
-Image apply(const RecipeOptions& options, const StoredSample& sample, int64_t index = 0) {
-  Image out;
-  out.resize(options.size, options.size);
+// The bytes of the square, whatever its elements.
+Bytes apply_bytes(const RecipeOptions& options, const StoredSample& sample, int64_t index = 0) {
+  const Recipe recipe(options);
+  Bytes out(static_cast<size_t>(recipe.square_bytes()));
   RecipeScratch scratch;
-  Recipe(options).apply(sample, {1, 0, index}, scratch, out.pixels.data());
+  recipe.apply(sample, {1, 0, index}, scratch, out.data());
   return out;
+}
+
+Image apply(const RecipeOptions& options, const StoredSample& sample, int64_t index = 0) {
+  return {options.size, options.size, apply_bytes(options, sample, index)};
+}
+
+// The seed's.
+std::vector<float> values_of(const Bytes& bytes) {
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+void expect_near(const std::vector<float>& values, const std::vector<float>& golden,
+                 const std::string& what) {
+  ASSERT_EQ(values.size(), golden.size()) << what;
+  for (size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], golden[i], 5e-4) << what;
 }
 
 TEST(Recipe, ValidationEqualsTorchvision) {
@@ -61,11 +81,57 @@ TEST(Recipe, ValidationEqualsTorchvision) {
   EXPECT_EQ(none.pixels, out.pixels) << "none is torchvision's validation, also in training";
 }
 
-// The seed splits the odd margin of 47 - 28 columns upwards (10), torchvision to even (10 too).
-TEST(Recipe, SeedValidationIsBicubic) {
-  const Image out =
-      apply(options_of(RecipeName::kSeed, false, 28, 32), raw(golden_image("source")));
-  EXPECT_LE(difference(out.view(), golden_image("validation_seed").view()).largest, 1);
+// Against tests/data/make_seed_golden.py, which works in float64, pixel by pixel.
+TEST(Recipe, EqualsTheSeedsArithmetic) {
+  const Image source = golden_image("source");
+  expect_near(values_of(apply_bytes(options_of(RecipeName::kSeed, false, 28, 32), raw(source))),
+              testing::golden_values("validation_seed"), "validation");
+  bool beyond = false;
+  for (int64_t i = 0; i < 6; ++i) {
+    const auto values =
+        values_of(apply_bytes(options_of(RecipeName::kSeed, true, 24, 28), raw(source), i));
+    expect_near(values, testing::golden_values("train_seed_" + std::to_string(i)),
+                "training " + std::to_string(i));
+    beyond = beyond || std::ranges::max(values) > 255 || std::ranges::min(values) < 0;
+  }
+  EXPECT_TRUE(beyond) << "nothing is limited to 0..255";
+}
+
+TEST(TorchBicubic, EqualsItsDescription) {
+  const Image source = golden_image("source");
+  TorchBicubic bicubic;
+  for (const auto& [height, width] :
+       {std::pair{20, 30}, {45, 30}, {20, 67}, {60, 80}, {7, 9}, {1, 1}}) {
+    const std::string name =
+        "torch_bicubic_" + std::to_string(height) + "x" + std::to_string(width);
+    std::vector<float> out(static_cast<size_t>(height * width * 3));
+    bicubic.resize(source.view(), {height, width, 0, 0}, height, width, out.data());
+    expect_near(out, testing::golden_values(name), name);
+  }
+  std::vector<float> whole(60 * 80 * 3), part(10 * 12 * 3);
+  bicubic.resize(source.view(), {60, 80, 0, 0}, 60, 80, whole.data());
+  bicubic.resize(source.view(), {60, 80, 33, 68}, 10, 12, part.data());
+  for (size_t i = 0; i < part.size(); ++i) {
+    ASSERT_EQ(part[i], whole[((33 + i / 36) * 80 + 68) * 3 + i % 36]);
+  }
+}
+
+TEST(Recipe, TheSeedsTenCropsAreCutOfTheWholeImage) {
+  const Image image = make_image(32, 47, 3);  // nothing is resized
+  RecipeOptions options = options_of(RecipeName::kSeed, false, 28, 32);
+  options.crops = 10;
+  const Recipe recipe(options);
+  Bytes out(static_cast<size_t>(10 * recipe.square_bytes()));
+  RecipeScratch scratch;
+  recipe.apply(raw(image), {1, 0, 0}, scratch, out.data(), recipe.square_bytes());
+  const std::vector<float> values = values_of(out);
+  const int64_t top[] = {2, 0, 0, 4, 4}, left[] = {10, 0, 19, 0, 19};  // 19 / 2 upwards
+  for (int64_t at = 0; at < static_cast<int64_t>(values.size()); ++at) {
+    const int64_t crop = at / (28 * 84), y = at / 84 % 28, x = at / 3 % 28, c = at % 3;
+    const int64_t column = left[crop % 5] + x;
+    const int64_t from = crop < 5 ? column : 46 - column;
+    ASSERT_EQ(values[static_cast<size_t>(at)], image.view().row(top[crop % 5] + y)[from * 3 + c]);
+  }
 }
 
 // Nothing is resized here, so each crop is a part of the image or of its mirror image.
@@ -111,7 +177,12 @@ TEST(Recipe, SeveralCropsAreForValidation) {
 TEST(Recipe, RawImagesOfTheRightSizePassUnchangedInValidation) {
   const Image image = make_image(28, 28, 1);
   for (const RecipeName name : kAll) {
-    EXPECT_EQ(apply(options_of(name, false, 28, 256), raw(image)).pixels, image.pixels);
+    const Bytes out = apply_bytes(options_of(name, false, 28, 256), raw(image));
+    if (name == RecipeName::kSeed) {
+      EXPECT_EQ(values_of(out), std::vector<float>(image.pixels.begin(), image.pixels.end()));
+    } else {
+      EXPECT_EQ(out, image.pixels);
+    }
   }
   EXPECT_EQ(apply(options_of(RecipeName::kNone, true, 28, 256), raw(image)).pixels, image.pixels);
   // A stored square of the resize length is only cropped.
@@ -174,10 +245,10 @@ TEST(Recipe, IsAFunctionOfItsKey) {
   for (const RecipeName name : kAll) {
     const RecipeOptions options = options_of(name, true, 24, 28);
     for (const StoredSample& sample : {raw(image), encoded(jpeg)}) {
-      EXPECT_EQ(apply(options, sample, 5).pixels, apply(options, sample, 5).pixels);
+      EXPECT_EQ(apply_bytes(options, sample, 5), apply_bytes(options, sample, 5));
       if (name == RecipeName::kNone) continue;
       std::set<std::string> seen;
-      for (int64_t i = 0; i < 20; ++i) seen.insert(as_text(apply(options, sample, i).pixels));
+      for (int64_t i = 0; i < 20; ++i) seen.insert(as_text(apply_bytes(options, sample, i)));
       EXPECT_GT(seen.size(), 15U);
     }
   }
@@ -192,7 +263,7 @@ TEST(Recipe, EncodedEqualsDecoded) {
     for (const bool training : {true, false}) {
       const RecipeOptions options = options_of(name, training, 64, 72);
       for (int64_t i = 0; i < 30; ++i) {
-        EXPECT_EQ(apply(options, encoded(jpeg), i).pixels, apply(options, raw(decoded), i).pixels);
+        EXPECT_EQ(apply_bytes(options, encoded(jpeg), i), apply_bytes(options, raw(decoded), i));
       }
     }
   }
@@ -204,8 +275,8 @@ TEST(Recipe, TakesImagesOfEverySize) {
       for (const auto& [height, width] :
            {std::pair{1, 1}, {1, 200}, {200, 1}, {3, 5}, {31, 33}, {300, 20}}) {
         const Image image = make_image(height, width, 6);
-        const Image out = apply(options_of(name, training, 16, 20), raw(image));
-        EXPECT_EQ(out.pixels.size(), 16U * 16 * 3);
+        const Bytes out = apply_bytes(options_of(name, training, 16, 20), raw(image));
+        EXPECT_EQ(out.size(), 16U * 16 * 3 * (name == RecipeName::kSeed ? 4 : 1));
       }
     }
   }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -64,6 +65,13 @@ Image golden_image(const std::string& name) {
             static_cast<std::streamsize>(image.pixels.size()));
   if (magic != "P6" || !text) throw std::runtime_error("bad reference " + name);
   return image;
+}
+
+std::vector<float> golden_values(const std::string& name) {
+  const Bytes bytes = read_bytes(golden_path(name + ".f32"));
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
 }
 
 Difference difference(const ImageView& a, const ImageView& b) {

@@ -33,7 +33,8 @@ void write_bytes(const std::string& path, const Bytes& bytes);
 
 // Files of tests/data/golden, which make_golden.py made.
 std::string golden_path(const std::string& name);
-Image golden_image(const std::string& name);  // NAME.ppm
+Image golden_image(const std::string& name);                // NAME.ppm
+std::vector<float> golden_values(const std::string& name);  // NAME.f32, of make_seed_golden.py
 
 // Largest and mean difference of two images of the same size.
 struct Difference {

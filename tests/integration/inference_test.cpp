@@ -57,9 +57,10 @@ class Inference : public testing::Test {
       write_text(folder / name, std::string(bytes.begin(), bytes.end()));
     }
     for (const char* split : {"train.h5", "validation.h5"}) {
-      const Result packed = run({RESNEXT_BIN_DIR "/resnext_data", "pack", "imagefolder",
-                                 work / "photos", work / split, "--force", "--storage", "jpeg"},
-                                kRunTimeout);
+      const Result packed =
+          run({RESNEXT_BIN_DIR "/resnext_data", "pack", "imagefolder", work / "photos",
+               work / split, "--force", "--storage", "jpeg", "--order", "sorted"},
+              kRunTimeout);
       ASSERT_EQ(packed.exit_code, 0) << packed.err;
     }
     const Result trained = work.train(0, "run", {"run.epochs=4"});

@@ -134,7 +134,8 @@ def main():
         classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
         files = [file for c in classes for file in sorted((folder / c).iterdir())]
         labels = torch.tensor([classes.index(file.parent.name) for file in files])
-        run(BIN / "resnext_data", "pack", "imagefolder", folder, work / "validation.h5")
+        run(BIN / "resnext_data", "pack", "imagefolder", folder, work / "validation.h5",
+            "--order", "sorted")
         network = random_network(len(classes))
         torch.save(network.state_dict(), work / "network.pth")
         worker = [BIN / "resnext_worker", ROOT / "configs/resnext50_32x4d.yaml",

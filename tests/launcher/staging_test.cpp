@@ -43,6 +43,19 @@ class StagingTest : public testing::Test {
   test::TemporaryFolder folder_;
 };
 
+TEST_F(StagingTest, EachFileOfASplitIsCopied) {
+  for (const char* name : {"a.h5", "b.h5"}) test::write_text(folder_ / name, name);
+  RunConfig config;
+  config.data.train = {folder_ / "a.h5", folder_ / "b.h5:/g"};
+  const StagePlan both = make_stage_plan({}, config, folder_ / "disk");
+  ASSERT_EQ(both.overrides.size(), 1u);
+  EXPECT_TRUE(both.overrides[0].starts_with("data.train=[\"" + (folder_ / "disk/a-")));
+  EXPECT_NE(both.overrides[0].find("\", \"" + (folder_ / "disk/b-")), std::string::npos);
+  EXPECT_TRUE(both.overrides[0].ends_with(".h5:/g\"]"));
+  EXPECT_EQ(stage(both), 0);
+  EXPECT_EQ(copies().size(), 2u);
+}
+
 TEST_F(StagingTest, CopiesAndPointsToTheCopies) {
   test::write_text(folder_ / "a.h5", "training");
   test::write_text(folder_ / "b c'*$.h5", "validation");

@@ -54,6 +54,31 @@ TEST(PixelNormaliser, MatchesTheFormulaInEveryTypeAndLayout) {
   }
 }
 
+// The seed's recipe: values between levels and beyond them.
+TEST(PixelNormaliser, TakesValuesThatAreNoLevels) {
+  std::vector<float> values(2 * 6 * 6 * 3);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) * 1.7F - 40;
+  const at::Tensor pixels =
+      view_of_pixels(reinterpret_cast<const uint8_t*>(values.data()), 2, 6, PixelElement::kFloat32);
+  for (const Format& format : kFormats) {
+    for (bool channels_last : {true, false}) {
+      const PixelNormaliser normalise(kMean, kStd, at::kCPU, format.type, channels_last);
+      at::Tensor images = normalise.make_images(2, 6);
+      normalise(pixels, images);
+      EXPECT_EQ(images.is_contiguous(at::MemoryFormat::ChannelsLast), channels_last);
+      const at::Tensor doubles = images.to(at::kDouble).contiguous();
+      const auto* value = doubles.const_data_ptr<double>();
+      for (int64_t i = 0; i < doubles.numel(); ++i) {
+        const int64_t image = i / 108, channel = i / 36 % 3, pixel = i % 36;
+        const double from = values[(image * 36 + pixel) * 3 + channel];
+        const double expected = (from / 255 - kMean[channel]) / kStd[channel];
+        const double limit = format.type == at::kDouble ? 1e-12 : 4 * format.relative;
+        ASSERT_NEAR(value[i], expected, limit * (1 + std::abs(expected))) << i;
+      }
+    }
+  }
+}
+
 // What a GPU thread does with four pixels at once, to the same bits as one by one.
 TEST(PixelNormaliser, FourPixelsAtOnceGiveTheSame) {
   constexpr int64_t kPlane = 36, kImages = 3, kPixels = kPlane * kImages;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/inference/classification.h"
 
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
@@ -60,9 +59,8 @@ class Classifier {
     input.count = count;
     const int64_t squares = recipe_.options().crops * count;
     input.images = normalise_.make_images(squares, size);
-    normalise_(
-        at::from_blob(pixels.data(), {squares, size, size, 3}, at::kByte).to(network_.device),
-        input.images);
+    normalise_(view_of_pixels(pixels.data(), squares, size, recipe_.element()).to(network_.device),
+               input.images);
     const at::Tensor logits = mean_over_crops(
         input, network_.precision,
         [&](const at::Tensor& images) { return network_.model.forward(images, Mode::kEvaluate); });

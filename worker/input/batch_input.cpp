@@ -12,12 +12,11 @@
 namespace resnext {
 namespace {
 
-// A tensor over the loader's memory, which is only read: from_blob takes no const.
 at::Tensor pixels_of(const Batch& batch) {
-  return at::from_blob(const_cast<uint8_t*>(batch.pixels),
-                       {batch.crops * batch.count, batch.size, batch.size, 3}, at::kByte);
+  return view_of_pixels(batch.pixels, batch.crops * batch.count, batch.size, batch.element);
 }
 
+// from_blob takes no const.
 at::Tensor labels_of(const Batch& batch) {
   return at::from_blob(const_cast<int64_t*>(batch.labels), {batch.count}, at::kLong);
 }
@@ -65,8 +64,8 @@ struct BatchInput::Transfer {
       return;
     }
     const auto on_device = at::TensorOptions().device(device);
-    slot.pixels = at::empty({batch.crops * batch.count, batch.size, batch.size, 3},
-                            on_device.dtype(at::kByte));
+    const at::Tensor pixels = pixels_of(batch);
+    slot.pixels = at::empty(pixels.sizes(), on_device.dtype(pixels.scalar_type()));
     slot.labels = at::empty({batch.count}, on_device.dtype(at::kLong));
     slot.host_labels = at::empty({batch.count}, pinned(at::kLong));
   }

@@ -3,6 +3,9 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
 
 #include "worker/device/gpu.h"
 #include "worker/input/pixel_threads.h"
@@ -49,11 +52,26 @@ void normalise_on_cpu(const at::Tensor& bytes, const at::Tensor& table, bool cha
   }
 }
 
+at::Tensor on_device(const std::array<double, 3>& values, const at::Tensor& like) {
+  at::Tensor tensor = at::empty({kPixelChannels}, at::kDouble);
+  std::ranges::copy(values, tensor.mutable_data_ptr<double>());
+  return tensor.to(like.device(), like.scalar_type());
+}
+
 }  // namespace
+
+// from_blob takes no const.
+at::Tensor view_of_pixels(const uint8_t* pixels, int64_t squares, int64_t size,
+                          PixelElement element) {
+  return at::from_blob(const_cast<uint8_t*>(pixels), {squares, size, size, kPixelChannels},
+                       element == PixelElement::kFloat32 ? at::kFloat : at::kByte);
+}
 
 PixelNormaliser::PixelNormaliser(std::array<double, 3> mean, std::array<double, 3> std,
                                  at::Device device, at::ScalarType type, bool channels_last)
     : table_(make_table(mean, std).to(device, type == at::kDouble ? at::kDouble : at::kFloat)),
+      mean_(on_device(mean, table_)),
+      std_(on_device(std, table_)),
       device_(device),
       type_(type),
       channels_last_(channels_last) {}
@@ -65,12 +83,15 @@ at::Tensor PixelNormaliser::make_images(int64_t count, int64_t size) const {
                    at::TensorOptions().dtype(type_).device(device_), format);
 }
 
-void PixelNormaliser::operator()(const at::Tensor& bytes, at::Tensor& images) const {
-  if (bytes.numel() == 0) return;
-  if (device_.is_cuda()) {
-    normalise_on_gpu(bytes, table_, images);
+void PixelNormaliser::operator()(const at::Tensor& pixels, at::Tensor& images) const {
+  if (pixels.numel() == 0) return;
+  if (pixels.scalar_type() == at::kFloat) {  // no levels that a table could hold
+    const at::Tensor shares = pixels.to(table_.scalar_type()).div(255);
+    images.copy_(shares.sub(mean_).div_(std_).permute({0, 3, 1, 2}));
+  } else if (device_.is_cuda()) {
+    normalise_on_gpu(pixels, table_, images);
   } else {
-    normalise_on_cpu(bytes, table_, channels_last_, images);
+    normalise_on_cpu(pixels, table_, channels_last_, images);
   }
 }
 

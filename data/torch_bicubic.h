@@ -1,0 +1,53 @@
+// Resizes as torch/image's image.scale(image, width, height, 'bicubic') does, which the seed uses.
+//
+// Output i of m lies at i * (n - 1) / (m - 1) of n source pixels (computed in float32), so that
+// corners stay corners; the last is the last pixel. Between pixels p1 and p2 runs a cubic through
+// p0 to p3 (Catmull and Rom; Keys' with a = -0.5) that is never stretched: shrinking has no
+// antialiasing. Beyond an edge the image goes on as a straight line (p0 = 2 p1 - p2). Rows first,
+// then columns, nothing rounded or limited to 0..255 (torch/image, generic/image.c:
+// Main_scaleBicubic).
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/image.h"
+
+namespace resnext {
+
+// A part of an image that is resized to height x width: rows from `top`, columns from `left`.
+struct ResizedPart {
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t top = 0;
+  int64_t left = 0;
+};
+
+// Holds its tables and rows, so that a reused one does not allocate. One thread at a time.
+class TorchBicubic {
+ public:
+  // Writes out_height x out_width RGB pixels, float32, rows without gaps, to `out`.
+  void resize(const ImageView& source, const ResizedPart& part, int64_t out_height,
+              int64_t out_width, float* out);
+
+ private:
+  // For each output the first of `taps` neighbours, and their weights, four places each.
+  struct Neighbours {
+    int64_t taps = 0;
+    std::vector<int64_t> first;
+    std::vector<float> weights;
+
+    void compute(int64_t source_size, int64_t full_size, int64_t out_first, int64_t out_count);
+  };
+
+  // The source row, resized; kept until four rows below it are asked for.
+  const float* row(const ImageView& source, int64_t y, int64_t out_width);
+
+  Neighbours horizontal_;
+  Neighbours vertical_;
+  std::vector<float> rows_[4];
+  int64_t held_[4] = {-1, -1, -1, -1};  // which source row each is
+};
+
+}  // namespace resnext
