@@ -233,7 +233,9 @@ void Visit::compare_versions(const std::string& host, const std::string& line) {
 
 Finding check_gpus(const Machine& machine) {
   const auto set = machine.environment.find("CUDA_VISIBLE_DEVICES");
-  if (set == machine.environment.end()) return fine(fmt::format("GPUs: {}", machine.gpus));
+  if (set == machine.environment.end() || machine.gpus == 0) {
+    return fine(fmt::format("GPUs: {}", machine.gpus));
+  }
   std::vector<std::string> seen;
   try {
     seen = visible_gpus(machine);

@@ -125,7 +125,10 @@ TEST_P(OnATerminal, NoColorAndQuietAreKeptTo) {
   const std::string plain = seen({}, {"NO_COLOR=1"});
   expect_has(plain, {"\r\033[K[=", " info "});
   EXPECT_EQ(plain.find("\033[32m"), std::string::npos) << plain;
-  EXPECT_EQ(seen({"--quiet"}), "");
+  const std::string quiet = seen({"--quiet"});  // a slow rank may still be warned of
+  for (const char* word : {"info", "[=", "learning rate"}) {
+    EXPECT_EQ(quiet.find(word), std::string::npos) << word << "\n" << quiet;
+  }
 }
 
 TEST(Actions, WithoutATerminalLinesArePlain) {
