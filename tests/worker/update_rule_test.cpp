@@ -349,6 +349,41 @@ TEST_P(EachKind, RefusesTheStateOfAnotherKind) {
   }
 }
 
+// Large parameters are in several buckets, and in parts of them; none of that may show.
+TEST_P(EachKind, ChangesEachParameterAsIfItWereAlone) {
+  const std::vector<std::vector<int64_t>> shapes = {{400, 400}, {300, 500}, {7}, {3, 5}, {40}};
+  const auto value = [](size_t p, size_t i, double scale) {
+    return scale * std::sin(1 + static_cast<double>(p) + 0.37 * static_cast<double>(i));
+  };
+  const auto train = [&](const std::vector<size_t>& chosen) {
+    std::vector<at::Tensor> parameters;
+    std::vector<std::string> names;
+    for (const size_t p : chosen) {
+      parameters.push_back(at::zeros(shapes[p], at::kDouble));
+      fill(parameters.back(), [&](size_t i) { return value(p, i, 0.5); });
+      parameters.back().set_requires_grad(true);
+      names.push_back("layer" + std::to_string(p) + ".weight");
+    }
+    SingleProcessCommunicator communicator;
+    GradientReducer reducer(communicator, parameters, {});
+    Optimizer optimizer(options(), parameters, names, reducer);
+    for (int step = 0; step < 2; ++step) {
+      reducer.begin();
+      for (size_t k = 0; k < chosen.size(); ++k) {
+        fill(parameters[k].grad(), [&](size_t i) { return value(chosen[k], i + 5 * step, 0.1); });
+      }
+      optimizer.set_lr(rate(step));
+      optimizer.step(at::zeros({}, at::kFloat));
+    }
+    return parameters;
+  };
+  const std::vector<at::Tensor> together = train({0, 1, 2, 3, 4});
+  for (size_t p = 0; p < shapes.size(); ++p) {
+    const at::Tensor alone = train({p}).front();
+    EXPECT_LT(alone.sub(together[p]).abs().max().item<double>(), 1e-14) << p;
+  }
+}
+
 // Buckets that are built anew in the middle of a run change nothing.
 TEST_P(EachKind, FollowsTheBuckets) {
   CommOptions small;
