@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-BUCKET_MIB = 0.05  # several buckets
+BUCKET_MIB = 0.01  # several buckets
 
 
 def expect(what, condition):
