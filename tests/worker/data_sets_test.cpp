@@ -213,12 +213,13 @@ TEST_F(DataSetsTest, SeveralFilesAreOneSplit) {
   write("val.h5", {"z", "y"}, {0, 1});
   DataOptions options;
   options.train = {folder_ / "a.h5", folder_ / "b.h5"};
-  options.validation = {folder_ / "val.h5", folder_ / "a.h5"};
+  options.validation = {folder_ / "a.h5", folder_ / "val.h5"};
   const DataSets sets(options, /*training=*/true);
   EXPECT_EQ(sets.train->class_names(), (ClassNames{"x", "y", "z"}));
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < sets.train->count(); ++i) labels.push_back(sets.train->label(i));
-  EXPECT_EQ(labels, (std::vector<int64_t>{2, 0, 1, 2, 0})) << "found by name";
+  std::vector<int64_t> trained;
+  for (int64_t i = 0; i < sets.train->count(); ++i) trained.push_back(sets.train->label(i));
+  EXPECT_EQ(trained, (std::vector<int64_t>{2, 0, 1, 2, 0})) << "found by name";
+  EXPECT_EQ(labels(sets), (std::vector<int64_t>{2, 0, 1, 2, 1}));
   EXPECT_EQ(sets.train->name_of(4), folder_ / "b.h5" + ", sample 1");
   EXPECT_EQ(describe(sets, options, 3).train.count, 5);
 }
