@@ -97,7 +97,7 @@ TEST_F(SafetensorsTest, RefusesWhatBreaksTheFormat) {
 TEST_F(SafetensorsTest, RefusesHeadersLongerThanTheFileOrTheLimit) {
   for (const uint64_t length : {uint64_t{1000}, uint64_t{100'000'001}, ~uint64_t{0}}) {
     refusal(write_bytes("a.safetensors",
-                        std::string(reinterpret_cast<const char*>(&length), 8) + kGood));
+                        std::string(reinterpret_cast<const char*>(&length), 8).append(kGood)));
   }
 }
 
