@@ -68,8 +68,9 @@ TEST(RestartPolicy, SaysAtWhichStep) {
 TEST(RestartPolicy, SaysInWordsHowARunEnded) {
   Attempt attempt = ended(137);
   attempt.step = 40;
-  EXPECT_EQ(RestartPolicy({3, 1, 60}).decide(attempt).because,
-            "a rank was lost at step 40 (exit code 76, from 137 of mpirun or srun): restart 1 of 3");
+  EXPECT_EQ(
+      RestartPolicy({3, 1, 60}).decide(attempt).because,
+      "a rank was lost at step 40 (exit code 76, from 137 of mpirun or srun): restart 1 of 3");
   attempt.exit_code = 65;
   EXPECT_EQ(RestartPolicy({3, 1, 60}).decide(attempt).because,
             "the data cannot be used at step 40 (exit code 65): a restart does not help");
