@@ -31,8 +31,9 @@ wheels=("torch==$torch_version" "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti
 cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile)
 cuda_test_wheels=(nvidia-cuda-nvdisasm==13.2.51)  # reads the machine code of the GPU's kernels
 python_wheels=(torchvision==0.26.0 numpy h5py pillow typing-extensions sympy mpmath networkx jinja2
-  markupsafe fsspec filelock "setuptools<82" onnx onnxruntime ml_dtypes protobuf==7.36.2 flatbuffers packaging
-  tensorboard==2.21.0 absl-py==2.5.1)  # as a reader of what runs write
+  markupsafe fsspec filelock "setuptools<82"
+  onnx==1.23.2 onnxruntime==1.32.0 ml_dtypes protobuf==7.36.2 flatbuffers packaging  # read exports
+  tensorboard==2.21.0 absl-py==2.5.1)                                                # reads logs
 
 # ---- distribution packages ------------------------------------------------------------------
 # not_installed PACKAGE...: prints those that dpkg does not have.
