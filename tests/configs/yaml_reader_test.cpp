@@ -314,10 +314,21 @@ void make_consistent(RunConfig& config) {
   config.model.stem.width = 64;
   config.model.reset_classifier = config.model.reset_classifier && !config.model.pretrained.empty();
   if (config.model.pretrained.empty()) config.model.pretrained_key.clear();
+  if (config.model.norm != Norm::kGroup) config.model.norm_group = 0;
+  if (config.model.norm == Norm::kGroup && config.model.norm_group == 0) config.model.norm_group = 2;
+  const bool mixes = config.mix.mixup > 0 || config.mix.cutmix > 0;
+  if (mixes || config.optimizer.loss != LossKind::kCrossEntropy) {
+    config.data.class_weights = ClassWeights::kNone;
+  }
   config.data.resize = std::max(config.data.resize, evaluation_size(config.data));
   config.data.crops = config.data.crops > 5 ? 10 : 1;
   config.model.freeze = std::min<int64_t>(config.model.freeze, 3);
   if (config.data.augment.erasing < 0) config.data.augment.erasing = -1;
+  if (config.data.recipe == RecipeName::kSeed) {
+    config.data.interpolation = Interpolation::kAuto;
+    config.data.augment.policy = AugmentPolicy::kNone;
+    config.data.augment.erasing = -1;
+  }
   config.data.early_sizes = {1};
   config.data.early_size_epochs = {3};
   (config.run.seed % 2 == 0 ? config.batch.global : config.batch.per_rank) = 0;

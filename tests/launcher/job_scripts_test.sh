@@ -13,6 +13,7 @@ fail() {
 # A project as the README's two commands leave it, with a launcher that tells its words; and Slurm's copy.
 mkdir -p "$work/a project/slurm" "$work/a project/build/bin" "$work/spool" "$work/bin" "$work/elsewhere"
 cp "$scripts"/*.sh "$work/a project/slurm/"
+cp -r "$scripts/../configs" "$work/a project/"
 # shellcheck disable=SC2016
 printf '#!/bin/sh\nprintf "[%%s]" "$0" "$@"\n' >"$work/a project/build/bin/resnext_launcher"
 chmod +x "$work/a project/build/bin/resnext_launcher"
