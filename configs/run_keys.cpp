@@ -108,7 +108,8 @@ const RunKey kKeys[] = {
      IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
 
     {"data.train",
-     "the training split: FILE.h5, or FILE.h5:/GROUP; several in a row: [A.h5, B.h5]; or synthetic: "
+     "the training split: FILE.h5, or FILE.h5:/GROUP; several in a row: [A.h5, B.h5]; or "
+     "synthetic: "
      "random images",
      TextListField{at<&R::data, &DataOptions::train>}},
     {"data.validation", "the validation split, as data.train; empty: no validation",

@@ -1,7 +1,8 @@
 // What labels mean: the names of classes, where they come from, how those of two sets match.
 //
 // Label i of a list of names is its i-th name. A name is not empty and stands in a list once.
-// Local. SPDX-License-Identifier: BSD-3-Clause
+// Local.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

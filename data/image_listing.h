@@ -2,7 +2,8 @@
 //
 // Files named .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff count; their content says what they
 // are. Whatever has a name that begins with a dot is left out, folders with all that is in them.
-// Local. Throws DataError. SPDX-License-Identifier: BSD-3-Clause
+// Local. Throws DataError.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

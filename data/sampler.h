@@ -11,8 +11,8 @@
 // does, which also leaves out what is beyond a multiple of 256. Theirs deals a batch's places out
 // by turns, so that copies are on different processes. Here a batch is first sorted by copies
 // (place_of), to the same end on k ranks or more, and so that neighbours are different samples on
-// any number. Pure functions of their arguments; local; thread-safe. SPDX-License-Identifier:
-// BSD-3-Clause
+// any number. Pure functions of their arguments; local; thread-safe.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,8 @@
 // A job script that was asked to stop before it became the launcher says so in the environment
 // variable RESNEXT_ASKED_TO_STOP. While an inbox lives, none of them interrupts or ends this
 // process, however many come; the first request is remembered. One at a time, made first in main;
-// children start with the signals let in. Local, one thread. SPDX-License-Identifier: BSD-3-Clause
+// children start with the signals let in. Local, one thread.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <csignal>

@@ -3,7 +3,8 @@
 //
 // Local, one thread. A stop request reaches all running trials, which save and end; none is started
 // after it. What a trial's launcher leaves behind when it is killed is ended before its share of
-// the machine goes to another trial. SPDX-License-Identifier: BSD-3-Clause
+// the machine goes to another trial.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <functional>

@@ -4,7 +4,8 @@
 // OUTPUT/snapshot-HASH.json lists the trials by number, with what a leaderboard tells of them;
 // their whole configurations are the trial.yaml of each. The same sweep gives the same file.
 // OUTPUT/sweep.json has the same form, of the sweep as it was last run. Local. Throws ConfigError,
-// OutputError. SPDX-License-Identifier: BSD-3-Clause
+// OutputError.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <filesystem>

@@ -2,7 +2,8 @@
 //
 // Reads the journal, and the run folders of those trials only that have not finished by it; asks
 // squeue when trials were submitted. Writes leaderboard.csv, and what the journal lacks. Local.
-// Throws ConfigError and OutputError. SPDX-License-Identifier: BSD-3-Clause
+// Throws ConfigError and OutputError.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <filesystem>

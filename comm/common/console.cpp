@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "comm/common/console.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <cmath>

@@ -2,8 +2,8 @@
 //
 // One seam, so that a test can run whole histories on files that tear, fill up and fail. Everything
 // is local. A function that fails throws FileError and leaves what was there, unless said
-// otherwise. posix_files() is the machine's own, safe from any thread. SPDX-License-Identifier:
-// BSD-3-Clause
+// otherwise. posix_files() is the machine's own, safe from any thread.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,8 @@
 //
 // A field is a key, (number << 3) + type, and its value: a varint (type 0), 4 bytes (5), or a
 // length and so many bytes (2), which texts and messages are
-// (protobuf.dev/programming-guides/encoding). Pure; std only. SPDX-License-Identifier: BSD-3-Clause
+// (protobuf.dev/programming-guides/encoding). Pure; std only.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <bit>

@@ -2,7 +2,8 @@
 // the format).
 //
 // A module is an object of its class that writes a table of its fields; each tensor has a storage
-// of its own. Local. SPDX-License-Identifier: BSD-3-Clause
+// of its own. Local.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -8,7 +8,8 @@
 // convolution and ReLU after each BN, the last after the addition. Form C: one grouped 3x3. Form B:
 // `cardinality` separate paths of 1x1 and 3x3, concatenated. Names are torchvision's
 // (torchvision/models/resnet.py); form B has paths.<j>.{conv1,bn1,conv2,bn2} instead of
-// {conv1,bn1,conv2,bn2}. SPDX-License-Identifier: BSD-3-Clause
+// {conv1,bn1,conv2,bn2}.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // Weights for other programs, in the format that the file's ending names: .pt and .pth
-// (torch.save), .safetensors. SPDX-License-Identifier: BSD-3-Clause
+// (torch.save), .safetensors.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>

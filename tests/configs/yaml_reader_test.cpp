@@ -315,7 +315,8 @@ void make_consistent(RunConfig& config) {
   config.model.reset_classifier = config.model.reset_classifier && !config.model.pretrained.empty();
   if (config.model.pretrained.empty()) config.model.pretrained_key.clear();
   if (config.model.norm != Norm::kGroup) config.model.norm_group = 0;
-  if (config.model.norm == Norm::kGroup && config.model.norm_group == 0) config.model.norm_group = 2;
+  if (config.model.norm == Norm::kGroup && config.model.norm_group == 0)
+    config.model.norm_group = 2;
   const bool mixes = config.mix.mixup > 0 || config.mix.cutmix > 0;
   if (mixes || config.optimizer.loss != LossKind::kCrossEntropy) {
     config.data.class_weights = ClassWeights::kNone;

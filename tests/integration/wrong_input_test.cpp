@@ -1,6 +1,7 @@
 // What a user can get wrong: the exit code of the contract, one line that says what is wrong, where
 // and what to do next, from all ranks together, and nothing left half-written. No call takes
-// anywhere near comm.timeout_s. SPDX-License-Identifier: BSD-3-Clause
+// anywhere near comm.timeout_s.
+// SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
 #include <string>

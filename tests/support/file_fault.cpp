@@ -4,7 +4,8 @@
 // WHAT happens: "kill", "ENOSPC", "EIO", or "short" (a write does its first half and says so).
 // Every such call adds a byte to FILE_FAULT_COUNT, if that names a file, so that they can be
 // counted. Calls: open, write, pwrite, ftruncate, fsync, fdatasync, rename, mkdir, symlink,
-// readlink, unlink, rmdir, fstat's kin are left alone. SPDX-License-Identifier: BSD-3-Clause
+// readlink, unlink, rmdir, fstat's kin are left alone.
+// SPDX-License-Identifier: BSD-3-Clause
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 // Batch normalisation over several ranks: what they train is what fewer ranks train that have all
-// the images of a group each. SPDX-License-Identifier: BSD-3-Clause
+// the images of a group each.
+// SPDX-License-Identifier: BSD-3-Clause
 #include "worker/step/norm_group.h"
 
 #include <gtest/gtest.h>

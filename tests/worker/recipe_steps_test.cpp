@@ -1,6 +1,7 @@
 // Whole recipes in float64 against PyTorch's pieces (golden/recipes.json): mixed images and labels,
 // stochastic depth, the loss, clipping, the optimizer, the rate over an epoch's border and the
-// moving average, on 1, 2 and 4 ranks. SPDX-License-Identifier: BSD-3-Clause
+// moving average, on 1, 2 and 4 ranks.
+// SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
 #include <algorithm>

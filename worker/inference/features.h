@@ -1,5 +1,6 @@
 // What a network makes of a validation split before its classifier, for other programs to learn
-// from. SPDX-License-Identifier: BSD-3-Clause
+// from.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <string>

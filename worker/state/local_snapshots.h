@@ -2,8 +2,8 @@
 // lost shared file system costs is then a few steps.
 //
 // One rank of each host has one. LOCAL/resnext-HASH/ holds one checkpoint (checkpoint_folder.h);
-// HASH is of the run folder's path. Local; one thread at a time. SPDX-License-Identifier:
-// BSD-3-Clause
+// HASH is of the run folder's path. Local; one thread at a time.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <filesystem>

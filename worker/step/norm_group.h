@@ -1,7 +1,8 @@
 // The ranks that share BN's statistics (model.norm), over a communicator of their own.
 //
 // Of its own, as backward asks for sums while gradients travel on the run's: their order need not
-// be agreed on. SPDX-License-Identifier: BSD-3-Clause
+// be agreed on.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <memory>

@@ -2,7 +2,8 @@
 //
 // fp32, tf32 (float32 that GPUs multiply with 10 bits), bf16 and fp16 (float32 parameters,
 // autocast; fp16 with loss scaling, worker/step/loss_scaler.h), fp64 (everything in float64).
-// Local. SPDX-License-Identifier: BSD-3-Clause
+// Local.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <c10/core/Device.h>

@@ -5,7 +5,8 @@
 // changes nothing on all of them. On a GPU nothing in a step waits for the device, and after a
 // warm-up it is replayed from a CUDA graph. Running statistics, loss and stop flag are averaged
 // over ranks in each step, beside backward. All public functions but report() are COLLECTIVE. One
-// thread. SPDX-License-Identifier: BSD-3-Clause
+// thread.
+// SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
 #include <functional>

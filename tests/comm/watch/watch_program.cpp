@@ -4,7 +4,8 @@
 // FAULT: fail:CODE[:MS], after MS milliseconds while the others are in a collective; stuck:PHASE;
 // early, stuck before MPI_Init; stop:PHASE, SIGSTOP to itself; kill, SIGKILL to itself; slow, 0.8
 // of the limit in each of three steps; hide, fails while its unwinding takes for ever; deep, stuck
-// in a phase with a progress that ends. "*" as RANK: all. SPDX-License-Identifier: BSD-3-Clause
+// in a phase with a progress that ends. "*" as RANK: all.
+// SPDX-License-Identifier: BSD-3-Clause
 #include <signal.h>
 #include <unistd.h>
 

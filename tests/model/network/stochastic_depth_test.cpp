@@ -1,5 +1,6 @@
 // Stochastic depth: its rates, its draws, and what it does to a network. Whole steps against
-// PyTorch are in tests/worker/recipe_steps_test.cpp. SPDX-License-Identifier: BSD-3-Clause
+// PyTorch are in tests/worker/recipe_steps_test.cpp.
+// SPDX-License-Identifier: BSD-3-Clause
 #include "model/network/stochastic_depth.h"
 
 #include <ATen/CPUGeneratorImpl.h>
