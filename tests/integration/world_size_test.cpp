@@ -34,7 +34,10 @@ Record record(const Batch& batch) {
 }
 
 DataLoader make_loader(const Container& container, int rank, int world_size, bool training) {
-  RecipeOptions recipe{.name = RecipeName::kCifar, .size = 16, .resize = 16, .training = training};
+  RecipeOptions recipe;
+  recipe.name = RecipeName::kCifar;
+  recipe.size = recipe.resize = 16;
+  recipe.training = training;
   LoaderOptions options;
   options.rank = rank;
   options.world_size = world_size;
