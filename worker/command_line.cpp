@@ -90,6 +90,7 @@ Actions add_actions(CLI::App& app, CommandLine& line) {
          "where there is none ImageNet's or CIFAR's")
       ->delimiter(',')
       ->expected(1, 2)
+      ->allow_extra_args(false)
       ->check(CLI::PositiveNumber)
       ->type_name("N")
       ->needs(plan);

@@ -97,8 +97,10 @@ class OnATerminal : public testing::TestWithParam<bool> {
     const Words worker = work_.train_command(0, "run" + std::to_string(++runs_), more);
     Words words = worker;
     if (GetParam()) {
-      words = Words{RESNEXT_BIN_DIR "/resnext_launcher", "run", "-n", "2"} +
-              Words(worker.begin() + 1, worker.end());
+      const auto program = std::ranges::find(worker, RESNEXT_BIN_DIR "/resnext_worker");
+      words = Words(worker.begin(), program) +
+              Words{RESNEXT_BIN_DIR "/resnext_launcher", "run", "-n", "2"} +
+              Words(program + 1, worker.end());
     }
     std::string line;
     for (const std::string& word : words) line += "'" + word + "' ";

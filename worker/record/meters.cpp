@@ -46,7 +46,7 @@ void Meters::end_step() {
 void Meters::add_time(Phase phase) {
   const Clock::time_point now = Clock::now();
   ms_[static_cast<int>(phase)] += std::chrono::duration<double, std::milli>(now - last_).count();
-  if (timeline_) timeline_->add("training step", name_of(phase), last_, now);
+  if (timeline_) timeline_->add(kStepTrack, name_of(phase), last_, now);
   last_ = now;
 }
 

@@ -20,6 +20,9 @@
 
 namespace resnext {
 
+// The track of the training step's phases: the main thread's.
+inline constexpr std::string_view kStepTrack = "training step";
+
 class Timeline {
  public:
   using Clock = std::chrono::steady_clock;
