@@ -29,5 +29,4 @@ stage "tests"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-ignore_noninstrumented_modules=1}
 cd "$root/build/$preset"
-# One more than cores, as much of it is waiting.
-exec ctest --output-on-failure --parallel "$(($(core_count) + 1))" "$@"
+exec ctest --output-on-failure --parallel "$(core_count)" "$@"

@@ -6,8 +6,7 @@
 # tests/support/mpi_main.cpp, which starts MPI and fails the job when any rank's test failed.
 # Tests are compiled with little optimisation, which takes a fifth less time, and with GoogleTest (and
 # LibTorch where they use it) compiled once before them.
-# Ranks and programs wait for each other much of the time: no test reserves more than one core, but
-# those that measure time. No test can hang: each has a TIMEOUT (default 60 s). Tests without the label "gpu" see no GPU: what
+# No test can hang: each has a TIMEOUT (default 60 s). Tests without the label "gpu" see no GPU: what
 # they expect are the CPU's bits.
 set(CMAKE_POSITION_INDEPENDENT_CODE OFF)  # in tests/: one precompiled header for libraries and programs
 resnext_headers(resnext_test_headers
@@ -54,7 +53,7 @@ function(resnext_test name)
         ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none --mca mpi_yield_when_idle 1
         -np ${n} $<TARGET_FILE:${name}>)
       set_tests_properties(${test} PROPERTIES
-        TIMEOUT ${T_TIMEOUT} LABELS "ranks;${T_LABELS}"
+        TIMEOUT ${T_TIMEOUT} PROCESSORS 2 LABELS "ranks;${T_LABELS}"
         ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1;${environment}")
     endforeach()
   endif()
