@@ -19,7 +19,9 @@ bool compares(const RunKey& key) {
   const std::string_view section = key.name.substr(0, key.name.find('.'));
   const bool other = std::ranges::find(kOthers, key.name) != std::end(kOthers);
   if (section == "run") return other;
-  if (std::holds_alternative<TextField>(key.field) || other) return false;
+  const bool path = std::holds_alternative<TextField>(key.field) ||
+                    std::holds_alternative<TextListField>(key.field);
+  if (path || other) return false;
   return std::ranges::find(kSections, section) != std::end(kSections);
 }
 
