@@ -12,7 +12,7 @@
 write_sweep() {
   local cardinalities='[1, 2, 4, 8, 16]' rates='[0.05]' repeats=1 stop='stop: {rungs: [1], keep: 0.6}'
   if [ "$trials" = 54 ]; then
-    cardinalities='[1, 2, 4, 8, 16, 32]' rates='[0.02, 0.05, 0.1]' repeats=3 stop=''
+    cardinalities='[1, 2, 3, 4, 8, 16]' rates='[0.02, 0.05, 0.1]' repeats=3 stop=''
     [ "$1" = whole ] || rates='[0.02, 0.05]'
   else
     [ "$1" = whole ] || cardinalities='[1, 2, 4]'
