@@ -1,10 +1,10 @@
 // watch_program LIMIT_S [RANK FAULT]...: ranks that sum numbers as the worker does, of which some
 // meet a fault. Prints "ready" from rank 0 when all ranks are at work.
 //
-// FAULT: fail:CODE[:MS], after MS milliseconds while the others are in a collective; stuck:PHASE;
-// early, stuck before MPI_Init; stop:PHASE, SIGSTOP to itself; kill, SIGKILL to itself; slow, 0.8
-// of the limit in each of three steps; hide, fails while its unwinding takes for ever; deep, stuck
-// in a phase with a progress that ends. "*" as RANK: all.
+// FAULT: fail:CODE[:MS], while the others are in a collective, MS milliseconds after another
+// has failed so; stuck:PHASE; early, stuck before MPI_Init; stop:PHASE, SIGSTOP to itself; kill,
+// SIGKILL to itself; slow, 0.8 of the limit in each of three steps; hide, fails while its unwinding
+// takes for ever; deep, stuck in a phase with a progress that ends. "*" as RANK: all.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <signal.h>
 #include <unistd.h>
@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -91,9 +93,21 @@ class Rank {
     communicator.all_reduce({values, 2, DataType::kFloat64}, ReduceOp::kMax);
   }
 
+  // A rank that fails without delay leaves a file, which those with one wait for.
+  void wait_for_the_first() const {
+    namespace fs = std::filesystem;
+    const fs::path mark = fs::path(std::getenv("FLIGHT_FOLDER")).replace_filename("first-fails");
+    if (fault_[2].empty()) {
+      std::ofstream(mark).flush();
+      return;
+    }
+    while (!fs::exists(mark)) sleep_s(0.001);
+    sleep_s(std::atof(fault_[2].c_str()) / 1000);
+  }
+
   void meet() const {
     if (fault_[0] == "fail") {
-      if (!fault_[2].empty()) sleep_s(std::atof(fault_[2].c_str()) / 1000);
+      wait_for_the_first();
       throw Error(static_cast<ExitCode>(std::atoi(fault_[1].c_str())), "here",
                   "the fault of code " + fault_[1], "mend it");
     }
