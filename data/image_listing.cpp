@@ -151,16 +151,22 @@ std::optional<int64_t> index_in(const std::string& text) {
   return value;
 }
 
-// Labels of the list's classes: names where all are names, else places.
+// Labels of the list's classes: all are names, or else all are places. Of both, one meaning would
+// be wrong.
 std::vector<int64_t> labels_of(const ClassNames& used, const ClassNames& classes,
                                const std::string& where) {
   std::vector<int64_t> labels = places_of(used, classes);
-  if (std::ranges::count(labels, -1) == 0) return labels;
+  const auto unknown = std::ranges::count(labels, -1);
+  if (unknown == 0) return labels;
+  const bool some_are_names = unknown < static_cast<int64_t>(labels.size());
   for (size_t i = 0; i < used.size(); ++i) {
+    if (labels[i] >= 0) continue;
     const auto index = index_in(used[i]);
-    if (!index) {
+    if (some_are_names || !index) {
       throw DataError(where, "'" + used[i] + "' is not among the classes: " + name_some(classes),
-                      "give --classes the list that holds it");
+                      some_are_names && index
+                          ? "other labels of the list are names of classes: use names or indices"
+                          : "give --classes the list that holds it");
     }
     labels[i] = *index;
     if (*index >= 0 && *index < static_cast<int64_t>(classes.size())) continue;

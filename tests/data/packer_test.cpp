@@ -312,6 +312,8 @@ TEST_F(ClassesTest, AFlatFolderTakesAListOfLabels) {
            {"val_1.jpg 3\n", "index 3 is not in 0..2"},
            {"val_1.jpg -1\n", "index -1"},
            {"val_1.jpg wolf\n", "'wolf' is not among the classes"},
+           {"val_1.jpg ant\nval_2.jpg wolf\n", "'wolf' is not among the classes"},
+           {"val_1.jpg ant\nval_2.jpg 1\n", "use names or indices"},
            {"val_9.jpg ant\n", "'val_9.jpg', which is no image"},
            {"val_1.jpg ant\nval_1.jpg ant\n", "stands there twice"},
            {"490\n361\n", "'490' is no file name and class"},
