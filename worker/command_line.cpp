@@ -3,6 +3,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <filesystem>
+
 #include "comm/common/command_parser.h"
 #include "comm/common/error.h"
 #include "configs/run_keys.h"
@@ -99,6 +101,18 @@ Actions add_actions(CLI::App& app, CommandLine& line) {
   return actions;
 }
 
+// KEY=VALUE behind `--classify PATH...` is an override, unless there is a file of this name.
+void take_overrides_from_images(CommandLine& line) {
+  const auto is_override = [](const std::string& word) {
+    return find_run_key(word.substr(0, word.find('='))) != nullptr &&
+           word.find('=') != std::string::npos && !std::filesystem::exists(word);
+  };
+  for (const std::string& word : line.images) {
+    if (is_override(word)) line.overrides.push_back(word);
+  }
+  std::erase_if(line.images, is_override);
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
@@ -115,6 +129,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   parser.complete_overrides_with(run_key_names());
   if (auto text = parser.parse(argc, argv)) return help(std::move(*text));
   actions.choose();
+  take_overrides_from_images(line);
   if (line.config.empty() && line.action != Action::kAllReduce) {
     throw ConfigError("command line", "no configuration is named", "see resnext_worker --help");
   }

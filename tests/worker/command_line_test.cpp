@@ -65,6 +65,12 @@ TEST(CommandLine, TakesCountsOfImagesForAPlanOnly) {
   EXPECT_THROW(parse({"a.yaml", "--plan", "--images", "0"}), ConfigError);
 }
 
+TEST(CommandLine, TakesOverridesBehindImagesToo) {
+  const CommandLine line = parse({"a.yaml", "--classify", "a.jpg", "data.size=32", "b=1.jpg"});
+  EXPECT_EQ(line.images, (std::vector<std::string>{"a.jpg", "b=1.jpg"}));
+  EXPECT_EQ(line.overrides, (std::vector<std::string>{"data.size=32"}));
+}
+
 TEST(CommandLine, AsksForOneThingAtATime) {
   EXPECT_NE(message({"a.yaml", "--plan", "--evaluate"}).find("--evaluate and --plan at once"),
             std::string::npos);
