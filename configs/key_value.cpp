@@ -208,6 +208,15 @@ std::string format_value(const RunKey& key, RunConfig& config) {
       key.field);
 }
 
+std::vector<KeyChange> changed_keys(RunConfig before, RunConfig now) {
+  std::vector<KeyChange> changes;
+  for (const RunKey& key : run_keys()) {
+    std::string was = format_value(key, before), is = format_value(key, now);
+    if (was != is) changes.push_back({key.name, std::move(was), std::move(is)});
+  }
+  return changes;
+}
+
 std::string expected_value(const RunKey& key) {
   return std::visit(
       Overload{

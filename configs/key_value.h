@@ -7,6 +7,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "configs/run_keys.h"
 #include "configs/yaml_entries.h"
@@ -19,6 +20,15 @@ void assign_value(const RunKey& key, const YamlEntry& entry, RunConfig& config);
 
 // The member's value as YAML, on one line.
 std::string format_value(const RunKey& key, RunConfig& config);
+
+struct KeyChange {
+  std::string_view key;
+  std::string before;
+  std::string now;
+};
+
+// The keys whose values differ, in the table's order.
+std::vector<KeyChange> changed_keys(RunConfig before, RunConfig now);
 
 // What the key takes, in words: "a whole number from 1 to 9", "one of a, b, c".
 std::string expected_value(const RunKey& key);

@@ -10,8 +10,7 @@
 //   zip: {optimizer.base_lr: [0.1, 0.2], schedule.warmup_epochs: [0, 5]}   # first with first, ...
 //   exclude: [{model.cardinality: 2, run.seed: 2}]
 //   repeats: 3                          # of each, over seeds: run.seed, run.seed + 1, ...
-//   stop: {metric: top1, rungs: [5, 15], keep: 0.5}   # successive halving,
-//   launcher/sweep_halving.h
+//   stop: {metric: top1, rungs: [5, 15], keep: 0.5}   # successive halving (sweep_halving.h)
 //
 // Keys and values are checked here, each by itself, against the table of configuration keys; whole
 // configurations are checked when trials are made of them. Local. Throws ConfigError with the line.

@@ -63,6 +63,11 @@ std::vector<Recipe> recipes_of(const Recipe& recipe, const LoaderOptions& option
   return recipes;
 }
 
+std::optional<SampleOrder> own_order(const LoaderOptions& options) {
+  if (!options.training) return std::nullopt;
+  return SampleOrder{options.seed, options.shuffle, options.repeats};
+}
+
 void check_options(const LoaderOptions& options) {
   const auto positive = [](int64_t value, const char* key) {
     if (value <= 0) throw ConfigError(key, "must be positive", "give 1 or more");
@@ -81,7 +86,10 @@ struct DataLoader::Impl {
   const Recipe recipe;
   const std::vector<Recipe> early_recipes;  // of options.early_sizes
   const LoaderOptions options;
-  const Sampler sampler;
+  const Sampler own_sampler;
+  std::optional<Sampler>
+      first_sampler;  // of the epoch that start() went on in, where it is another
+  int64_t first_epoch = 0;
   const int64_t grain;  // samples of a task
 
   std::mutex mutex;
@@ -122,7 +130,10 @@ struct DataLoader::Impl {
     return recipe;
   }
   std::shared_ptr<const std::vector<int64_t>> order_of(int64_t epoch) const {
-    return std::make_shared<const std::vector<int64_t>>(sampler.order(epoch));
+    return std::make_shared<const std::vector<int64_t>>(sampler(epoch).order(epoch));
+  }
+  const Sampler& sampler(int64_t epoch) const {
+    return first_sampler && epoch == first_epoch ? *first_sampler : own_sampler;
   }
   Slot& slot(int64_t number) { return slots[static_cast<size_t>(number) % slots.size()]; }
 
@@ -131,8 +142,8 @@ struct DataLoader::Impl {
   bool plan();
   void advance();
   void look_ahead();
-  std::vector<int64_t> needed_here(const std::vector<int64_t>& of, int64_t begin, int64_t end,
-                                   int64_t first_batch) const;
+  std::vector<int64_t> needed_here(int64_t epoch, const std::vector<int64_t>& of, int64_t begin,
+                                   int64_t end, int64_t first_batch) const;
   Task take();
   int64_t place(const Slot& slot, int64_t i) const;
   void decode(const Task& task, std::vector<uint8_t>& bytes, RecipeScratch& scratch);
@@ -146,8 +157,7 @@ DataLoader::Impl::Impl(const Container& set, const Recipe& how, const LoaderOpti
       recipe(how),
       early_recipes(recipes_of(how, opts)),
       options(opts),
-      sampler(set.count(), opts.seed, opts.training, opts.shuffle,
-              opts.training ? opts.repeats : 1),
+      own_sampler(set.count(), own_order(opts)),
       grain(std::clamp<int64_t>(opts.per_rank / (4 * std::max<int64_t>(opts.threads, 1)), 1, 16)) {
   check_options(options);
   if (options.training && steps_per_epoch() == 0) {
@@ -262,21 +272,22 @@ void DataLoader::Impl::advance() {
 // In the epoch's order, of a slot's i-th sample.
 int64_t DataLoader::Impl::place(const Slot& slot, int64_t i) const {
   const int64_t in_batch = slot.share.begin + i - slot.batch_begin;
-  return options.training ? sampler.place_of(in_batch, slot.batch_begin, global_batch())
-                          : slot.share.begin + i;
+  if (!options.training) return slot.share.begin + i;
+  return sampler(slot.epoch).place_of(in_batch, slot.batch_begin, global_batch());
 }
 
-// Of the samples at [begin, end) of an order, those that the ranks of this host take, where a batch
-// begins at `first_batch`, which is not behind `begin`.
-std::vector<int64_t> DataLoader::Impl::needed_here(const std::vector<int64_t>& of, int64_t begin,
-                                                   int64_t end, int64_t first_batch) const {
+// Of the samples at [begin, end) of an epoch's order, those that the ranks of this host take, where
+// a batch begins at `first_batch`, which is not behind `begin`.
+std::vector<int64_t> DataLoader::Impl::needed_here(int64_t epoch, const std::vector<int64_t>& of,
+                                                   int64_t begin, int64_t end,
+                                                   int64_t first_batch) const {
   const int64_t of_rank = global_batch() / options.world_size;
   const int64_t first = (options.rank - options.host.rank) * of_rank;
   std::vector<int64_t> needed;
   for (int64_t batch = begin - (begin - first_batch) % global_batch(); batch < end;
        batch += global_batch()) {
     for (int64_t i = first; i < first + options.host.size * of_rank; ++i) {
-      const int64_t at = sampler.place_of(i, batch, global_batch());
+      const int64_t at = sampler(epoch).place_of(i, batch, global_batch());
       if (at >= begin && at < end) needed.push_back(of[static_cast<size_t>(at)]);
     }
   }
@@ -288,20 +299,21 @@ std::vector<int64_t> DataLoader::Impl::needed_here(const std::vector<int64_t>& o
 void DataLoader::Impl::look_ahead() {
   const int64_t count = container.count();
   const auto end_of_window = [](int64_t at) { return (at / kShuffleWindow + 1) * kShuffleWindow; };
-  const auto ask = [&](const std::vector<int64_t>& of, int64_t begin, int64_t end,
+  const auto ask = [&](int64_t epoch, const std::vector<int64_t>& of, int64_t begin, int64_t end,
                        int64_t first_batch) {
-    ahead->add(needed_here(of, begin, end, first_batch), options.host.rank, options.host.size);
+    ahead->add(needed_here(epoch, of, begin, end, first_batch), options.host.rank,
+               options.host.size);
   };
   const int64_t wanted = end_of_window(position.images) + kShuffleWindow;
   ahead_to = std::max(ahead_to, position.images);
   while (ahead_to < std::min(wanted, count)) {
     const int64_t end = std::min(end_of_window(ahead_to), count);
-    ask(*order, ahead_to, end, position.images);
+    ask(position.epoch, *order, ahead_to, end, position.images);
     ahead_to = end;
   }
   if (ahead_to != count || wanted < count + kShuffleWindow) return;
   next_order = order_of(position.epoch + 1);
-  ask(*next_order, 0, std::min(kShuffleWindow, count), 0);
+  ask(position.epoch + 1, *next_order, 0, std::min(kShuffleWindow, count), 0);
   ahead_to += std::min(kShuffleWindow, count);
 }
 
@@ -326,8 +338,9 @@ void DataLoader::Impl::decode_sample(Slot& target, int64_t i, std::vector<uint8_
   container.read_sample(index, bytes);
   const StoredSample sample{container.storage(), bytes, container.height(), container.width()};
   try {
-    target.recipe->apply(sample, {options.seed, target.epoch, index, sampler.copy_at(at)}, scratch,
-                         target.pixels() + i * target.recipe->square_bytes(),
+    target.recipe->apply(sample,
+                         {options.seed, target.epoch, index, sampler(target.epoch).copy_at(at)},
+                         scratch, target.pixels() + i * target.recipe->square_bytes(),
                          target.count() * target.recipe->square_bytes());
   } catch (const DamagedImage& error) {
     throw DataError(container.name_of(index), error.what(),
@@ -350,6 +363,9 @@ void DataLoader::Impl::start(Position from) {
   if (ahead) ahead->clear();
   position = from;
   if (options.training) position = at_full_batch(from, container.count(), global_batch());
+  first_sampler.reset();
+  if (options.training && position.order) first_sampler.emplace(container.count(), position.order);
+  first_epoch = position.epoch;
   exhausted = !options.training && from.images >= container.count();
   started = true;
   work.notify_all();

@@ -70,8 +70,9 @@ class DataLoader {
   int64_t steps_per_epoch() const;
   int64_t global_batch() const;
 
-  // Drops what is prefetched and continues from `position`; in training from the next epoch where
-  // the position's has no full batch left. Must be called before the first next().
+  // Drops what is prefetched and continues from `position`, in its order to the end of that epoch;
+  // in training from the next epoch where the position's has no full batch left. Must be called
+  // before the first next().
   void start(Position position);
 
   // The next micro-batch of this rank, in order; waits when none is ready. The batch that was

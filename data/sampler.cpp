@@ -45,8 +45,8 @@ std::vector<int64_t> permutation(int64_t count, KeyedRandom& random) {
   return items;
 }
 
-Sampler::Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle, int64_t repeats)
-    : count_(count), seed_(seed), shuffled_(shuffled), shuffle_(shuffle), repeats_(repeats) {}
+Sampler::Sampler(int64_t count, const std::optional<SampleOrder>& order)
+    : count_(count), order_(order), repeats_(order ? order->repeats : 1) {}
 
 std::vector<int64_t> Sampler::order(int64_t epoch) const {
   std::vector<int64_t> items = samples(epoch);
@@ -68,9 +68,9 @@ int64_t Sampler::place_of(int64_t i, int64_t images, int64_t global_batch) const
 }
 
 std::vector<int64_t> Sampler::samples(int64_t epoch) const {
-  if (!shuffled_) return ascending(count_);
-  KeyedRandom random(RandomUse::kOrder, seed_, static_cast<uint64_t>(epoch), 0);
-  if (shuffle_ == Shuffle::kBlock) return block_order(count_, random);
+  if (!order_) return ascending(count_);
+  KeyedRandom random(RandomUse::kOrder, order_->seed, static_cast<uint64_t>(epoch), 0);
+  if (order_->shuffle == Shuffle::kBlock) return block_order(count_, random);
   return permutation(count_, random);
 }
 
@@ -95,7 +95,8 @@ Position at_full_batch(Position position, int64_t count, int64_t global_batch) {
 }
 
 Position after_batch(Position position, int64_t count, int64_t global_batch) {
-  return at_full_batch({position.epoch, position.images + global_batch}, count, global_batch);
+  position.images += global_batch;
+  return at_full_batch(position, count, global_batch);
 }
 
 Share share_of_rank(int64_t count, int64_t global_batch, int64_t images, int rank, int world_size) {

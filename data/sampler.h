@@ -1,9 +1,11 @@
 // The order in which samples are used, and each rank's share of it.
 //
-// The global order depends on (seed, epoch) only, never on the rank count. A place in it is counted
-// in images: the next global batch of G images is order[images, images + G), and rank r of W takes
-// the r-th of W equal, contiguous parts of it. So ranks and batch may change anywhere in an epoch:
-// its remaining images follow in the same order, each once, but for a last batch that is not full.
+// The global order depends on the epoch and on SampleOrder only, never on the rank count. A place
+// in it is counted in images: the next global batch of G images is order[images, images + G), and
+// rank r of W takes the r-th of W equal, contiguous parts of it. So ranks and batch may change
+// anywhere in an epoch: its remaining images follow in the same order, each once, but for a last
+// batch that is not full. A seed or a way to shuffle that changes within an epoch counts from the
+// next one on.
 //
 // Repeated augmentation (Hoffer et al. 2019, arXiv 1901.09335; Berman et al. 2019, arXiv
 // 1902.05509) with k copies: the order has each sample k times in a row, and as many places as
@@ -16,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,11 +27,20 @@
 
 namespace resnext {
 
+// What an epoch's order is made from.
+struct SampleOrder {
+  uint64_t seed = 1;
+  Shuffle shuffle = Shuffle::kFull;
+  int64_t repeats = 1;  // copies of each sample
+  bool operator==(const SampleOrder&) const = default;
+};
+
 // Where a run stands: the next image. Saved with a checkpoint; a loader started from it continues
 // as if it had never stopped.
 struct Position {
-  int64_t epoch = 0;   // from 0
-  int64_t images = 0;  // of the epoch that have been taken
+  int64_t epoch = 0;                      // from 0
+  int64_t images = 0;                     // of the epoch that have been taken
+  std::optional<SampleOrder> order = {};  // in which these were taken; none: whoever goes on has it
   bool operator==(const Position&) const = default;
 };
 
@@ -53,10 +65,8 @@ inline constexpr int64_t kShuffleWindow = 32 * kShuffleBlock;
 
 class Sampler {
  public:
-  // Samples 0..count-1. `shuffled` false gives ascending order (validation). `repeats`: copies of
-  // each, from 1.
-  Sampler(int64_t count, uint64_t seed, bool shuffled, Shuffle shuffle = Shuffle::kFull,
-          int64_t repeats = 1);
+  // Samples 0..count-1; without an order ascending (validation).
+  Sampler(int64_t count, const std::optional<SampleOrder>& order);
 
   int64_t count() const { return count_; }
   int64_t repeats() const { return repeats_; }
@@ -72,9 +82,7 @@ class Sampler {
   std::vector<int64_t> samples(int64_t epoch) const;
 
   int64_t count_;
-  uint64_t seed_;
-  bool shuffled_;
-  Shuffle shuffle_;
+  std::optional<SampleOrder> order_;
   int64_t repeats_;
 };
 

@@ -22,7 +22,7 @@ constexpr double kSeconds = 3;
 constexpr uint64_t kRead = 4 << 20;
 
 std::vector<int64_t> order_of(const Container& container, Shuffle shuffle) {
-  return Sampler(container.count(), kSeed, /*shuffled=*/true, shuffle).order(0);
+  return Sampler(container.count(), SampleOrder{kSeed, shuffle}).order(0);
 }
 
 // Bytes a second.

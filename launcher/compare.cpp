@@ -45,11 +45,9 @@ std::string memory_of_average(const EmaOptions& ema, double steps_per_epoch) {
 
 std::vector<Row> differing_keys(const RunConfig& first, const RunConfig& second) {
   std::vector<Row> rows = {{"key", first.run.name, second.run.name}};
-  RunConfig a = first, b = second;
-  for (const RunKey& key : run_keys()) {
-    if (key.name == "run.name" || key.name == "run.output") continue;
-    const std::string one = format_value(key, a), other = format_value(key, b);
-    if (one != other) rows.push_back({std::string(key.name), one, other});
+  for (const auto& [key, one, other] : changed_keys(first, second)) {
+    if (key == "run.name" || key == "run.output") continue;
+    rows.push_back({std::string(key), one, other});
   }
   return rows;
 }

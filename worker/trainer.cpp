@@ -67,7 +67,9 @@ void Trainer::begin() {
   tally_saved_ = progress_.tally;
   parts_.meters.restore(progress_.meter_steps, progress_.meter_loss_sum);
   parts_.learner.start(progress_.position);
-  if (parts_.log) parts_.log->start(place(), changes(before, progress_));
+  if (parts_.log) {
+    parts_.log->start(place(), changes(before, progress_, sample_order(config_)));
+  }
   if (parts_.store) saver_.start(parts_.learner.make_room_to_copy());
   save();  // what only a host had
   const bool due = progress_.validation_due || (ended && course_.validation_due(progress_));

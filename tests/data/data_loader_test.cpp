@@ -100,6 +100,31 @@ TEST_F(DataLoaderTest, ImagesDoNotDependOnThreadsPrefetchOrRanks) {
   EXPECT_EQ(steps(options, kGlobal, {0, 0}, kSteps), reference) << "accumulation";
 }
 
+// A place brings the order of its epoch; the next one is the loader's own.
+TEST_F(DataLoaderTest, AnEpochIsFinishedInItsOrder) {
+  constexpr int64_t kGlobal = 12;  // 4 steps an epoch
+  const auto labels = [&](const LoaderOptions& options, const Position& from, int64_t count) {
+    std::vector<int64_t> all;
+    for (const Item& item : steps(options, kGlobal, from, count)) all.push_back(item.first);
+    return all;
+  };
+  for (const int64_t repeats : {1, 3}) {
+    LoaderOptions before, after;
+    before.seed = 7;
+    before.shuffle = Shuffle::kBlock;
+    before.repeats = repeats;
+    const SampleOrder order{before.seed, before.shuffle, before.repeats};
+    for (const int world : {1, 2}) {
+      before.world_size = after.world_size = world;
+      std::vector<int64_t> expected = labels(before, {2, kGlobal}, 3);
+      const std::vector<int64_t> next = labels(after, {3, 0}, 2);
+      expected.insert(expected.end(), next.begin(), next.end());
+      EXPECT_EQ(labels(after, {2, kGlobal, order}, 5), expected) << repeats << " " << world;
+      EXPECT_NE(labels(after, {2, kGlobal}, 5), expected);
+    }
+  }
+}
+
 // Each image's copies look different, the same on any number of ranks and after any resume; an
 // epoch has as many places as there are images.
 TEST_F(DataLoaderTest, RepeatedImagesDoNotDependOnRanksOrResumes) {
@@ -403,7 +428,7 @@ TEST_F(DataLoaderTest, ReadingAheadChangesNoOrder) {
   options.per_rank = kBatch;
   DataLoader loader(many, Recipe(how), options);
   loader.start({3, 0});
-  const Sampler sampler(kMany, options.seed, true, Shuffle::kBlock);
+  const Sampler sampler(kMany, SampleOrder{options.seed, Shuffle::kBlock});
   for (int64_t epoch = 3; epoch < 5; ++epoch) {
     const std::vector<int64_t> order = sampler.order(epoch);
     for (int64_t i = 0; i < kMany; i += kBatch) {

@@ -55,7 +55,7 @@ TEST(KeyedRandom, HasTheRightMoments) {
 TEST(Sampler, UsesEverySampleOnceInEachEpoch) {
   for (const Shuffle shuffle : {Shuffle::kFull, Shuffle::kBlock}) {
     for (const int64_t count : {1, 2, 3, 255, 256, 257, 5000, 20000}) {
-      const Sampler sampler(count, 7, true, shuffle);
+      const Sampler sampler(count, SampleOrder{7, shuffle});
       for (const int64_t epoch : {0, 1, 5}) {
         std::vector<int64_t> order = sampler.order(epoch);
         std::sort(order.begin(), order.end());
@@ -95,8 +95,8 @@ std::vector<int64_t> sorted(std::vector<int64_t> items) {
 TEST(RepeatedSampler, TakesWhatTorchvisionsTakes) {
   constexpr int64_t kCount = 512;
   for (const int64_t repeats : {2, 3, 4}) {
-    const Sampler sampler(kCount, 7, true, Shuffle::kFull, repeats);
-    const std::vector<int64_t> permutation = Sampler(kCount, 7, true).order(2);
+    const Sampler sampler(kCount, SampleOrder{7, Shuffle::kFull, repeats});
+    const std::vector<int64_t> permutation = Sampler(kCount, SampleOrder{7}).order(2);
     const std::vector<int64_t> order = sampler.order(2);
     ASSERT_EQ(order.size(), static_cast<size_t>(kCount));
     for (const int64_t world : {1, 2, 4, 8}) {
@@ -126,7 +126,7 @@ TEST(RepeatedSampler, CountsItsPlaceInImages) {
   std::mt19937 random(3);
   for (int round = 0; round < 200; ++round) {
     const int64_t repeats = 1 + static_cast<int64_t>(random() % 5);
-    const Sampler sampler(300, 1, true, Shuffle::kFull, repeats);
+    const Sampler sampler(300, SampleOrder{1, Shuffle::kFull, repeats});
     const std::vector<int64_t> order = sampler.order(0);
     std::vector<int64_t> taken;
     for (int64_t images = 0; images < 250;) {
@@ -140,12 +140,12 @@ TEST(RepeatedSampler, CountsItsPlaceInImages) {
       EXPECT_EQ(sorted(taken), ascending(images));
     }
   }
-  const Sampler once(100, 1, true);
+  const Sampler once(100, SampleOrder{1});
   for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(once.place_of(i, 24, 12), 24 + i);
 }
 
 TEST(RepeatedSampler, NumbersTheCopiesOfASample) {
-  const Sampler sampler(90, 4, true, Shuffle::kFull, 3);
+  const Sampler sampler(90, SampleOrder{4, Shuffle::kFull, 3});
   const std::vector<int64_t> order = sampler.order(5);
   std::set<std::pair<int64_t, int64_t>> seen;
   for (int64_t place = 0; place < 90; ++place) {
@@ -157,23 +157,23 @@ TEST(RepeatedSampler, NumbersTheCopiesOfASample) {
 
 TEST(Sampler, OrderDependsOnSeedAndEpochOnly) {
   for (const Shuffle shuffle : {Shuffle::kFull, Shuffle::kBlock}) {
-    const Sampler sampler(1000, 7, true, shuffle);
-    EXPECT_EQ(sampler.order(3), Sampler(1000, 7, true, shuffle).order(3));
+    const Sampler sampler(1000, SampleOrder{7, shuffle});
+    EXPECT_EQ(sampler.order(3), Sampler(1000, SampleOrder{7, shuffle}).order(3));
     EXPECT_NE(sampler.order(3), sampler.order(4));
-    EXPECT_NE(sampler.order(3), Sampler(1000, 8, true, shuffle).order(3));
+    EXPECT_NE(sampler.order(3), Sampler(1000, SampleOrder{8, shuffle}).order(3));
   }
-  EXPECT_EQ(Sampler(100, 7, false).order(3), ascending(100));
+  EXPECT_EQ(Sampler(100, std::nullopt).order(3), ascending(100));
 }
 
 // The same on every machine: computed once by an independent implementation in Python.
 TEST(Sampler, OrderIsPortable) {
-  const std::vector<int64_t> order = Sampler(10, 1, true).order(0);
+  const std::vector<int64_t> order = Sampler(10, SampleOrder{1}).order(0);
   EXPECT_EQ(order, (std::vector<int64_t>{2, 4, 5, 3, 8, 1, 6, 7, 9, 0}));
 }
 
 // Each sample comes first equally often: 10000 epochs of 5 samples, limits of 5 standard errors.
 TEST(Sampler, FullShuffleIsUniform) {
-  const Sampler sampler(5, 3, true);
+  const Sampler sampler(5, SampleOrder{3});
   std::vector<int> firsts(5, 0), lasts(5, 0);
   for (int64_t epoch = 0; epoch < 10000; ++epoch) {
     const auto order = sampler.order(epoch);
@@ -188,7 +188,7 @@ TEST(Sampler, FullShuffleIsUniform) {
 
 // Within 8192 positions at most 32 blocks of 256 (and a shorter one) are touched.
 TEST(Sampler, BlockShuffleReadsNeighboursTogether) {
-  const auto order = Sampler(40000, 3, true, Shuffle::kBlock).order(0);
+  const auto order = Sampler(40000, SampleOrder{3, Shuffle::kBlock}).order(0);
   std::vector<int64_t> blocks;
   for (size_t i = 0; i < 8192; ++i) blocks.push_back(order[i] / 256);
   std::sort(blocks.begin(), blocks.end());

@@ -86,6 +86,27 @@ TEST_F(ChangedRun, EachImageOnceAnEpochWhateverRanksAndBatches) {
   EXPECT_EQ(std::ranges::count(epochs, 1), 7);
 }
 
+// The tally is a sum over images: two epochs that take each once have the same.
+TEST_F(ChangedRun, ANewSeedCountsFromTheNextEpochOn) {
+  const auto tallies = [&] {
+    std::vector<uint64_t> all(2, 0);
+    for (const Json& event : events("train")) {
+      all.at(event.at("epoch").get<size_t>()) +=
+          std::stoull(event.at("tally").get<std::string>(), nullptr, 16);
+    }
+    return all;
+  };
+  train(0, {"batch.global=8", "run.steps=5"});
+  const Result second =
+      train(2, {"batch.global=8", "run.seed=9", "data.repeats=1", "optimizer.momentum=0.8"});
+  expect_has(
+      second.err,
+      {"changed since the last start: ranks 1 -> 2, the images' order from the next epoch on",
+       "run.seed 1 -> 9", "optimizer.momentum 0.9 -> 0.8"});
+  EXPECT_EQ(manifest(24).at("progress").at("epoch_order").at("seed"), 9);
+  EXPECT_EQ(tallies()[0], tallies()[1]);
+}
+
 // More ranks once counted steps down: what was written then was removed at once.
 TEST_F(ChangedRun, ALargerBatchLosesNothingThatIsWrittenAfterIt) {
   train(1, {"batch.global=4", "checkpoint.every_steps=8", "checkpoint.keep=2"});  // 48 steps

@@ -45,7 +45,7 @@ uint32_t sum_of(const std::string& text) {
 std::string to_text(const FakeWeights& weights) {
   std::string text = fmt::format("{}\n", weights.value);
   for (const SeenBatch& b : weights.seen) {
-    text += fmt::format("{} {} {} {}\n", b.epoch, b.begin, b.end, b.images);
+    text += fmt::format("{} {} {} {} {}\n", b.epoch, b.begin, b.end, b.images, b.seed);
   }
   return text + fmt::format("sum {}\n", sum_of(text));
 }
@@ -59,18 +59,22 @@ FakeWeights to_weights(const std::string& text) {
   std::istringstream stream(text.substr(0, end));
   FakeWeights weights;
   stream >> weights.value;
-  for (SeenBatch b; stream >> b.epoch >> b.begin >> b.end >> b.images;) weights.seen.push_back(b);
+  for (SeenBatch b; stream >> b.epoch >> b.begin >> b.end >> b.images >> b.seed;) {
+    weights.seen.push_back(b);
+  }
   return weights;
 }
 
 uint64_t replay(const std::vector<SeenBatch>& seen, uint64_t seed, bool not_finite) {
   uint64_t value = 0;
-  int64_t step = 0, epoch = -1, images = 0;
+  int64_t step = 0;
+  SeenBatch last{-1};
   std::vector<int64_t> order;
   for (const SeenBatch& b : seen) {
-    if (b.epoch != epoch || b.images != images) {
-      order = Sampler(images = b.images, seed, /*shuffled=*/true).order(epoch = b.epoch);
+    if (b.epoch != last.epoch || b.images != last.images) {
+      order = Sampler(b.images, SampleOrder{b.seed}).order(b.epoch);
     }
+    last = b;
     int64_t sum = 0;
     for (int64_t i = b.begin; i < b.end; ++i) sum += brings(order.at(static_cast<size_t>(i)));
     if (!not_finite || !is_skipped(seed, ++step)) value = updated(value, sum);
@@ -88,7 +92,7 @@ FakeLearner::FakeLearner(const FakeOptions& options, Communicator& communicator,
 
 const std::vector<int64_t>& FakeLearner::order() {
   if (ordered_epoch_ != position_.epoch) {
-    order_ = Sampler(options_.images, options_.seed, /*shuffled=*/true).order(position_.epoch);
+    order_ = Sampler(options_.images, SampleOrder{seed()}).order(position_.epoch);
     ordered_epoch_ = position_.epoch;
   }
   return order_;
@@ -111,7 +115,7 @@ void FakeLearner::step(const StepRequest& request) {
   const bool skipped = options_.not_finite && is_skipped(options_.seed, request.step);
   if (!skipped) weights_.value = updated(weights_.value, sums[0]);
   weights_.seen.push_back({position_.epoch, position_.images,
-                           position_.images + options_.global_batch, options_.images});
+                           position_.images + options_.global_batch, options_.images, seed()});
   position_ = after_batch(position_, options_.images, options_.global_batch);
   pending_.push_back({request.step, skipped ? NAN : 1.0, sums[2] > 0, skipped});
 }

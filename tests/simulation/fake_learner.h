@@ -16,12 +16,13 @@
 
 namespace resnext::test {
 
-// Images [begin, end) of an epoch's order, of so many in the data.
+// Images [begin, end) of an epoch's order, which a seed makes, of so many in the data.
 struct SeenBatch {
   int64_t epoch = 0;
   int64_t begin = 0;
   int64_t end = 0;
   int64_t images = 0;
+  uint64_t seed = 0;
   bool operator==(const SeenBatch&) const = default;
 };
 
@@ -44,7 +45,8 @@ double top1_of(const FakeWeights& weights);
 struct FakeOptions {
   int64_t images = 0;
   int64_t global_batch = 0;
-  uint64_t seed = 0;
+  SampleOrder order;        // of the epochs that it begins
+  uint64_t seed = 0;        // of the steps that are skipped
   int64_t steps_ahead = 0;  // of a GPU: reports come so much later
   bool not_finite = false;  // some steps are skipped
   // Called in each step and validation of this rank: may throw, or change the weights.
@@ -72,6 +74,7 @@ class FakeLearner final : public Learner {
   const Position& position() const { return position_; }
 
  private:
+  uint64_t seed() const { return position_.order.value_or(options_.order).seed; }
   const std::vector<int64_t>& order();
 
   const FakeOptions options_;

@@ -31,7 +31,6 @@ RunConfig draw_config(Draw& draw) {
   RunConfig config;
   config.run.output = "/simulated/run";
   config.run.name = "simulated";
-  config.run.seed = draw.bits() % 1000;
   config.log.every_steps = draw.between(1, 5);
   config.log.tensorboard = false;
   config.checkpoint.keep = draw.between(1, 3);
@@ -46,6 +45,7 @@ RunConfig draw_config(Draw& draw) {
 Start draw_settings(Draw& draw) {
   Start start;
   start.images = draw.between(16, 80);
+  start.seed = draw.bits() % 1000;
   start.epochs = draw.between(1, 4);
   start.save_steps = draw.of<int64_t>({0, 0, 1, 2, 3, 5, 8, 20});
   start.save_epochs = draw.of<double>({0, 0.5, 1, 1, 1, 2});
@@ -57,6 +57,7 @@ void change_settings(Draw& draw, Start& start) {
   start.accept_new_data = draw.one_in(2);
   start.steps = draw.one_in(6) ? draw.between(1, 40) : 0;
   if (draw.one_in(8)) start.images = other.images;
+  if (draw.one_in(5)) start.seed = other.seed;
   if (draw.one_in(5)) start.epochs = other.epochs;
   if (draw.one_in(5)) start.save_steps = other.save_steps;
   if (draw.one_in(5)) start.save_epochs = other.save_epochs;
@@ -116,10 +117,11 @@ std::string describe(const Start& s) {
                                                "rename best", "remove best", "point best",
                                                "go back",     "damage all",  "lose all"};
   return fmt::format(
-      "{} ranks x {} x {} ({} a host from {}), {} images{}, {} epochs, {} steps, save every {} "
+      "{} ranks x {} x {} ({} a host from {}), {} images{}, seed {}, {} epochs, {} steps, save "
+      "every {} "
       "steps and {} epochs; before: {}; mishap: {} (rank {}, at {}, error {}){}; save lag {}",
       s.ranks, s.per_rank, s.accumulation, s.host_ranks, s.first_host, s.images,
-      s.accept_new_data ? " accepted" : "", s.epochs, s.steps, s.save_steps, s.save_epochs,
+      s.accept_new_data ? " accepted" : "", s.seed, s.epochs, s.steps, s.save_steps, s.save_epochs,
       kMeddlings[static_cast<int>(s.meddling)], kMishaps[static_cast<int>(s.mishap)], s.rank, s.at,
       s.error, s.power ? ", power" : "", s.save_lag);
 }

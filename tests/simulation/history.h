@@ -49,6 +49,7 @@ struct Start {
   // What a restart by the launcher keeps of the start before.
   int64_t images = 0;
   bool accept_new_data = false;
+  uint64_t seed = 0;  // run.seed
   int64_t epochs = 1;
   int64_t steps = 0;  // run.steps
   int64_t save_steps = 0;

@@ -24,12 +24,15 @@ void require(bool holds, const std::string& what) {
 }
 
 void check_walk(const FakeWeights& weights, const Footings& footings, const History& history) {
-  SeenBatch last{0, 0, 0, weights.seen.empty() ? 0 : weights.seen.front().images};
+  SeenBatch last;
+  if (!weights.seen.empty()) last = weights.seen.front();
+  last.begin = last.end = last.epoch = 0;
   int64_t steps = 0;
   for (const SeenBatch& b : weights.seen) {
     if (b.epoch == last.epoch) {
       require(b.begin == last.end,
               fmt::format("epoch {}: {} follows {}", b.epoch, b.begin, last.end));
+      require(b.seed == last.seed, fmt::format("epoch {} changes its order", b.epoch));
     } else {
       require(b.epoch == last.epoch + 1 && b.begin == 0, "an epoch does not begin at its begin");
       require(epoch_may_end(last, steps, footings),
@@ -39,7 +42,7 @@ void check_walk(const FakeWeights& weights, const Footings& footings, const Hist
     last = b;
     ++steps;
   }
-  require(weights.value == replay(weights.seen, history.config.run.seed, history.not_finite),
+  require(weights.value == replay(weights.seen, history.seed, history.not_finite),
           "the weights are not those of the images that were seen");
 }
 

@@ -20,6 +20,7 @@ RunConfig config_of(const History& history, const Start& start, const std::strin
   RunConfig config = history.config;
   config.run.resume = resume;
   config.run.accept_new_data = start.accept_new_data;
+  config.run.seed = start.seed;
   config.run.epochs = start.epochs;
   config.run.steps = start.steps;
   config.checkpoint.every_steps = start.save_steps;

@@ -146,7 +146,8 @@ FakeOptions Rank::fake_options() {
   FakeOptions fake;
   fake.images = start_.images;
   fake.global_batch = start_.global_batch();
-  fake.seed = config_.run.seed;
+  fake.order = {start_.seed};
+  fake.seed = history_.seed;
   fake.steps_ahead = history_.steps_ahead;
   fake.not_finite = history_.not_finite;
   fake.on_step = [this](int64_t, FakeWeights& weights) { on_step(weights); };

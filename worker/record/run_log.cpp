@@ -6,10 +6,13 @@
 #include <spdlog/spdlog.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "comm/common/console.h"
 #include "comm/common/exit_meaning.h"
+#include "configs/key_value.h"
 #include "configs/yaml_reader.h"
 #include "worker/record/hyper_parameters.h"
 #include "worker/record/picture_file.h"
@@ -33,6 +36,32 @@ void write_config(FileSystem& files, const RunConfig& config) {
   }
 }
 
+// Of the last start, where it can still be read.
+std::optional<RunConfig> config_before(const RunConfig& config) {
+  try {
+    return read_run_config((fs::path(config.run.output) / "config.yaml").string(), {});
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// What else `told` says, and what only names the start.
+bool is_of_the_start(std::string_view key) {
+  constexpr std::string_view kKeys[] = {"run.name", "run.output", "run.resume",
+                                        "run.accept_new_data", "run.epochs"};
+  return key.starts_with("batch.") || std::ranges::find(kKeys, key) != std::end(kKeys);
+}
+
+std::string with_keys(std::string told, const std::optional<RunConfig>& before,
+                      const RunConfig& now) {
+  if (!before) return told;
+  for (const auto& [key, was, is] : changed_keys(*before, now)) {
+    if (is_of_the_start(key)) continue;
+    told += fmt::format("{}{} {} -> {}", told.empty() ? "" : ", ", key, was, is);
+  }
+  return told;
+}
+
 // The configuration's file first: it makes the folder.
 fs::path metrics_path(FileSystem& files, const RunConfig& config) {
   write_config(files, config);
@@ -43,7 +72,10 @@ fs::path metrics_path(FileSystem& files, const RunConfig& config) {
 
 RunLog::RunLog(const RunConfig& config, const RunShape& shape, FileSystem& files,
                const KeptLines& kept)
-    : config_(config), shape_(shape), metrics_(files, metrics_path(files, config), kept) {
+    : config_(config),
+      before_(config_before(config)),
+      shape_(shape),
+      metrics_(files, metrics_path(files, config), kept) {
   if (config.log.tensorboard) events_.emplace(config.run.output);
 }
 
@@ -53,7 +85,8 @@ void RunLog::start(const LoggedPlace& place, const std::string& changes) {
   spdlog::info("{}\n{}",
                place.step > 0 ? fmt::format("continuing after step {}", place.step) : "starting",
                to_table(config_, shape_));
-  if (place.step > 0 && !changes.empty()) spdlog::info("changed since the last start: {}", changes);
+  const std::string changed = with_keys(changes, before_, config_);
+  if (place.step > 0 && !changed.empty()) spdlog::info("changed since the last start: {}", changed);
   if (place.step >= place.total_steps) {
     spdlog::info("nothing left to do: all {} steps are taken", place.step);
   }

@@ -46,7 +46,7 @@ class RunLog {
   // Creates the run folder with config.yaml, and continues metrics.jsonl. Throws OutputError.
   RunLog(const RunConfig& config, const RunShape& shape, FileSystem& files, const KeptLines& kept);
 
-  // `changes`: what this start changes; empty: nothing.
+  // `changes`: what this start changes, besides keys; empty: nothing.
   void start(const LoggedPlace& place, const std::string& changes);
   // `lr` of the last step; the meters cover the steps since the last line.
   void train(const LoggedPlace& place, double lr, const LoggedSteps& steps, const Meters& meters);
@@ -71,6 +71,7 @@ class RunLog {
   using Clock = std::chrono::steady_clock;
 
   RunConfig config_;
+  std::optional<RunConfig> before_;  // of the last start
   RunShape shape_;
   MetricsLog metrics_;
   std::optional<EventFile> events_;  // with log.tensorboard

@@ -8,6 +8,10 @@
 
 namespace resnext {
 
+SampleOrder sample_order(const RunConfig& config) {
+  return {config.run.seed, config.data.shuffle, config.data.repeats};
+}
+
 Course::Course(const RunConfig& config, int64_t images, int64_t global_batch, bool validates)
     : config_(config),
       images_(images),
@@ -37,13 +41,19 @@ bool Course::ended(const Progress& progress) const {
 
 bool Course::adopt(Progress& progress) const {
   const Position before = progress.position;
-  progress.position = at_full_batch(before, images_, global_batch_);
+  progress.position = with_order(at_full_batch(before, images_, global_batch_));
   return progress.position.epoch != before.epoch;
 }
 
 void Course::advance(Progress& progress) const {
-  progress.position = after_batch(progress.position, images_, global_batch_);
+  progress.position = with_order(after_batch(progress.position, images_, global_batch_));
   ++progress.step;
+}
+
+// An epoch that begins has this start's; so has one whose order was not written down.
+Position Course::with_order(Position position) const {
+  if (position.images == 0 || !position.order) position.order = sample_order(config_);
+  return position;
 }
 
 int64_t Course::epoch_of_last(const Progress& progress) const {

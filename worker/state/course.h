@@ -11,6 +11,9 @@
 
 namespace resnext {
 
+// Of the epochs that this start begins.
+SampleOrder sample_order(const RunConfig& config);
+
 class Course {
  public:
   // `images` of the training split, at least one `global_batch`. `validates`: there is a validation
@@ -29,9 +32,9 @@ class Course {
   bool ended(const Progress& progress) const;
 
   // Another start's place under this batch: where no full batch is left of the epoch, the epoch has
-  // ended (true).
+  // ended (true). The rest of an epoch keeps its order.
   bool adopt(Progress& progress) const;
-  // Behind one more update.
+  // Behind one more update. The place has an order from here on.
   void advance(Progress& progress) const;
 
   // Of the update that led here.
@@ -43,6 +46,8 @@ class Course {
   bool snapshot_due(const Progress& progress) const;
 
  private:
+  Position with_order(Position position) const;
+
   const RunConfig& config_;
   int64_t images_;
   int64_t global_batch_;

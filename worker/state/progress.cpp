@@ -9,7 +9,22 @@ namespace resnext {
 
 using Json = nlohmann::ordered_json;
 
-std::string changes(const Progress& before, const Progress& now) {
+namespace {
+
+Json to_json(const SampleOrder& order) {
+  return {{"seed", order.seed},
+          {"blocks", order.shuffle == Shuffle::kBlock},
+          {"repeats", order.repeats}};
+}
+
+SampleOrder to_order(const Json& json) {
+  return {json.at("seed"), json.at("blocks") ? Shuffle::kBlock : Shuffle::kFull,
+          json.at("repeats")};
+}
+
+}  // namespace
+
+std::string changes(const Progress& before, const Progress& now, const SampleOrder& own) {
   std::vector<std::string> parts;
   const auto changed = [&](const char* name, auto was, auto is) {
     if (was != is) parts.push_back(fmt::format("{} {} -> {}", name, was, is));
@@ -21,6 +36,9 @@ std::string changes(const Progress& before, const Progress& now) {
     changed("effective learning rate", fmt::format("{:.6g}", before.effective_lr),
             fmt::format("{:.6g}", now.effective_lr));
   }
+  if (now.position.order && *now.position.order != own) {
+    parts.emplace_back("the images' order from the next epoch on");
+  }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -28,6 +46,7 @@ Json to_json(const Progress& p) {
   return {{"step", p.step},
           {"epoch", p.position.epoch},
           {"epoch_images", p.position.images},
+          {"epoch_order", p.position.order ? to_json(*p.position.order) : Json()},
           {"world_size", p.world_size},
           {"global_batch", p.global_batch},
           {"epochs", p.epochs},
@@ -53,6 +72,8 @@ Progress to_progress(const Json& json) {
   p.position.images = json.contains("epoch_images")
                           ? json.at("epoch_images").get<int64_t>()
                           : json.at("epoch_step").get<int64_t>() * p.global_batch;
+  const Json order = json.value("epoch_order", Json());
+  if (!order.is_null()) p.position.order = to_order(order);
   p.world_size = json.value("world_size", 0);
   p.epochs = json.value("epochs", p.epochs);
   p.effective_lr = json.value("effective_lr", p.effective_lr);

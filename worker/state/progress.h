@@ -34,8 +34,9 @@ struct Progress {
   int64_t loss_scale_steps = 0;  // since it last changed
 };
 
-// What another start changes, with the figures of both, on one line; empty: nothing.
-std::string changes(const Progress& before, const Progress& now);
+// What another start changes, with the figures of both, on one line; empty: nothing. `own`: the
+// order that it gives to the epochs which it begins.
+std::string changes(const Progress& before, const Progress& now, const SampleOrder& own);
 
 nlohmann::ordered_json to_json(const Progress& progress);
 // Also of format version 1, whose place was counted in steps. Throws nlohmann::json::exception.

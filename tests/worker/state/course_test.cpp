@@ -28,6 +28,11 @@ std::set<int64_t> walk(const Course& course, Progress& progress, int64_t limit, 
 }
 
 // A pause ends a start, not the run.
+// Without the order.
+Position place(const Progress& progress) {
+  return {progress.position.epoch, progress.position.images};
+}
+
 TEST(Course, PausesBehindAnEpoch) {
   RunConfig config = config_of(4);
   config.run.pause_epoch = 2;
@@ -57,13 +62,13 @@ TEST(Course, CountsTheUpdatesOfAChangedRun) {
   EXPECT_EQ(first.total_steps(progress), 160);
   walk(first, progress, 50, never);
   EXPECT_EQ(progress.step, 50);
-  EXPECT_EQ(progress.position, (Position{1, 80}));
+  EXPECT_EQ(place(progress), (Position{1, 80}));
   EXPECT_FALSE(then.adopt(progress));
   EXPECT_EQ(then.total_steps(progress), 86);
   const auto validations =
       walk(then, progress, kMany, [&](const Progress& p) { return then.validation_due(p); });
   EXPECT_EQ(progress.step, 86);
-  EXPECT_EQ(progress.position, (Position{4, 0}));
+  EXPECT_EQ(place(progress), (Position{4, 0}));
   EXPECT_EQ(validations, (std::set<int64_t>{60, 73, 86}));
 }
 
@@ -80,7 +85,7 @@ TEST(Course, StepsLeftAreThoseThatFollowWhateverTheBatches) {
           const int64_t total = course.total_steps(progress);
           walk(course, progress, kMany, never);
           ASSERT_EQ(progress.step, total) << images << " " << before << " " << after;
-          ASSERT_EQ(progress.position, (Position{3, 0}));
+          ASSERT_EQ(place(progress), (Position{3, 0}));
         }
       }
     }
@@ -88,13 +93,47 @@ TEST(Course, StepsLeftAreThoseThatFollowWhateverTheBatches) {
 }
 
 // 100 images: after 98 steps of one image no batch of 56 is left of the epoch.
+// What changes it within an epoch counts from the next one on.
+TEST(Course, AnEpochKeepsItsOrder) {
+  RunConfig config = config_of(3), other = config;
+  other.run.seed = 5;
+  other.data.shuffle = Shuffle::kBlock;
+  other.data.repeats = 2;
+  const Course first(config, 40, 8, true), then(other, 40, 4, true);
+  Progress progress;
+  first.adopt(progress);
+  EXPECT_EQ(progress.position.order, sample_order(config));
+  walk(first, progress, 7, never);
+  then.adopt(progress);
+  EXPECT_EQ(place(progress), (Position{1, 16}));
+  EXPECT_EQ(progress.position.order, sample_order(config));
+  walk(then, progress, 5, never);
+  EXPECT_EQ(place(progress), (Position{1, 36}));
+  EXPECT_EQ(progress.position.order, sample_order(config));
+  walk(then, progress, 1, never);
+  EXPECT_EQ(place(progress), (Position{2, 0}));
+  EXPECT_EQ(progress.position.order, sample_order(other));
+}
+
+// An epoch's begin, and a place whose order was not written down, have this start's.
+TEST(Course, APlaceWithoutImagesTakesTheNewOrder) {
+  RunConfig config = config_of(3);
+  config.run.seed = 5;
+  for (const Position& before : {Position{1, 0, SampleOrder{4}}, Position{1, 16}}) {
+    Progress progress;
+    progress.position = before;
+    Course(config, 40, 8, true).adopt(progress);
+    EXPECT_EQ(progress.position.order, sample_order(config));
+  }
+}
+
 TEST(Course, AnEpochWithoutAFullBatchHasEnded) {
   const RunConfig config = config_of(12);
   Progress progress;
   walk(Course(config, 100, 1, true), progress, 98, never);
   const Course course(config, 100, 56, true);
   EXPECT_TRUE(course.adopt(progress));
-  EXPECT_EQ(progress.position, (Position{1, 0}));
+  EXPECT_EQ(place(progress), (Position{1, 0}));
   EXPECT_EQ(progress.step, 98);
   EXPECT_EQ(course.epoch_of_last(progress), 0);
   EXPECT_TRUE(course.validation_due(progress));
@@ -112,7 +151,7 @@ TEST(Course, APlaceBehindTheEndOfSmallerDataIsTheNextEpoch) {
   progress.position = {0, 80};
   const Course course(config, 48, 10, true);
   EXPECT_TRUE(course.adopt(progress));
-  EXPECT_EQ(progress.position, (Position{1, 0}));
+  EXPECT_EQ(place(progress), (Position{1, 0}));
   EXPECT_EQ(course.steps_left(progress), 8);
 }
 

@@ -12,10 +12,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr SampleOrder kOrder{0xfedcba9876543210, Shuffle::kBlock, 3};
+
 Progress some() {
   Progress p;
   p.step = 123;
-  p.position = {3, 4567};
+  p.position = {3, 4567, kOrder};
   p.world_size = 5;
   p.global_batch = 40;
   p.epochs = 90;
@@ -35,7 +37,7 @@ TEST(Progress, ComesBackToTheBit) {
   const Json text = Json::parse(to_json(some()).dump());
   const Progress p = to_progress(text);
   EXPECT_EQ(p.step, 123);
-  EXPECT_EQ(p.position, (Position{3, 4567}));
+  EXPECT_EQ(p.position, (Position{3, 4567, kOrder}));
   EXPECT_EQ(p.world_size, 5);
   EXPECT_EQ(p.global_batch, 40);
   EXPECT_EQ(p.epochs, 90);
@@ -93,14 +95,15 @@ TEST(Progress, RefusesWhatLacksAPlace) {
 
 TEST(Changes, NamesBothFigures) {
   Progress now = some();
-  EXPECT_EQ(changes(some(), now), "");
+  EXPECT_EQ(changes(some(), now, kOrder), "");
   now.world_size = 3;
   now.global_batch = 24;
   now.epochs = 100;
   now.effective_lr = 0.25;
-  EXPECT_EQ(changes(some(), now),
+  EXPECT_EQ(changes(some(), now, kOrder),
             "ranks 5 -> 3, global batch 40 -> 24, run.epochs 90 -> 100, "
             "effective learning rate 0.3 -> 0.25");
+  EXPECT_EQ(changes(some(), some(), {8}), "the images' order from the next epoch on");
 }
 
 // The first release did not say how many ranks there were.
@@ -110,7 +113,7 @@ TEST(Changes, SaysNothingOfWhatIsNotKnown) {
   now.world_size = 3;
   now.epochs = 5;
   now.effective_lr = 0.1;
-  EXPECT_EQ(changes(before, now), "");
+  EXPECT_EQ(changes(before, now, {}), "");
 }
 
 }  // namespace
