@@ -285,9 +285,12 @@ void ContainerFile::check_labels() const {
   const bool low = *lowest < 0;
   if (!low && *highest < classes) return;
   const auto wrong = low ? lowest : highest;
-  fail("labels", "label " + std::to_string(*wrong) + " of sample " +
-                     std::to_string(wrong - labels.begin()) + " is not in 0.." +
-                     std::to_string(classes - 1));
+  const std::string range = low ? "below 0" : "not in 0.." + std::to_string(classes - 1);
+  fail("labels",
+       "label " + std::to_string(*wrong) + " of sample " + std::to_string(wrong - labels.begin()) +
+           " is " + range,
+       own_format ? "pack the file again"
+                  : "number the classes from 0, in the order of their names");
 }
 
 std::array<double, 3> ContainerFile::read_colour(const Hdf5Reader& reader, const char* name,

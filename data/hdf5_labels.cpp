@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/hdf5_labels.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -52,8 +54,7 @@ std::vector<int64_t> whole_numbers(const Hdf5Reader& reader, const DatasetInfo& 
   for (const double value : reader.doubles(info, 0, info.dims[0])) {
     if (value != std::nearbyint(value) || std::abs(value) > kExact) {
       fail(reader, info,
-           "label " + std::to_string(value) + " of sample " + std::to_string(labels.size()) +
-               " is no whole number");
+           fmt::format("label {} of sample {} is no whole number", value, labels.size()));
     }
     labels.push_back(static_cast<int64_t>(value));
   }

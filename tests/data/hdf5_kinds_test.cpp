@@ -234,7 +234,7 @@ TEST_F(Hdf5Kinds, RefusesLabelsThatAreNone) {
       [](Hdf5Editor& f) {
         f.put("labels", {kCount}, std::vector<double>{0, 1, 0.5, 0, 1});
       },
-      "label 0.500000 of sample 2 is no whole number");
+      "label 0.5 of sample 2 is no whole number");
   refuse(
       [](Hdf5Editor& f) {
         f.put("labels", {kCount, 2}, Bytes{1, 0, 1, 1, 0, 1, 0, 1, 0, 1});
