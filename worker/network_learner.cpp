@@ -5,11 +5,13 @@
 #include <spdlog/spdlog.h>
 
 #include "comm/common/error.h"
+#include "comm/common/file_system.h"
 #include "comm/tensor_collectives.h"
 #include "model/weights/state_dict.h"
 #include "worker/evaluator.h"
 #include "worker/input/input_picture.h"
 #include "worker/state/agreement.h"
+#include "worker/state/manifest.h"
 
 namespace resnext {
 namespace {
@@ -50,6 +52,18 @@ LoaderObserver decoder_tracks(Timeline* timeline) {
   return [timeline](int64_t thread, int64_t images, auto begin, auto end) {
     timeline->add(fmt::format("decoder {}", thread), fmt::format("{} images", images), begin, end);
   };
+}
+
+// A classifier that is kept knows the classes of the data that it was trained with.
+void warn_of_other_classes(const ModelOptions& model, const DataRecord& data) {
+  if (model.pretrained.empty() || model.reset_classifier) return;
+  const auto theirs = data_of_weights(posix_files(), model.pretrained);
+  if (!theirs || theirs->class_names.empty() || theirs->class_names == data.class_names) return;
+  spdlog::warn(
+      "{} was trained on other classes, or in another order: model.reset_classifier=true leaves "
+      "its "
+      "classifier out",
+      model.pretrained);
 }
 
 }  // namespace
@@ -100,6 +114,7 @@ NetworkLearner::NetworkLearner(const RunConfig& config, const BatchOptions& batc
       reports_(device.is_gpu() ? StepReports::kStepsAhead : 0),
       mean_(data.mean),
       std_(data.std) {
+  if (progress == nullptr && communicator.rank() == 0) warn_of_other_classes(config.model, data);
   model_.to(device_, precision_.parameter_type(), precision_.channels_last());
   if (norms != nullptr) model_.normalise_over(*norms);
   step_ = std::make_unique<TrainingStep>(

@@ -316,7 +316,11 @@ TEST(Actions, EvaluationMatchesClassesByName) {
   TinyData data{.images = 37, .key = 2, .first_class = 2};  // 2, 3, 0, 1 are called 0, 1, 2, 3
   write_tiny_container(work / "validation.h5", data);
   EXPECT_EQ(evaluate(work, 0, {"data.train=\"\""}).loss, own.loss);
-  const std::string weights = (newest_checkpoint(work / "run") / "model.pt").string();
+  const std::string saved = (newest_checkpoint(work / "run") / "model.pt").string();
+  EXPECT_EQ(evaluate(work, 0, {"model.pretrained=" + saved, "data.train=\"\""}).loss, own.loss)
+      << "by the names that the save has beside its weights";
+  const std::string weights = work / "elsewhere.pt";
+  std::filesystem::copy_file(saved, weights);
   EXPECT_EQ(evaluate(work, 2, {"model.pretrained=" + weights}).top1, own.top1)
       << "by the names of data.train";
   const Words nameless = {"--evaluate", "model.pretrained=" + weights, "data.train=\"\""};

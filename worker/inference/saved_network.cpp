@@ -14,6 +14,7 @@
 #include "configs/yaml_reader.h"
 #include "data/container_writer.h"
 #include "worker/state/agreement.h"
+#include "worker/state/manifest.h"
 
 namespace resnext {
 namespace {
@@ -45,6 +46,18 @@ void take_classes(const StartPoint& start, const RunConfig& config, DataSets& se
   }
 }
 
+// Of model.pretrained: what a save's own file was trained with, else nothing.
+StartPoint named_weights(const RunConfig& config, Communicator& communicator) {
+  if (config.model.reset_classifier) return {};
+  const std::string text = decide(communicator, [&] {
+    const auto data = data_of_weights(posix_files(), config.model.pretrained);
+    return data ? to_json(*data).dump() : "";
+  });
+  StartPoint start;
+  if (!text.empty()) start.data = to_data_record(nlohmann::ordered_json::parse(text));
+  return start;
+}
+
 // Normalised as ImageNet is; classes without names.
 DataRecord unknown_data() {
   const ContainerDescription usual;
@@ -58,7 +71,7 @@ DataRecord unknown_data() {
 
 StartPoint find_weights(const CommandLine& line, const RunConfig& config,
                         Communicator& communicator) {
-  if (names_weights(line)) return {};
+  if (names_weights(line)) return named_weights(config, communicator);
   std::optional<RunStore> store;
   if (communicator.rank() == 0) {
     store.emplace(posix_files(), config.run.output, config.checkpoint.keep);
@@ -68,6 +81,7 @@ StartPoint find_weights(const CommandLine& line, const RunConfig& config,
     throw ConfigError("run.output", "there is no checkpoint in " + config.run.output,
                       "train first, or set model.pretrained or run.resume to a file");
   }
+  if (!start.resumed) start = named_weights(config, communicator);
   if (start.data && start.data->train.storage == kSynthetic) {
     throw ConfigError("run.output",
                       "the network in " + config.run.output +

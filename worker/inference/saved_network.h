@@ -27,8 +27,9 @@ struct SavedNetwork {
 };
 
 // COLLECTIVE. The run folder's checkpoint, looked for by rank 0; not resumed when the weights are
-// those of model.pretrained, because `line` names it or because there is no checkpoint. Throws
-// ConfigError when there is neither, CheckpointError; on all ranks.
+// those of model.pretrained, because `line` names it or because there is no checkpoint; `data` also
+// where that is a file of a checkpoint. Throws ConfigError when there is neither, CheckpointError;
+// on all ranks.
 StartPoint find_weights(const CommandLine& line, const RunConfig& config,
                         Communicator& communicator);
 

@@ -80,6 +80,17 @@ Manifest to_manifest(const std::string& text, const std::string& path) {
   });
 }
 
+std::optional<DataRecord> data_of_weights(FileSystem& files, const std::filesystem::path& weights) {
+  const std::filesystem::path path = weights.parent_path() / "manifest.json";
+  try {
+    if (!files.exists(path)) return std::nullopt;
+    const Manifest manifest = to_manifest(files.read(path), path.string());
+    return manifest.files.contains(weights.filename().string()) ? manifest.data : std::nullopt;
+  } catch (const std::exception&) {  // FileError, CheckpointError
+    return std::nullopt;
+  }
+}
+
 std::string to_text(const Accuracy& accuracy) {
   return seal({{"loss", accuracy.loss},
                {"top1", accuracy.top1},
