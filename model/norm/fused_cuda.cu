@@ -175,7 +175,7 @@ void launch_backward(const CudaNorm& norm, const CudaNormGradients& gradients) {
   const ThreadGrid rows = grid_of(map, norm, L::kWidth, Work::kMap);
   const ThreadGradient<T> in{static_cast<const T*>(gradients.gradient),
                              static_cast<const T*>(norm.x), static_cast<const T*>(gradients.output),
-                             kRectifier};
+                             kRectifier, static_cast<const T*>(gradients.other)};
   const int64_t channels = norm.shape.channels;
   float* coefficients = norm.workspace + 2 * channels * sums.chunks;
   sum<<<blocks_of(sums), threads_of(sums), 0, norm.stream>>>(in, channel_data(norm), norm.shape,
