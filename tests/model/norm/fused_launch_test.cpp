@@ -73,7 +73,7 @@ TEST(FusedLaunch, BackwardReadsTheGradientsOfBothReaders) {
   for (const void* second :
        {static_cast<const void*>(other.data()), static_cast<const void*>(nullptr)}) {
     noted.clear();
-    cuda_norm_backward(norm, {gradient.data(), second, nullptr, Rectifier::kOfInput, true,
+    cuda_norm_backward(norm, {gradient.data(), second, nullptr, nullptr, Rectifier::kOfInput, true,
                               made.data(), nullptr, channel.data(), channel.data()});
     of_gradients = true;
     ASSERT_EQ(noted.size(), 2U);
