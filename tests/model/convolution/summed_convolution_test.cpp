@@ -16,6 +16,7 @@
 
 #include "comm/common/error.h"
 #include "model/network/resnext.h"
+#include "model/norm/fused_norm.h"
 #include "tests/model/network/networks.h"
 
 namespace resnext {
@@ -165,6 +166,33 @@ TEST(SummedConvolution, IsNotAskedWhereNormsTakeNoSums) {
   network.take_sums_with(kernels);
   network.forward(at::randn({1, 3, 12, 12}), Mode::kEvaluate);
   EXPECT_EQ(kernels->outputs + kernels->gradients, 0);
+}
+
+// A norm whose output something else reads after all gets a gradient that the sums are not of; and
+// what the convolution kept of it is free as soon as it was used.
+TEST(SummedConvolution, SumsOfAnotherGradientAreLeft) {
+  const auto f64 = at::TensorOptions().dtype(at::kDouble);
+  const auto gradients = [&](const std::shared_ptr<ConvolutionKernels>& kernels) {
+    const auto generator = at::detail::createCPUGenerator(1);
+    const auto leaf = [&](std::vector<int64_t> sizes) {
+      return at::randn(sizes, generator, f64).set_requires_grad(true);
+    };
+    const at::Tensor x = at::randn({2, 4, 5, 5}, generator, f64)
+                             .contiguous(at::MemoryFormat::ChannelsLast)
+                             .set_requires_grad(true);
+    const NormParameters norm{leaf({4}), leaf({4}), {}, {}};
+    const at::Tensor weight = leaf({8, 4, 1, 1});
+    NormNeighbours beside;
+    if (kernels) beside.reader = c10::make_intrusive<NormReader>();
+    const at::Tensor y = fused_norm(x, {}, norm, /*training=*/true, /*relu=*/true, beside);
+    const at::Tensor z = kernels
+                             ? convolve_summed(y, weight, {}, kernels, false, beside.reader).values
+                             : convolve(y, weight, {});
+    z.pow(2).sum().add(y.pow(3).sum()).backward();
+    EXPECT_FALSE(kernels && beside.reader->norm.x.defined());
+    return std::vector{x.grad(), norm.weight.grad(), norm.bias.grad(), weight.grad()};
+  };
+  EXPECT_LE(difference(gradients(std::make_shared<Reference>()), gradients(nullptr)), 1e-12);
 }
 
 TEST(SummedConvolution, HasNoSecondDerivative) {
