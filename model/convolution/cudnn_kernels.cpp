@@ -1,24 +1,28 @@
-// For builds with CUDA: cuDNN's engines, each shape's chosen by trying them.
+// For builds with CUDA: cuDNN's engines, each shape's is used where a trial finds it right and
+// faster.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cudnn/Handle.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAStream.h>
+#include <c10/util/Exception.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <chrono>
 #include <functional>
-#include <limits>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
+#include "comm/common/error.h"
 #include "model/convolution/convolution_kernels.h"
 #include "model/convolution/cudnn_graph.h"
 #include "model/norm/fused_device.h"
@@ -29,7 +33,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Work = std::function<void()>;
 
-constexpr size_t kMostPlans = 2;     // compiled for a shape
 constexpr double kMostSeconds = 90;  // spent on choices by one network; the rest does without
 constexpr int kRuns = 3;
 // Largest difference from separate operations, relative to the largest value: sums of many rounded
@@ -42,20 +45,13 @@ double seconds_since(Clock::time_point begin) {
 
 // Milliseconds of one run, of a few behind each other. Waits for the device.
 double time_of(const Work& work) {
-  const cudaStream_t stream = c10::cuda::getCurrentCUDAStream().stream();
-  cudaEvent_t begin = nullptr, end = nullptr;
-  C10_CUDA_CHECK(cudaEventCreate(&begin));
-  C10_CUDA_CHECK(cudaEventCreate(&end));
+  at::cuda::CUDAEvent begin(cudaEventDefault), end(cudaEventDefault);
   work();
-  C10_CUDA_CHECK(cudaEventRecord(begin, stream));
+  begin.record();
   for (int i = 0; i < kRuns; ++i) work();
-  C10_CUDA_CHECK(cudaEventRecord(end, stream));
-  C10_CUDA_CHECK(cudaEventSynchronize(end));
-  float ms = 0;
-  C10_CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
-  C10_CUDA_CHECK(cudaEventDestroy(begin));
-  C10_CUDA_CHECK(cudaEventDestroy(end));
-  return ms / kRuns;
+  end.record();
+  end.synchronize();
+  return begin.elapsed_time(end) / kRuns;
 }
 
 // Without LibTorch's copy to the host, which a training step may have forbidden.
@@ -69,7 +65,7 @@ double value_of(const at::Tensor& scalar) {
   return on_host;
 }
 
-// Each row of sums by itself; NaN is no agreement.
+// NaN is no agreement.
 bool agree(const at::Tensor& ours, const at::Tensor& theirs) {
   const at::Tensor a = ours.to(at::kFloat), b = theirs.to(at::kFloat);
   const double difference = value_of(a.sub(b).abs().max());
@@ -95,13 +91,10 @@ cudnn::Problem problem_of(const at::Tensor& input, const at::Tensor& weight,
           shape.groups};
 }
 
-bool is_reduced(const at::Tensor& x) {
-  return x.scalar_type() == at::kHalf || x.scalar_type() == at::kBFloat16;
-}
-
 // As the plans take them.
 bool fits(const at::Tensor& x) {
-  return x.is_cuda() && is_reduced(x) && x.numel() > 0 &&
+  const bool reduced = x.scalar_type() == at::kHalf || x.scalar_type() == at::kBFloat16;
+  return x.is_cuda() && reduced && x.numel() > 0 &&
          x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
          reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
 }
@@ -111,8 +104,7 @@ Summed room_for(const at::Tensor& like, at::IntArrayRef sizes) {
           at::empty({2, sizes[1]}, like.options().dtype(at::kFloat))};
 }
 
-// The passes that kernels spare, with their own kernels (model/norm/fused_device.h) in time and
-// LibTorch's in value.
+// Over pixels of `values` and of their product with `factor`.
 at::Tensor sums_of(const at::Tensor& values, const at::Tensor& factor) {
   const at::Tensor v = values.to(at::kFloat);
   const at::Tensor sums = at::empty({2, values.size(1)}, v.options());
@@ -121,131 +113,164 @@ at::Tensor sums_of(const at::Tensor& values, const at::Tensor& factor) {
   return sums;
 }
 
+// One fusion of one shape, and what it stands for.
+struct Attempt {
+  cudnn::Fusion fusion;
+  cudnn::Problem problem;
+  cudnn::Tensors tensors;
+  Summed room;  // for its results
+  std::function<Summed()> separate_values;
+  // What the norm and the convolution do without it, and what the norm has to do behind it: with
+  // the kernels that a step has.
+  Work separate_work;
+  Work rest = [] {};
+
+  void run(const cudnn::Plan& plan) const {
+    cudnn::Tensors all = tensors;
+    all.values = room.values.mutable_data_ptr();
+    all.first = room.sums[0].mutable_data_ptr();
+    all.second = room.sums[1].mutable_data_ptr();
+    const auto bytes = room.sums.options().dtype(at::kByte);
+    const at::Tensor workspace = at::empty({plan.workspace_bytes()}, bytes);
+    plan.run(at::native::getCudnnHandle(), all, workspace.mutable_data_ptr());
+  }
+};
+
+Attempt output_sums(const at::Tensor& input, const at::Tensor& weight, ConvolutionShape shape) {
+  const cudnn::Problem p = problem_of(input, weight, shape);
+  cudnn::Tensors tensors;
+  tensors.input = input.const_data_ptr();
+  tensors.weight = weight.const_data_ptr();
+  const auto values = [=] {
+    const at::Tensor y = convolve(input, weight, shape);
+    return Summed{y, sums_of(y, y.to(at::kFloat))};
+  };
+  const Work work = [=] {
+    const at::Tensor y = convolve(input, weight, shape);
+    const at::Tensor any = at::empty({y.size(1)}, y.options().dtype(at::kFloat));
+    device::norm_statistics(y, {any, any, {}, {}}, /*training=*/true);
+  };
+  return {cudnn::Fusion::kOutputSums,
+          p,
+          tensors,
+          room_for(input, {p.images, p.outputs, p.out(p.height), p.out(p.width)}),
+          values,
+          work};
+}
+
+Attempt gradient_sums(const at::Tensor& gradient, const at::Tensor& weight, ConvolutionShape shape,
+                      const NormSaved& before) {
+  const at::Tensor mean = before.statistics[0], inverse = before.statistics[1];
+  cudnn::Tensors tensors;
+  tensors.gradient = gradient.const_data_ptr();
+  tensors.weight = weight.const_data_ptr();
+  tensors.x = before.x.const_data_ptr();
+  tensors.mean = mean.const_data_ptr();
+  tensors.inverse = inverse.const_data_ptr();
+  tensors.gamma = before.weight.const_data_ptr();
+  tensors.beta = before.bias.const_data_ptr();
+  const auto of_input = [=] {
+    return std::get<0>(at::convolution_backward(
+        gradient, before.x, weight, std::nullopt, {shape.stride, shape.stride},
+        {shape.padding, shape.padding}, {1, 1}, /*transposed=*/false, {0, 0}, shape.groups,
+        std::array<bool, 3>{true, false, false}));
+  };
+  const auto values = [=] {
+    const auto of_channel = [](const at::Tensor& c) { return c.view({1, -1, 1, 1}); };
+    const at::Tensor centred = before.x.to(at::kFloat).sub(of_channel(mean));
+    const at::Tensor output =
+        centred.mul(of_channel(inverse.mul(before.weight))).add(of_channel(before.bias));
+    const at::Tensor behind = of_input().mul(output.gt(0));
+    return Summed{behind, sums_of(behind, centred)};
+  };
+  const Summed room = room_for(gradient, before.x.sizes());
+  const Work work = [=] { device::norm_backward({of_input(), {}, {}}, before, false); };
+  const Work rest = [=] { device::norm_backward({room.values, {}, room.sums}, before, false); };
+  return {cudnn::Fusion::kGradientSums,
+          problem_of(before.x, weight, shape),
+          tensors,
+          room,
+          values,
+          work,
+          rest};
+}
+
+// cuDNN's first choice, if it agrees with separate operations and takes less time; null: not. Only
+// one is tried, as compiling one takes seconds.
+std::unique_ptr<cudnn::Plan> better_plan(const Attempt& attempt) {
+  const at::NoGradGuard no_grad;
+  auto plans =
+      cudnn::make_plans(at::native::getCudnnHandle(), attempt.fusion, attempt.problem, /*most=*/1);
+  if (plans.empty()) return nullptr;
+  const double separate_ms = time_of(attempt.separate_work);
+  const double ms = time_of([&] {
+    attempt.run(*plans[0]);
+    attempt.rest();
+  });
+  if (ms >= separate_ms || !agree(attempt.room, attempt.separate_values())) return nullptr;
+  return std::move(plans[0]);
+}
+
+// What fails on trial stays apart: a plan that cuDNN cannot run, or too little memory to compare.
+std::unique_ptr<cudnn::Plan> tried(const Attempt& attempt) {
+  try {
+    return better_plan(attempt);
+  } catch (const Error&) {
+  } catch (const c10::OutOfMemoryError&) {
+  }
+  return nullptr;
+}
+
 class CudnnKernels final : public ConvolutionKernels {
  public:
   std::optional<Summed> forward(const at::Tensor& input, const at::Tensor& weight,
                                 ConvolutionShape shape) override {
     if (!fits(input) || !fits(weight)) return std::nullopt;
     const c10::DeviceGuard device(input.device());
-    const cudnn::Problem problem = problem_of(input, weight, shape);
-    const std::vector<int64_t> sizes = {problem.images, problem.outputs,
-                                        problem.out(problem.height), problem.out(problem.width)};
-    cudnn::Tensors tensors;
-    tensors.input = input.const_data_ptr();
-    tensors.weight = weight.const_data_ptr();
-    const auto separately = [&] {
-      const at::Tensor y = convolve(input, weight, shape);
-      return Summed{y, sums_of(y, y.to(at::kFloat))};
-    };
-    const Work timed = [&] {
-      const at::Tensor y = convolve(input, weight, shape);
-      const at::Tensor ones = at::empty({y.size(1)}, y.options().dtype(at::kFloat));
-      device::norm_statistics(y, {ones, ones, {}, {}}, /*training=*/true);
-    };
-    return made(cudnn::Fusion::kOutputSums, problem, tensors, room_for(input, sizes), separately,
-                timed);
+    return made(output_sums(input, weight, shape));
   }
 
   std::optional<Summed> input_gradient(const at::Tensor& gradient, const at::Tensor& weight,
                                        ConvolutionShape shape, const NormSaved& before) override {
     if (!fits(gradient) || !fits(weight) || !fits(before.x) || !before.relu) return std::nullopt;
     const c10::DeviceGuard device(gradient.device());
-    const at::Tensor statistics = before.statistics;
-    cudnn::Tensors tensors;
-    tensors.gradient = gradient.const_data_ptr();
-    tensors.weight = weight.const_data_ptr();
-    tensors.x = before.x.const_data_ptr();
-    tensors.mean = statistics[0].const_data_ptr();
-    tensors.inverse = statistics[1].const_data_ptr();
-    tensors.gamma = before.weight.const_data_ptr();
-    tensors.beta = before.bias.const_data_ptr();
-    const auto of_input = [&] {
-      return std::get<0>(at::convolution_backward(
-          gradient, before.x, weight, std::nullopt, {shape.stride, shape.stride},
-          {shape.padding, shape.padding}, {1, 1}, false, {0, 0}, shape.groups,
-          std::array<bool, 3>{true, false, false}));
-    };
-    const auto separately = [&] {
-      const auto of_channel = [](const at::Tensor& c) { return c.view({1, -1, 1, 1}); };
-      const at::Tensor centred = before.x.to(at::kFloat).sub(of_channel(statistics[0]));
-      const at::Tensor output =
-          centred.mul(of_channel(statistics[1].mul(before.weight))).add(of_channel(before.bias));
-      const at::Tensor values = of_input().mul(output.gt(0));
-      return Summed{values, sums_of(values, centred)};
-    };
-    // BN's backward without sums and with them: the difference is what they spare.
-    const Work timed = [&] { device::norm_backward({of_input(), {}, {}}, before, false); };
-    const Summed room = room_for(gradient, before.x.sizes());
-    const Work rest = [&] { device::norm_backward({room.values, {}, room.sums}, before, false); };
-    return made(cudnn::Fusion::kGradientSums, problem_of(before.x, weight, shape), tensors, room,
-                separately, timed, rest);
+    return made(gradient_sums(gradient, weight, shape, before));
   }
 
  private:
-  using Key = std::pair<cudnn::Fusion, cudnn::Problem>;
-
-  // Runs the plan for the shape, if one was found to be right and faster than `timed`; `rest` is
-  // what remains to be done behind the plan.
-  std::optional<Summed> made(
-      cudnn::Fusion fusion, const cudnn::Problem& problem, cudnn::Tensors tensors,
-      const Summed& room, const std::function<Summed()>& separately, const Work& timed,
-      const Work& rest = [] {}) {
-    tensors.values = room.values.mutable_data_ptr();
-    tensors.first = room.sums[0].mutable_data_ptr();
-    tensors.second = room.sums[1].mutable_data_ptr();
-    const auto run = [&](const cudnn::Plan& plan) {
-      const at::Tensor workspace =
-          at::empty({plan.workspace_bytes()},
-                    room.values.options().dtype(at::kByte).memory_format(std::nullopt));
-      plan.run(at::native::getCudnnHandle(), tensors, workspace.mutable_data_ptr());
-    };
-    if (problem.channels % 8 != 0 || problem.outputs % 8 != 0) return std::nullopt;  // alignment
+  // An engine adds sums in an order of its own; pixels and rows of sums are to be aligned.
+  std::optional<Summed> made(const Attempt& attempt) {
+    const bool aligned = attempt.problem.channels % 8 == 0 && attempt.problem.outputs % 8 == 0;
+    if (!aligned || at::globalContext().deterministicCuDNN()) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    if (at::globalContext().deterministicCuDNN())
-      return std::nullopt;  // sums' order is the engine's
-    auto found = chosen_.find({fusion, problem});
-    if (found == chosen_.end()) {
-      const bool recorded =
-          c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
-      if (recorded || spent_ >= kMostSeconds) return std::nullopt;
-      found = chosen_
-                  .emplace(Key{fusion, problem},
-                           choice(fusion, problem, room, separately, timed, run, rest))
-                  .first;
-    }
-    if (!found->second) return std::nullopt;
-    run(*found->second);
-    return room;
+    const cudnn::Plan* plan = plan_for(attempt);
+    if (!plan) return std::nullopt;
+    attempt.run(*plan);
+    return attempt.room;
   }
 
-  std::unique_ptr<cudnn::Plan> choice(cudnn::Fusion fusion, const cudnn::Problem& problem,
-                                      const Summed& room, const std::function<Summed()>& separately,
-                                      const Work& timed,
-                                      const std::function<void(const cudnn::Plan&)>& run,
-                                      const Work& rest) {
-    const at::NoGradGuard no_grad;
+  // A graph that is being recorded uses what was chosen before.
+  const cudnn::Plan* plan_for(const Attempt& attempt) {
+    const std::pair key(attempt.fusion, attempt.problem);
+    const auto found = chosen_.find(key);
+    if (found != chosen_.end()) return found->second.get();
+    const bool recorded =
+        c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
+    if (recorded || spent_ >= kMostSeconds) return nullptr;
     const Clock::time_point begin = Clock::now();
-    auto plans = cudnn::make_plans(at::native::getCudnnHandle(), fusion, problem, kMostPlans);
-    std::unique_ptr<cudnn::Plan> best;
-    double least = plans.empty() ? 0 : time_of(timed);
-    for (auto& plan : plans) {
-      const double ms = time_of([&] {
-        run(*plan);
-        rest();
-      });
-      if (ms >= least || !agree(room, separately())) continue;
-      least = ms;
-      best = std::move(plan);
-    }
+    const cudnn::Plan* plan = (chosen_[key] = tried(attempt)).get();
     spent_ += seconds_since(begin);
-    spdlog::debug("convolution {} x {} -> {}, {} groups: sums {}", problem.channels, problem.height,
-                  problem.outputs, problem.groups, best ? "on its way" : "apart");
-    return best;
+    const cudnn::Problem& p = attempt.problem;
+    spdlog::debug("convolution {} x {} -> {}, kernel {}, {} groups: sums of the {} {}", p.channels,
+                  p.height, p.outputs, p.kernel, p.groups,
+                  attempt.fusion == cudnn::Fusion::kOutputSums ? "output" : "gradient",
+                  plan ? "on its way" : "apart");
+    return plan;
   }
 
   std::mutex mutex_;
-  std::map<Key, std::unique_ptr<cudnn::Plan>> chosen_;  // null: apart
-  double spent_ = 0;                                    // seconds
+  std::map<std::pair<cudnn::Fusion, cudnn::Problem>, std::unique_ptr<cudnn::Plan>> chosen_;
+  double spent_ = 0;  // seconds, on trials
 };
 
 }  // namespace

@@ -182,10 +182,10 @@ measure_in_rounds() {
       measure_all "$round" "${all[@]}"
     fi
   done
-  say "== convolutions that take BN's sums"
-  measure_all 1 sums
   say "== phases"
   measure_all 1 phases
+  say "== convolutions that take BN's sums"
+  measure_all 1 sums
 }
 
 read -r -a python < <(find_python)
