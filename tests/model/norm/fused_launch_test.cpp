@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "model/norm/fused_cuda.h"
@@ -12,10 +13,16 @@
 
 namespace {
 
-using Gradient = resnext::ThreadGradient<float>;
+// What the test at hand looks at: arguments are pointers to the kernel's parameters.
+std::function<void(void** arguments)> on_launch;
+int launches = 0;
 
-std::vector<Gradient> noted;  // first arguments of the kernels that take one
-bool of_gradients = true;     // the next launch is one of these
+template <typename T>
+T parameter(void** arguments, int index) {
+  T value;
+  std::memcpy(&value, arguments[index], sizeof(T));
+  return value;
+}
 
 }  // namespace
 
@@ -23,11 +30,8 @@ bool of_gradients = true;     // the next launch is one of these
 extern "C" {
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t, dim3, dim3, void** arguments, size_t, cudaStream_t) {
-  if (of_gradients) {
-    Gradient& in = noted.emplace_back();
-    std::memcpy(&in, arguments[0], sizeof(in));
-  }
-  of_gradients = !of_gradients;  // sums, channels, rows
+  ++launches;
+  on_launch(arguments);
   return cudaSuccess;
 }
 
@@ -61,28 +65,62 @@ cudaError_t cudaGetLastError() {
 namespace resnext {
 namespace {
 
-// Both passes over the rows: sums, then gradients.
-TEST(FusedLaunch, BackwardReadsTheGradientsOfBothReaders) {
-  std::vector<float> gradient(8), other(8), x(8), made(8), channel(64), workspace(4096);
-  CudaNorm norm;
-  norm.shape = {2, 4};
-  norm.x = x.data();
-  norm.weight = norm.bias = channel.data();
-  norm.statistics = channel.data();
-  norm.workspace = workspace.data();
-  for (const void* second :
-       {static_cast<const void*>(other.data()), static_cast<const void*>(nullptr)}) {
-    noted.clear();
-    cuda_norm_backward(norm, {gradient.data(), second, nullptr, nullptr, Rectifier::kOfInput, true,
-                              made.data(), nullptr, channel.data(), channel.data()});
-    of_gradients = true;
-    ASSERT_EQ(noted.size(), 2U);
-    for (const Gradient& in : noted) {
-      EXPECT_EQ(in.gradient, gradient.data());
-      EXPECT_EQ(in.other, second);
-      EXPECT_EQ(in.x, x.data());
-    }
+class FusedLaunch : public testing::Test {
+ protected:
+  FusedLaunch() {
+    launches = 0;
+    norm.shape = {2, 4};
+    norm.x = x.data();
+    norm.weight = norm.bias = norm.statistics = channel.data();
+    norm.workspace = workspace.data();
   }
+  void backward(const void* other, const float* sums) {
+    cuda_norm_backward(norm, {gradient.data(), other, nullptr, sums, Rectifier::kOfInput, true,
+                              made.data(), nullptr, channel.data(), channel.data()});
+  }
+
+  std::vector<float> gradient = std::vector<float>(8), second = gradient, x = gradient;
+  std::vector<float> made = gradient, taken = gradient;
+  std::vector<float> channel = std::vector<float>(64), workspace = std::vector<float>(4096);
+  CudaNorm norm;
+};
+
+// Both passes over the rows: sums, then gradients, with the channels' own in between.
+TEST_F(FusedLaunch, BackwardReadsTheGradientsOfBothReaders) {
+  for (const float* other : {second.data(), static_cast<float*>(nullptr)}) {
+    launches = 0;
+    on_launch = [&](void** arguments) {
+      if (launches == 2) return;
+      const auto in = parameter<ThreadGradient<float>>(arguments, 0);
+      EXPECT_EQ(in.gradient, gradient.data());
+      EXPECT_EQ(in.other, other);
+      EXPECT_EQ(in.x, x.data());
+    };
+    backward(other, nullptr);
+    EXPECT_EQ(launches, 3);
+  }
+}
+
+// As one chunk of sums, without a pass that takes them.
+TEST_F(FusedLaunch, BackwardUsesSumsThatTheReaderHasTaken) {
+  on_launch = [&](void** arguments) {
+    if (launches > 1) return;
+    EXPECT_EQ(parameter<int>(arguments, 2), 1);
+    EXPECT_EQ(parameter<const float*>(arguments, 3), taken.data());
+  };
+  backward(nullptr, taken.data());
+  EXPECT_EQ(launches, 2);
+}
+
+// Of x itself: not relative to its first row, as the kernels' own are.
+TEST_F(FusedLaunch, StatisticsOfSumsHaveNoShift) {
+  on_launch = [&](void** arguments) {
+    EXPECT_EQ(parameter<const float*>(arguments, 0), nullptr);
+    EXPECT_EQ(parameter<int>(arguments, 2), 1);
+    EXPECT_EQ(parameter<const float*>(arguments, 3), taken.data());
+  };
+  cuda_norm_statistics_of_sums(norm, {}, taken.data());
+  EXPECT_EQ(launches, 1);
 }
 
 }  // namespace
