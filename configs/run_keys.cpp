@@ -107,7 +107,8 @@ const RunKey kKeys[] = {
      "first stages that run forward again in backward instead of keeping activations",
      IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
     {"model.fused_convolutions",
-     "GPU, bf16 or fp16: convolutions take BN's sums on their way, where cuDNN is faster so",
+     "GPU, bf16 or fp16: convolutions take BN's sums on their way, where cuDNN is faster so; "
+     "not with run.deterministic",
      BoolField{at<&R::model, &ModelOptions::fused_convolutions>}},
 
     {"data.train",
