@@ -158,6 +158,14 @@ Attempt output_sums(const at::Tensor& input, const at::Tensor& weight, Convoluti
           work};
 }
 
+at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& input,
+                          const at::Tensor& weight, ConvolutionShape shape) {
+  return std::get<0>(
+      at::convolution_backward(gradient, input, weight, std::nullopt, {shape.stride, shape.stride},
+                               {shape.padding, shape.padding}, {1, 1}, /*transposed=*/false, {0, 0},
+                               shape.groups, std::array<bool, 3>{true, false, false}));
+}
+
 Attempt gradient_sums(const at::Tensor& gradient, const at::Tensor& weight, ConvolutionShape shape,
                       const NormSaved& before) {
   const at::Tensor mean = before.statistics[0], inverse = before.statistics[1];
@@ -169,12 +177,7 @@ Attempt gradient_sums(const at::Tensor& gradient, const at::Tensor& weight, Conv
   tensors.inverse = inverse.const_data_ptr();
   tensors.gamma = before.weight.const_data_ptr();
   tensors.beta = before.bias.const_data_ptr();
-  const auto of_input = [=] {
-    return std::get<0>(at::convolution_backward(
-        gradient, before.x, weight, std::nullopt, {shape.stride, shape.stride},
-        {shape.padding, shape.padding}, {1, 1}, /*transposed=*/false, {0, 0}, shape.groups,
-        std::array<bool, 3>{true, false, false}));
-  };
+  const auto of_input = [=] { return input_gradient(gradient, before.x, weight, shape); };
   const auto values = [=] {
     const auto of_channel = [](const at::Tensor& c) { return c.view({1, -1, 1, 1}); };
     const at::Tensor centred = before.x.to(at::kFloat).sub(of_channel(mean));
