@@ -106,6 +106,10 @@ const RunKey kKeys[] = {
     {"model.recompute_stages",
      "first stages that run forward again in backward instead of keeping activations",
      IntField{at<&R::model, &ModelOptions::recompute_stages>, 0, 4}},
+    {"model.fused_convolutions",
+     "GPU, bf16 or fp16: convolutions take BN's sums on their way, where cuDNN is faster so; "
+     "not with run.deterministic",
+     BoolField{at<&R::model, &ModelOptions::fused_convolutions>}},
 
     {"data.train",
      "the training split: FILE.h5, or FILE.h5:/GROUP; several in a row: [A.h5, B.h5]; or "

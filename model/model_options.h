@@ -53,6 +53,7 @@ struct ModelOptions {
   int64_t recompute_stages = 0;   // the first n keep only their input and run again in backward
   double stochastic_depth = 0;    // rate at which the last block is left out; the first's is 0
   bool fused = true;  // BN, addition and ReLU in one pass; false, to compare with: one by one
+  bool fused_convolutions = false;  // GPU: convolutions take BN's sums, where that is faster
 };
 
 }  // namespace resnext

@@ -43,7 +43,8 @@ class LayerGraph::Run {
         x_(x),
         mode_(mode),
         scales_(scales),
-        outputs_(range.end - range.begin) {}
+        outputs_(range.end - range.begin),
+        beside_(range.end - range.begin) {}
 
   at::Tensor last() {
     for (size_t i = range_.begin; i < range_.end; ++i) outputs_[i - range_.begin] = outputs(i);
@@ -72,8 +73,32 @@ class LayerGraph::Run {
 
   // Of the BN layer `norm`, for the readers of layer `i`, which it is one operation with.
   Handles normalised(size_t norm, const at::Tensor& x, const at::Tensor& residual, size_t i) {
+    if (graph_.kernels_ && graph_.norms_of_readers_.contains(norm) && taker(norm)) {
+      beside_[norm - range_.begin].reader = c10::make_intrusive<NormReader>();
+    }
     return std::get<BatchNorm>(graph_.modules_[norm])
-        .run(x, residual, graph_.layers_[i].activation == Activation::kRelu, mode_, readers(i));
+        .run(x, residual, graph_.layers_[i].activation == Activation::kRelu, mode_, readers(i),
+             beside_[norm - range_.begin]);
+  }
+
+  // The norm at that place, if it takes sums here.
+  NormNeighbours* taker(std::optional<size_t> norm) {
+    if (!norm || *norm < range_.begin || *norm >= range_.end) return nullptr;
+    const bool takes = std::get<BatchNorm>(graph_.modules_[*norm]).takes_sums(mode_);
+    return takes ? &beside_[*norm - range_.begin] : nullptr;
+  }
+
+  at::Tensor convolved(size_t i, const at::Tensor& x) {
+    const auto& convolution = std::get<Convolution>(graph_.modules_[i]);
+    const auto found = graph_.neighbours_.find(i);
+    if (!graph_.kernels_ || found == graph_.neighbours_.end()) return convolution(x);
+    NormNeighbours* behind = taker(found->second.statistics_of);
+    NormNeighbours* before = taker(found->second.normalised_by);
+    if (!behind && !before) return convolution(x);
+    const Summed made = convolution.summed(x, graph_.kernels_, behind != nullptr,
+                                           before ? before->reader : nullptr);
+    if (behind) behind->sums = made.sums;
+    return made.values;
   }
 
   Handles sums(size_t i) {
@@ -94,7 +119,7 @@ class LayerGraph::Run {
     const PlannedLayer& layer = graph_.layers_[last];
     if (!layer.joins_the_addition) return take(last);
     return std::get<BatchNorm>(graph_.modules_[last])
-        .run(take(layer.inputs[0]), {}, /*relu=*/false, mode_, 1)
+        .run(take(layer.inputs[0]), {}, /*relu=*/false, mode_, 1, beside_[last - range_.begin])
         .front();
   }
 
@@ -109,7 +134,7 @@ class LayerGraph::Run {
     const at::Tensor& x = inputs.front();
     switch (layer.kind) {
       case LayerKind::kConvolution:
-        return std::get<Convolution>(graph_.modules_[i])(x);
+        return convolved(i, x);
       case LayerKind::kLinear:
         return std::get<Linear>(graph_.modules_[i])(x.flatten(1));
       case LayerKind::kMaxPool:
@@ -131,12 +156,17 @@ class LayerGraph::Run {
   const Mode mode_;
   const at::Tensor scales_;
   std::vector<Handles> outputs_;
+  std::vector<NormNeighbours> beside_;  // of norms
 };
 
 LayerGraph::LayerGraph(std::vector<PlannedLayer> layers, bool fused, const at::Generator& generator)
     : layers_(std::move(layers)), readers_(NetworkPlan{layers_, {}}.readers()) {
   for (const PlannedLayer& layer : layers_) {
     modules_.push_back(make_module(layer, fused, generator));
+  }
+  for (const auto& found : convolution_neighbours({layers_, {}})) {
+    neighbours_[found.convolution] = found;
+    if (found.normalised_by) norms_of_readers_.insert(*found.normalised_by);
   }
 }
 

@@ -7,10 +7,15 @@
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "model/network/layers.h"
+#include "model/network/neighbours.h"
 #include "model/network/plan.h"
 
 namespace resnext {
@@ -26,6 +31,12 @@ class LayerGraph {
   at::Tensor run(LayerRange range, const at::Tensor& x, Mode mode,
                  const at::Tensor& scales = {}) const;
 
+  // Training lets convolutions take the sums of the norms around them where `kernels` can; null:
+  // norms take their own.
+  void take_sums_with(std::shared_ptr<ConvolutionKernels> kernels) {
+    kernels_ = std::move(kernels);
+  }
+
   // Training normalises over the images of `ranks`, which must outlive this.
   void normalise_over(NormRanks& ranks);
 
@@ -38,8 +49,11 @@ class LayerGraph {
   static Module make_module(const PlannedLayer& layer, bool fused, const at::Generator& generator);
 
   std::vector<PlannedLayer> layers_;
-  std::vector<Module> modules_;  // of each layer
-  std::vector<int> readers_;     // of each layer's output
+  std::vector<Module> modules_;                         // of each layer
+  std::vector<int> readers_;                            // of each layer's output
+  std::map<size_t, ConvolutionNeighbours> neighbours_;  // of convolutions
+  std::set<size_t> norms_of_readers_;                   // read by one convolution alone
+  std::shared_ptr<ConvolutionKernels> kernels_;
 };
 
 }  // namespace resnext

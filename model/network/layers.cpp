@@ -9,6 +9,7 @@
 
 #include <cmath>
 
+#include "model/convolution/summed_convolution.h"
 #include "model/norm/synced_norm.h"
 
 namespace resnext {
@@ -30,6 +31,11 @@ Convolution::Convolution(const PlannedLayer& layer, const at::Generator& generat
 at::Tensor Convolution::operator()(const at::Tensor& x) const {
   const at::Tensor y = convolve(x, weight, shape);
   return bias.defined() ? y.add(bias.view({1, -1, 1, 1})) : y;
+}
+
+Summed Convolution::summed(const at::Tensor& x, const std::shared_ptr<ConvolutionKernels>& kernels,
+                           bool sums, const c10::intrusive_ptr<NormReader>& before) const {
+  return convolve_summed(x, weight, shape, kernels, sums, before);
 }
 
 std::vector<at::Tensor*> Convolution::tensors() {
@@ -62,13 +68,14 @@ at::Tensor BatchNorm::normalised(const at::Tensor& x, Mode mode) const {
 }
 
 Handles BatchNorm::run(const at::Tensor& x, const at::Tensor& residual, bool relu, Mode mode,
-                       int readers) const {
+                       int readers, const NormNeighbours& beside) const {
   const NormParameters norm = parameters(mode);
   const bool training = mode != Mode::kEvaluate;
   const bool alone = !training || ranks == nullptr;
   if (fused && alone && can_fuse_norm(x, residual, norm)) {
-    if (readers != 2) return Handles(readers, fused_norm(x, residual, norm, training, relu));
-    const auto pair = fused_norm_pair(x, residual, norm, training, relu);
+    if (readers != 2)
+      return Handles(readers, fused_norm(x, residual, norm, training, relu, beside));
+    const auto pair = fused_norm_pair(x, residual, norm, training, relu, beside);
     return {pair[0], pair[1]};
   }
   at::Tensor y = normalised(x, mode);

@@ -10,10 +10,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "model/network/convolution.h"
+#include "model/convolution/convolution_kernels.h"
 #include "model/network/plan.h"
 #include "model/norm/fused_norm.h"
 #include "model/norm/norm_ranks.h"
@@ -41,6 +42,9 @@ struct Convolution {
 
   Convolution(const PlannedLayer& layer, const at::Generator& generator);
   at::Tensor operator()(const at::Tensor& x) const;
+  // With what the norms around it take (model/convolution/summed_convolution.h); has no bias.
+  Summed summed(const at::Tensor& x, const std::shared_ptr<ConvolutionKernels>& kernels, bool sums,
+                const c10::intrusive_ptr<NormReader>& before) const;
   std::vector<at::Tensor*> tensors();
 };
 
@@ -60,9 +64,11 @@ struct BatchNorm {
   NormRanks* ranks = nullptr;  // must outlive this
 
   BatchNorm(const PlannedLayer& layer, bool fuse);
+  // Whether it takes sums from its neighbours.
+  bool takes_sums(Mode mode) const { return fused && mode != Mode::kEvaluate && ranks == nullptr; }
   // relu(norm(x) + residual), for so many readers; residual may be undefined.
-  Handles run(const at::Tensor& x, const at::Tensor& residual, bool relu, Mode mode,
-              int readers) const;
+  Handles run(const at::Tensor& x, const at::Tensor& residual, bool relu, Mode mode, int readers,
+              const NormNeighbours& beside = {}) const;
   std::vector<at::Tensor*> tensors() {
     return {&weight, &bias, &running_mean, &running_var, &num_batches_tracked};
   }

@@ -6,8 +6,10 @@
 // BN's and ReLU's arithmetic is one multiply-add and a maximum for each value, applied as the next
 // convolution reads it, once the statistics are known. In backward the convolution writes the
 // gradient of that BN's output, so that BN's two sums over it can be taken there; they need the
-// BN's input too. All three need the activation to have no other reader. Pure functions of the
-// plan; local.
+// BN's input too. All three need the activation to have no other reader.
+// Both sums are executed (model/convolution/convolution_kernels.h). The prologue is not: cuDNN 9.19
+// has it in forward for bfloat16, but not in the weight's gradient, so that backward would have to
+// write the activation that forward did not. Pure functions of the plan; local.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

@@ -36,7 +36,8 @@ ResNeXt::ResNeXt(const ModelOptions& options, uint64_t seed)
     : ResNeXt(plan_network(options), options, at::detail::createCPUGenerator(seed)) {}
 
 ResNeXt::ResNeXt(NetworkPlan plan, const ModelOptions& options, const at::Generator& generator)
-    : layers_(plan.layers.size()),
+    : fused_convolutions_(options.fused_convolutions),
+      layers_(plan.layers.size()),
       frozen_(layers_until(plan, options.freeze)),
       frozen_names_(names_of(plan, frozen_)),
       recomputed_(plan.stages.begin(), plan.stages.begin() + options.recompute_stages),
@@ -84,6 +85,7 @@ void ResNeXt::count_batches(int64_t batches) {
 
 void ResNeXt::to(at::Device device, at::ScalarType dtype, bool channels_last) {
   depth_.to(device);
+  if (fused_convolutions_ && device.is_cuda()) take_sums_with(device_convolution_kernels());
   graph_.visit([&](const std::string& name, at::Tensor& tensor, bool is_parameter) {
     if (!tensor.is_floating_point()) return;
     at::Tensor moved = tensor.detach().to(device, dtype);

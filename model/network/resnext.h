@@ -8,8 +8,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/model_options.h"
@@ -37,6 +39,11 @@ class ResNeXt {
   // backward are COLLECTIVE among them from now on.
   void normalise_over(NormRanks& ranks) { graph_.normalise_over(ranks); }
 
+  // Training takes sums of BN on convolutions' ways where `kernels` can (null: nowhere).
+  void take_sums_with(std::shared_ptr<ConvolutionKernels> kernels) {
+    graph_.take_sums_with(std::move(kernels));
+  }
+
   // Which blocks the images of the next forward passes in training leave out, where
   // options.stochastic_depth is set: a function of the key and each image's number, the first
   // image's being `first`.
@@ -49,7 +56,8 @@ class ResNeXt {
   void count_batches(int64_t batches);
 
   // Moves the floating-point tensors; 4-D weights to channels-last where asked. Handles given out
-  // before stay with the old tensors.
+  // before stay with the old tensors. On a GPU, with options.fused_convolutions, BN's sums are then
+  // taken with its kernels.
   void to(at::Device device, at::ScalarType dtype, bool channels_last);
 
   // In state_dict order. Handles: they share memory with the network.
@@ -73,6 +81,7 @@ class ResNeXt {
   // Tensors of the layers that are trained.
   void visit_trained(const TensorVisitor& visitor);
 
+  bool fused_convolutions_;
   size_t layers_;
   size_t frozen_;  // first layers, which are not trained
   std::set<std::string> frozen_names_;

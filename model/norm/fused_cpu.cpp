@@ -96,6 +96,16 @@ std::vector<Moments<double>> channel_moments(const T* x, MatrixShape shape) {
   return moments;
 }
 
+std::vector<Moments<double>> moments_from(const at::Tensor& sums, int64_t rows) {
+  const double* of = sums.const_data_ptr<double>();
+  const int64_t channels = sums.size(1);
+  std::vector<Moments<double>> moments(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c) {
+    moments[c] = moments_of_sums(static_cast<double>(rows), 0.0, of[c], of[channels + c]);
+  }
+  return moments;
+}
+
 // As at::batch_norm, which keeps the unbiased variance (not a number for a single row).
 template <typename T>
 void move_running(const std::vector<Moments<double>>& moments, const NormParameters& norm) {
@@ -110,13 +120,15 @@ void move_running(const std::vector<Moments<double>>& moments, const NormParamet
 }
 
 template <typename T>
-at::Tensor statistics_of(const at::Tensor& x, const NormParameters& norm, bool training) {
+at::Tensor statistics_of(const at::Tensor& x, const NormParameters& norm, bool training,
+                         const at::Tensor& sums) {
   const MatrixShape shape = shape_of(x);
   at::Tensor statistics = at::empty({2, shape.channels}, at::TensorOptions().dtype(at::kDouble));
   double* mean = statistics.mutable_data_ptr<double>();
   double* inverse = mean + shape.channels;
   if (training) {
-    const auto moments = channel_moments(x.const_data_ptr<T>(), shape);
+    const auto moments = sums.defined() ? moments_from(sums, shape.rows)
+                                        : channel_moments(x.const_data_ptr<T>(), shape);
     if (norm.running_mean.defined()) move_running<T>(moments, norm);
     for (int64_t c = 0; c < shape.channels; ++c) {
       mean[c] = moments[c].mean;
@@ -166,6 +178,11 @@ at::Tensor forward(const at::Tensor& x, const at::Tensor& residual, const NormPa
                     out + at);
   });
   return output;
+}
+
+std::vector<double> values_of(const at::Tensor& sums) {
+  const double* begin = sums.const_data_ptr<double>();
+  return {begin, begin + sums.numel()};
 }
 
 // Sums over all rows of g, then of g * (x - centre).
@@ -220,9 +237,9 @@ NormGradients backward(const OutputGradients& gradients, const NormSaved& saved,
   NormGradients made{at::empty_like(saved.x),
                      want_residual ? at::empty_like(saved.x) : at::Tensor(),
                      at::empty_like(saved.weight), at::empty_like(saved.weight)};
-  const std::vector<T> coefficients =
-      backward_rows<T>(gradient_sums(in, pieces), saved.weight, saved.statistics,
-                       static_cast<double>(pieces.whole.rows), saved.training, made);
+  const std::vector<T> coefficients = backward_rows<T>(
+      gradients.sums.defined() ? values_of(gradients.sums) : gradient_sums(in, pieces),
+      saved.weight, saved.statistics, static_cast<double>(pieces.whole.rows), saved.training, made);
   T* input = made.input.mutable_data_ptr<T>();
   T* residual = want_residual ? made.residual.mutable_data_ptr<T>() : nullptr;
   const auto loops = norm_loops<T>();
@@ -237,9 +254,10 @@ NormGradients backward(const OutputGradients& gradients, const NormSaved& saved,
 
 }  // namespace
 
-at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training) {
-  return x.scalar_type() == at::kDouble ? statistics_of<double>(x, norm, training)
-                                        : statistics_of<float>(x, norm, training);
+at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training,
+                           const at::Tensor& sums) {
+  return x.scalar_type() == at::kDouble ? statistics_of<double>(x, norm, training, sums)
+                                        : statistics_of<float>(x, norm, training, sums);
 }
 
 at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,

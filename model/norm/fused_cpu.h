@@ -14,8 +14,10 @@
 
 namespace resnext::cpu {
 
-// Statistics of the batch, or the running ones. Moves the running ones, if any, where `training`.
-at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training);
+// Statistics of the batch, from sums of NormNeighbours where they are defined, or the running ones.
+// Moves the running ones, if any, where `training`.
+at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training,
+                           const at::Tensor& sums = {});
 
 // relu((x - mean) / deviation * weight + bias + residual); residual may be undefined.
 at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,

@@ -146,6 +146,14 @@ void cuda_norm_batch_statistics(const CudaNorm& norm, const CudaRunning& running
   });
 }
 
+void cuda_norm_statistics_of_sums(const CudaNorm& norm, const CudaRunning& running,
+                                  const float* sums) {
+  statistics_kernel<float>
+      <<<channel_blocks(norm.shape.channels), kThreadsOfSecondStage, 0, norm.stream>>>(
+          /*shift=*/nullptr, norm.shape, /*chunks=*/1, sums, running, norm.statistics);
+  check(cudaGetLastError());
+}
+
 void cuda_norm_running_statistics(const CudaNorm& norm, const CudaRunning& running) {
   running_statistics_kernel<<<channel_blocks(norm.shape.channels), kChannelsOfBlock, 0,
                               norm.stream>>>(norm.shape.channels, running, norm.statistics);
@@ -175,14 +183,17 @@ void launch_backward(const CudaNorm& norm, const CudaNormGradients& gradients) {
   const ThreadGrid rows = grid_of(map, norm, L::kWidth, Work::kMap);
   const ThreadGradient<T> in{static_cast<const T*>(gradients.gradient),
                              static_cast<const T*>(norm.x), static_cast<const T*>(gradients.output),
-                             kRectifier};
+                             kRectifier, static_cast<const T*>(gradients.other)};
   const int64_t channels = norm.shape.channels;
   float* coefficients = norm.workspace + 2 * channels * sums.chunks;
-  sum<<<blocks_of(sums), threads_of(sums), 0, norm.stream>>>(in, channel_data(norm), norm.shape,
-                                                             sums, norm.workspace);
+  if (!gradients.sums) {
+    sum<<<blocks_of(sums), threads_of(sums), 0, norm.stream>>>(in, channel_data(norm), norm.shape,
+                                                               sums, norm.workspace);
+  }
   channel_gradients_kernel<<<channel_blocks(channels), kThreadsOfSecondStage, 0, norm.stream>>>(
-      channel_data(norm), norm.shape, sums.chunks, norm.workspace, gradients.training,
-      gradients.weight, gradients.bias, coefficients);
+      channel_data(norm), norm.shape, gradients.sums ? 1 : sums.chunks,
+      gradients.sums ? gradients.sums : norm.workspace, gradients.training, gradients.weight,
+      gradients.bias, coefficients);
   map<<<blocks_of(rows), threads_of(rows), 0, norm.stream>>>(
       in, channel_data(norm), coefficients, norm.shape, rows, static_cast<T*>(gradients.input),
       static_cast<T*>(gradients.residual));

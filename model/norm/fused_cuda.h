@@ -21,8 +21,9 @@ struct CudaNorm {
   const void* x = nullptr;
   const float* weight = nullptr;
   const float* bias = nullptr;
-  float* statistics = nullptr;  // {mean, inverse deviation}[channels]; written by the first two
-  float* workspace = nullptr;   // cuda_norm_workspace() floats
+  float* statistics =
+      nullptr;  // {mean, inverse deviation}[channels]; written by those of statistics
+  float* workspace = nullptr;  // cuda_norm_workspace() floats
   CUstream_st* stream = nullptr;
 };
 
@@ -36,6 +37,7 @@ struct CudaNormGradients {
   const void* gradient;
   const void* other;   // of a second reader of the output, or null
   const void* output;  // of Rectifier::kOfOutput only
+  const float* sums;   // [2, channels] of the gradient as OutputGradients::sums, or null
   Rectifier rectifier;
   bool training;
   void* input;
@@ -49,6 +51,10 @@ int64_t cuda_norm_workspace(MatrixShape shape);
 
 // Statistics of the batch; moves the running ones, if any.
 void cuda_norm_batch_statistics(const CudaNorm& norm, const CudaRunning& running);
+
+// The same from `sums` [2, channels], over all rows of x and of its square.
+void cuda_norm_statistics_of_sums(const CudaNorm& norm, const CudaRunning& running,
+                                  const float* sums);
 
 // Statistics from the running ones.
 void cuda_norm_running_statistics(const CudaNorm& norm, const CudaRunning& running);

@@ -86,14 +86,16 @@ __device__ void move_running(const CudaRunning& running, const Moments<float>& m
       running.momentum * (moments.squares / (moments.count - 1)) + keep * running.var[c];
 }
 
+// `shift`: the row that the sums are relative to; null: none.
 template <typename T>
-__global__ void statistics_kernel(const T* x, MatrixShape shape, int chunks, const float* partial,
-                                  CudaRunning running, float* statistics) {
+__global__ void statistics_kernel(const T* shift, MatrixShape shape, int chunks,
+                                  const float* partial, CudaRunning running, float* statistics) {
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kChannelsOfBlock + threadIdx.x;
   const Sums<1> sums = add_up_chunks(partial, chunks, shape.channels, c);
   if (threadIdx.y != 0 || c >= shape.channels) return;
-  const auto moments = moments_of_sums(static_cast<float>(shape.rows), static_cast<float>(x[c]),
-                                       sums.first.of[0], sums.second.of[0]);
+  const float from = shift ? static_cast<float>(shift[c]) : 0;
+  const auto moments =
+      moments_of_sums(static_cast<float>(shape.rows), from, sums.first.of[0], sums.second.of[0]);
   if (running.mean) move_running(running, moments, c);
   statistics[c] = moments.mean;
   statistics[shape.channels + c] = 1 / sqrtf(moments.squares / moments.count + running.eps);

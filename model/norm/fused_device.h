@@ -15,7 +15,8 @@ namespace resnext::device {
 // Of activations that are dense, channels-last and not on the CPU.
 bool can_fuse_norm(const at::Tensor& x, const NormParameters& norm);
 
-at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training);
+at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training,
+                           const at::Tensor& sums = {});
 
 at::Tensor norm_forward(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
                         const at::Tensor& statistics, bool relu);

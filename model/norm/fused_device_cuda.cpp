@@ -49,13 +49,16 @@ bool can_fuse_norm(const at::Tensor& x, const NormParameters& norm) {
          (!norm.running_mean.defined() || norm.running_mean.scalar_type() == at::kFloat);
 }
 
-at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training) {
+at::Tensor norm_statistics(const at::Tensor& x, const NormParameters& norm, bool training,
+                           const at::Tensor& sums) {
   const c10::DeviceGuard guard(x.device());
   const at::Tensor statistics = floats(x, {2, x.size(1)});
   CudaNorm launch = norm_of(x, norm.weight, norm.bias, statistics);
   const CudaRunning running{floats_of(norm.running_mean), floats_of(norm.running_var),
                             static_cast<float>(norm.momentum), static_cast<float>(norm.eps)};
-  if (training) {
+  if (training && sums.defined()) {
+    cuda_norm_statistics_of_sums(launch, running, sums.const_data_ptr<float>());
+  } else if (training) {
     const at::Tensor workspace = floats(x, {cuda_norm_workspace(launch.shape)});
     launch.workspace = workspace.mutable_data_ptr<float>();
     cuda_norm_batch_statistics(launch, running);
@@ -85,6 +88,7 @@ NormGradients norm_backward(const OutputGradients& gradients, const NormSaved& s
                            at::empty_like(saved.weight), at::empty_like(saved.bias)};
   cuda_norm_backward(
       launch, {gradients.gradient.const_data_ptr(), address(gradients.other), address(saved.output),
+               gradients.sums.defined() ? gradients.sums.const_data_ptr<float>() : nullptr,
                saved.rectifier(), saved.training, made.input.mutable_data_ptr(),
                want_residual ? made.residual.mutable_data_ptr() : nullptr,
                made.weight.mutable_data_ptr<float>(), made.bias.mutable_data_ptr<float>()});

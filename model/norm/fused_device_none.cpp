@@ -17,7 +17,7 @@ bool can_fuse_norm(const at::Tensor&, const NormParameters&) {
   return false;
 }
 
-at::Tensor norm_statistics(const at::Tensor&, const NormParameters&, bool) {
+at::Tensor norm_statistics(const at::Tensor&, const NormParameters&, bool, const at::Tensor&) {
   refuse();
 }
 

@@ -18,9 +18,10 @@ bool is_dense_channels_last(const at::Tensor& x) {
   return x.dim() == 4 && x.numel() > 0 && x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-at::Tensor statistics_of(const at::Tensor& x, const NormParameters& norm, bool training) {
-  return x.is_cpu() ? cpu::norm_statistics(x, norm, training)
-                    : device::norm_statistics(x, norm, training);
+at::Tensor statistics_of(const at::Tensor& x, const NormParameters& norm, bool training,
+                         const at::Tensor& sums) {
+  return x.is_cpu() ? cpu::norm_statistics(x, norm, training, sums)
+                    : device::norm_statistics(x, norm, training, sums);
 }
 
 at::Tensor run_forward(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
@@ -35,7 +36,17 @@ OutputGradients gradients_of(const variable_list& readers) {
   for (const at::Tensor& gradient : readers) {
     if (gradient.defined()) came.push_back(gradient.contiguous(at::MemoryFormat::ChannelsLast));
   }
-  return {came[0], came.size() > 1 ? came[1] : at::Tensor()};
+  return {came[0], came.size() > 1 ? came[1] : at::Tensor(), {}};
+}
+
+// The reader's sums are those of the gradient that it gave.
+void take_sums(OutputGradients& gradients, const c10::IValue& capsule) {
+  auto reader = c10::static_intrusive_pointer_cast<NormReader>(capsule.toCapsule());
+  if (reader->sums.defined() && !gradients.other.defined() &&
+      reader->gradient.is_same(gradients.gradient)) {
+    gradients.sums = reader->sums;
+  }
+  reader->gradient = reader->sums = at::Tensor();
 }
 
 class FusedNorm : public torch::autograd::Function<FusedNorm> {
@@ -45,8 +56,9 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
   static variable_list forward(AutogradContext* context, const at::Tensor& x,
                                const at::Tensor& weight, const at::Tensor& bias,
                                const std::optional<at::Tensor>& residual,
-                               const NormParameters& norm, bool training, bool relu, bool pair) {
-    const at::Tensor statistics = statistics_of(x, norm, training);
+                               const NormParameters& norm, bool training, bool relu, bool pair,
+                               const NormNeighbours& beside) {
+    const at::Tensor statistics = statistics_of(x, norm, training, beside.sums);
     at::Tensor output = run_forward(x, residual.value_or(at::Tensor()), norm, statistics, relu);
     const at::Tensor mask = relu && residual ? output : at::Tensor();
     context->save_for_backward({x, mask, weight, bias, statistics});
@@ -54,6 +66,10 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
     context->set_materialize_grads(false);
+    if (beside.reader) {
+      beside.reader->norm = {x, mask, weight, bias, statistics, training, relu};
+      context->saved_data["reader"] = c10::IValue::make_capsule(beside.reader);
+    }
     if (!pair) return {output};
     return {output, output.variable_data()};
   }
@@ -74,8 +90,10 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
                           flags["relu"].toBool()};
     const bool want_residual = flags["residual"].toBool() && context->needs_input_grad(kResidual);
     const auto run = saved.x.is_cpu() ? &cpu::norm_backward : &device::norm_backward;
-    const NormGradients made = run(gradients_of(gradients), saved, want_residual);
-    return {made.input, made.weight, made.bias, made.residual, {}, {}, {}, {}};
+    OutputGradients output = gradients_of(gradients);
+    if (flags.count("reader") > 0) take_sums(output, flags["reader"]);
+    const NormGradients made = run(output, saved, want_residual);
+    return {made.input, made.weight, made.bias, made.residual, {}, {}, {}, {}, {}};
   }
 
  private:
@@ -83,9 +101,10 @@ class FusedNorm : public torch::autograd::Function<FusedNorm> {
 };
 
 variable_list outputs_of(const at::Tensor& x, const at::Tensor& residual,
-                         const NormParameters& norm, bool training, bool relu, bool pair) {
+                         const NormParameters& norm, bool training, bool relu, bool pair,
+                         const NormNeighbours& beside) {
   const auto optional = residual.defined() ? std::optional(residual) : std::nullopt;
-  return FusedNorm::apply(x, norm.weight, norm.bias, optional, norm, training, relu, pair);
+  return FusedNorm::apply(x, norm.weight, norm.bias, optional, norm, training, relu, pair, beside);
 }
 
 }  // namespace
@@ -102,13 +121,15 @@ bool can_fuse_norm(const at::Tensor& x, const at::Tensor& residual, const NormPa
 }
 
 at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
-                      bool training, bool relu) {
-  return outputs_of(x, residual, norm, training, relu, /*pair=*/false)[0];
+                      bool training, bool relu, const NormNeighbours& beside) {
+  return outputs_of(x, residual, norm, training, relu, /*pair=*/false, beside)[0];
 }
 
 std::array<at::Tensor, 2> fused_norm_pair(const at::Tensor& x, const at::Tensor& residual,
-                                          const NormParameters& norm, bool training, bool relu) {
-  const variable_list outputs = outputs_of(x, residual, norm, training, relu, /*pair=*/true);
+                                          const NormParameters& norm, bool training, bool relu,
+                                          const NormNeighbours& beside) {
+  const variable_list outputs =
+      outputs_of(x, residual, norm, training, relu, /*pair=*/true, beside);
   return {outputs[0], outputs[1]};
 }
 

@@ -23,13 +23,15 @@ namespace resnext {
 bool can_fuse_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm);
 
 // `residual` (of x's shape and layout) may be undefined. `training`: with the batch's statistics,
-// moving the running ones, if any. Throws Error (70) when differentiated twice.
+// moving the running ones, if any. Sums that `beside` brings spare a pass over x in forward, and
+// one over x and the gradient in backward. Throws Error (70) when differentiated twice.
 at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& residual, const NormParameters& norm,
-                      bool training, bool relu);
+                      bool training, bool relu, const NormNeighbours& beside = {});
 
 // The output twice, for two readers (neither may change it in place): backward adds their gradients
 // as it reads them, where autograd would write their sum to memory first.
 std::array<at::Tensor, 2> fused_norm_pair(const at::Tensor& x, const at::Tensor& residual,
-                                          const NormParameters& norm, bool training, bool relu);
+                                          const NormParameters& norm, bool training, bool relu,
+                                          const NormNeighbours& beside = {});
 
 }  // namespace resnext

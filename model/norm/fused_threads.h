@@ -157,7 +157,7 @@ template <typename T>
 struct ThreadGradient {
   const T *gradient, *x, *output;  // output: of Rectifier::kOfOutput only
   Rectifier rectifier;
-  const T* other = nullptr;  // the gradient of a second reader of the output, if any
+  const T* other;  // the gradient of a second reader of the output, or null
 };
 
 // The gradient behind the ReLU, of all readers; `x` are the values at the same place.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
 
 #include "model/norm/fused_math.h"
 
@@ -33,9 +34,24 @@ struct NormGradients {
   at::Tensor input, residual, weight, bias;
 };
 
-// Of the output: one, or those of two readers (`other`), which are to be added.
+// Of the output: one, or those of two readers (`other`), which are to be added. `sums` [2, C], of
+// statistics' type: those over rows of g and of g * (x - mean), with g the gradient behind the
+// ReLU, where the only reader has taken them; else undefined.
 struct OutputGradients {
-  at::Tensor gradient, other;
+  at::Tensor gradient, other, sums;
+};
+
+// What passes between a norm with its ReLU and the convolution that alone reads its output: forward
+// leaves what backward's sums are about, backward the gradient behind the ReLU with its sums.
+struct NormReader : torch::CustomClassHolder {
+  NormSaved norm;
+  at::Tensor gradient, sums;
+};
+
+// What convolutions on both sides do for a norm; by default nothing.
+struct NormNeighbours {
+  at::Tensor sums;  // [2, C] of statistics' type: over rows of x and of its square
+  c10::intrusive_ptr<NormReader> reader{};
 };
 
 }  // namespace resnext

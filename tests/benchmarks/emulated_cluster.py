@@ -38,7 +38,7 @@ EAGER_BYTES = 8 << 20  # no message is longer, so each crosses the link once, wi
 
 # hosts, Mbit/s, delay of each message in ms, bucket in MiB
 CASES = [(2, 20, 20, 8), (2, 20, 60, 2), (2, 50, 30, 4), (2, 50, 80, 1), (3, 40, 40, 8),
-         (4, 10, 100, 8)]
+         (4, 10, 100, 8), (4, 40, 40, 4), (3, 20, 60, 4)]
 
 CONFIG = """
 model: {family: cifar, depth: 11, cardinality: 8, base_width: 16, classes: 10}

@@ -2,7 +2,8 @@
 //
 //   mpirun -np 2 step_benchmark [--depth 50 --cardinality 32 --base-width 4 --batch 8 --size 224
 //                                --steps 12 --warmup 2 --compute fp32 --optimizer sgd
-//                                --stochastic-depth 0 --unfused --eager --json FILE]
+//                                --stochastic-depth 0 --unfused --fused-convolutions --eager
+//                                --json FILE]
 // The very step of the worker (worker/training_step.h), on a GPU where there is one. Prints the
 // configuration and the medians over the counted steps; on the CPU a step ends when every rank has
 // finished it, on a GPU a step's time is that of ten in a row over ten. Peak memory is the largest
@@ -81,6 +82,8 @@ Settings parse(int argc, char** argv) {
   app.add_option("--compute", s.run.precision.compute)
       ->transform(CLI::CheckedTransformer(kinds, CLI::ignore_case));
   app.add_flag("!--unfused", s.run.model.fused, "BN, addition and ReLU one by one");
+  app.add_flag("--fused-convolutions", s.run.model.fused_convolutions,
+               "BN's sums on a convolution's way, on a GPU");
   app.add_flag("!--eager", s.run.run.graph, "without a CUDA graph");
   app.add_flag("!--contiguous", s.run.precision.channels_last, "NCHW");
   app.add_option("--json", s.json, "file for the figures");

@@ -125,11 +125,12 @@ shape_of() {
 declare -A took=()
 measure() {
   local who=$1 network=$2 batch=$3 round=$4 name=$1.$2.$4 begin=$SECONDS shape command
-  local -A guess=([ours]=30 [phases]=25 [layers]=25 [eager]=30 [compile]=90)
+  local -A guess=([ours]=30 [sums]=90 [phases]=25 [layers]=25 [eager]=30 [compile]=90)
   mapfile -t shape < <(shape_of "$network" "$batch")
   case $who in
     ours) command=("$build/tests/bin/step_benchmark") ;;
     layers) command=("$build/tests/bin/layer_benchmark" --seconds 15) ;;
+    sums) command=("$build/tests/bin/step_benchmark" --fused-convolutions) ;;
     phases) command=("$build/tests/bin/step_benchmark" --eager) ;;
     eager) command=("${python[@]}" tests/benchmarks/pytorch_gpu.py) ;;
     compile) command=("${python[@]}" tests/benchmarks/pytorch_gpu.py --compile) ;;
@@ -183,6 +184,8 @@ measure_in_rounds() {
   done
   say "== phases"
   measure_all 1 phases
+  say "== convolutions that take BN's sums"
+  measure_all 1 sums
 }
 
 read -r -a python < <(find_python)

@@ -3,7 +3,7 @@
 
 FOLDER holds stages.tsv (name, seconds, exit code or -, note), gpu.csv (of nvidia-smi), torch.json,
 libraries.txt (of ldd), ctest.txt (of ctest: the output of all tests) and, for each measurement,
-WHO.NETWORK.ROUND.json and .log, WHO being ours, phases, layers, eager or compile. Whatever is missing or
+WHO.NETWORK.ROUND.json and .log, WHO being ours, sums, phases, layers, eager or compile. Whatever is missing or
 broken is null in the JSON. The exit code is 1 when a stage has failed.
 """
 # SPDX-License-Identifier: BSD-3-Clause
@@ -122,6 +122,7 @@ def network(folder, name):
     ours = rounds_of(folder, "ours", name)
     eager, compiled = (medians(rounds_of(folder, who, name)) for who in ("eager", "compile"))
     phases = rounds_of(folder, "phases", name)
+    sums = medians(rounds_of(folder, "sums", name))
     source = (phases or ours or [{}])[0]
     middle = medians(ours)
     by_kind = layers(folder, name)
@@ -131,7 +132,8 @@ def network(folder, name):
             "free_of_synchronisation": free_of_synchronisation(folder, name, ours),
             "phases": {key: source.get(key) for key in PHASES},
             "phases_of": "eager run" if phases else "graph" if ours else None,
-            "eager": eager, "compile": compiled,
+            "eager": eager, "compile": compiled, "fused_convolutions": sums,
+            "ratio_of_fused_convolutions": ratio(sums, middle),
             "ratio_to_eager": ratio(middle, eager), "ratio_to_compile": ratio(middle, compiled)}
 
 
@@ -193,6 +195,9 @@ def table(made):
              "TFLOP/s peak MiB  "
              "no synchronisation   (img/s)"]
     lines += [row(name, it) for name, it in made["networks"].items()]
+    lines += [f"{name}: {it['ratio_of_fused_convolutions']:.2f} times as fast with "
+              "model.fused_convolutions" for name, it in made["networks"].items()
+              if it["ratio_of_fused_convolutions"]]
     lines += floors(made)
     for what in ("failed", "skipped"):
         if made[what]:

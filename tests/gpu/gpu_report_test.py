@@ -73,6 +73,7 @@ class GpuReport(unittest.TestCase):
             self.put_round("ours", number, rate, tflops=50, batch=256, graph=True, forward_ms=3)
         self.put_round("eager", 1, 1000)
         self.put_round("compile", 1, 1400)
+        self.put_round("sums", 1, 2310)
         self.put_round("phases", 1, 900, forward_ms=30, backward_ms=70, exposed_comm_ms=0,
                        optimizer_ms=2, graph=False, batch=256)
         code, made = self.report()
@@ -82,6 +83,8 @@ class GpuReport(unittest.TestCase):
         self.assertEqual(it["ours"]["rounds"], [2000, 2200, 2100])
         self.assertEqual(it["ratio_to_eager"], 2.1)
         self.assertEqual(it["ratio_to_compile"], 1.5)
+        self.assertEqual(it["ratio_of_fused_convolutions"], 1.1)
+        self.assertIn("1.10 times as fast", gpu_report.table(made))
         self.assertEqual(it["phases"]["forward_ms"], 30)
         self.assertEqual(it["phases_of"], "eager run")
         self.assertIs(it["graph"], True)

@@ -197,8 +197,8 @@ void check_backward(const Layer<T, kWidth>& layer, Rectifier rectifier, bool tra
   const MatrixShape shape = layer.x.shape;
   const bool with_residual = rectifier == Rectifier::kOfOutput;
   const Matrix<T> y = forward_of(layer, with_residual, true);
-  const ThreadGradient<T> in{layer.gradient.data.get(), layer.x.data.get(), y.data.get(),
-                             rectifier};
+  const ThreadGradient<T> in{layer.gradient.data.get(), layer.x.data.get(), y.data.get(), rectifier,
+                             nullptr};
   ChunkSums sums = no_sums(shape, kWidth);
   for_each_thread<kWidth>(shape, Work::kSum, [&](RowRange rows, int chunk, int64_t channel) {
     add(sum_gradients_of_thread<kWidth>(in, layer.data(), rows, shape.channels, channel),
@@ -373,7 +373,7 @@ TEST(FusedThreads, GradientsOfTwoReadersAreAdded) {
   const float* x = layer.x.data.get();
   backward({layer.gradient.data.get(), x, y.data.get(), Rectifier::kOfOutput, other.data.get()}, dx,
            dr);
-  backward({sum.data.get(), x, y.data.get(), Rectifier::kOfOutput}, expected, expected_r);
+  backward({sum.data.get(), x, y.data.get(), Rectifier::kOfOutput, nullptr}, expected, expected_r);
   for (int64_t i = 0; i < dx.size(); ++i) {
     ASSERT_EQ(dx.data[i], expected.data[i]);
     ASSERT_EQ(dr.data[i], expected_r.data[i]);

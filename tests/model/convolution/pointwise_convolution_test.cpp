@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/network/pointwise_convolution.h"
+#include "model/convolution/pointwise_convolution.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
@@ -9,7 +9,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "comm/common/error.h"
-#include "model/network/convolution.h"
+#include "model/convolution/convolution.h"
 
 namespace resnext {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/network/pointwise_convolution.h"
+#include "model/convolution/pointwise_convolution.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mkldnn_convolution.h>

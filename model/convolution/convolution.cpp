@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "model/network/convolution.h"
+#include "model/convolution/convolution.h"
 
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/linear.h>
 
-#include "model/network/pointwise_convolution.h"
+#include "model/convolution/pointwise_convolution.h"
 
 namespace resnext {
 namespace {
