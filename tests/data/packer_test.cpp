@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "comm/common/error.h"
+#include "data/croppable_jpeg.h"
 #include "data/image_decoder.h"
 #include "data/jpeg_encoder.h"
 #include "tests/data/support.h"
@@ -55,6 +56,7 @@ class PackerTest : public ::testing::Test {
     ImageFolderSource s;
     s.folder = folder_ / "src";
     s.threads = 3;
+    s.croppable = false;
     s.packing.order = PackOrder::kSource;
     return s;
   }
@@ -82,6 +84,31 @@ TEST_F(PackerTest, ImageFolderKeepsTheFilesUnchanged) {
     EXPECT_EQ(container.label(i), label);
   }
   EXPECT_EQ(container.mean(), (std::array<double, 3>{0.485, 0.456, 0.406}));
+}
+
+TEST_F(PackerTest, ImageFolderMakesJpegCroppable) {
+  make_image_folder(false);
+  ImageFolderSource s = source();
+  s.croppable = ImageFolderSource().croppable;
+  pack_imagefolder(s, out());
+  const Container container(out());
+  Bytes bytes;
+  for (int64_t i = 0; i < 5; ++i) {
+    container.read_sample(i, bytes);
+    const std::string name = kPacked[static_cast<size_t>(i)].first;
+    const Bytes file = read_bytes(golden_path(name));
+    Image got, want;
+    decode_image(bytes, got);
+    decode_image(file, want);
+    EXPECT_EQ(got.pixels, want.pixels) << name;
+    const bool croppable = name == "420.jpg" || name == "grey.jpg";
+    EXPECT_EQ(bytes != file, croppable) << name;
+    EXPECT_EQ(crop_jpeg(bytes, {0, 9}, {0, 9}).has_value(), croppable) << name;
+  }
+  s.size = 40;
+  pack_imagefolder(s, out());
+  Container(out()).read_sample(3, bytes);
+  EXPECT_TRUE(crop_jpeg(bytes, {0, 9}, {0, 9})) << "what is encoded again is, too";
 }
 
 TEST_F(PackerTest, ImageFolderToRawSquares) {
