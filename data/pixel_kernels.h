@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace resnext {
 
@@ -22,9 +23,14 @@ struct WeightTable {
   int64_t taps = 0;
 };
 
-// Each of out_width RGB pixels from pixels of the row `in`, which is `width` pixels long.
-void sum_along_row(const uint8_t* in, int64_t width, const WeightTable& table, int64_t out_width,
-                   uint8_t* out);
+inline constexpr int64_t kRowsAtOnce = 4;
+inline constexpr int64_t kColumnBytes = 4 * kRowsAtOnce;
+
+// Of up to kRowsAtOnce rows, `width` RGB pixels each and `stride` bytes apart, makes rows of
+// out_width pixels without gaps. `columns` is memory to work in.
+void sum_along_rows(const uint8_t* in, int64_t stride, int64_t rows, int64_t width,
+                    const WeightTable& table, int64_t out_width, std::vector<uint8_t>& columns,
+                    uint8_t* out);
 
 // out[x] = weights[0] * in[x] + weights[1] * in[x + stride] + ... for x = 0..bytes-1.
 void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
@@ -38,7 +44,8 @@ struct FloatWeightTable {
   int64_t taps = 0;
 };
 
-// As sum_along_row(), neither rounded nor limited.
+// Each of out_width RGB pixels from pixels of the row `in`, which is `width` pixels long; neither
+// rounded nor limited.
 void blend_along_row(const uint8_t* in, int64_t width, const FloatWeightTable& table,
                      int64_t out_width, float* out);
 

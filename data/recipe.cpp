@@ -33,6 +33,7 @@ struct RecipeBuffers {
   std::vector<uint8_t> augmented;
   Resampler resampler;
   Filter filter = Filter::kBilinear;  // of this sample
+  bool mirrored = false;              // this sample, where it is flipped as it is resized
   TorchBicubic bicubic;
   std::vector<float> values;
 };
@@ -126,6 +127,7 @@ void render(const RecipeOptions& options, const StoredSample& sample, const Crop
   plan.top = crop.out_top;
   plan.left = crop.out_left;
   plan.filter = buffers.filter;
+  plan.mirrored = buffers.mirrored;
   plan.box = {0, 0, static_cast<double>(crop.height), static_cast<double>(crop.width)};
   ImageView region{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
   if (sample.storage == Storage::kRaw) {
@@ -226,12 +228,6 @@ void train_cifar(const RecipeOptions& options, const StoredSample& sample, const
   if (random.chance(0.5)) flip_horizontal(out, size, size);
 }
 
-// What follows the random crop.
-void train_imagenet(const RecipeOptions& options, KeyedRandom& random, uint8_t* out) {
-  const int64_t size = options.size;
-  if (random.chance(0.5)) flip_horizontal(out, size, size);
-}
-
 // What AugmentOptions asks for, resolved.
 void augment(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers,
              uint8_t* out) {
@@ -288,6 +284,7 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
   if (sample.storage == Storage::kJpeg) stored = read_image_size(sample.bytes);
   const Crop crop = choose_crop(options_, sample, stored, random);
   buffers.filter = choose_filter(options_, random);
+  buffers.mirrored = false;
   if (options_.crops == kTenCrops) {
     ten_crops(options_, sample, crop, buffers, out, stride);
     return;
@@ -299,13 +296,11 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
   if (options_.training && options_.name == RecipeName::kCifar) {
     train_cifar(options_, sample, crop, random, buffers, out);
   } else {
+    buffers.mirrored =
+        options_.training && options_.name != RecipeName::kNone && random.chance(0.5);
     render_square(options_, sample, crop, buffers, out);
   }
-  if (!options_.training) return;
-  if (options_.name != RecipeName::kNone && options_.name != RecipeName::kCifar) {
-    train_imagenet(options_, random, out);
-  }
-  augment(options_, random, buffers, out);
+  if (options_.training) augment(options_, random, buffers, out);
 }
 
 }  // namespace resnext

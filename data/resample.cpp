@@ -30,7 +30,7 @@ bool is_identity(double start, double size, int64_t source_size, int64_t full_si
 
 void Resampler::Weights::compute(int64_t source_size, double box_start, double box_size,
                                  int64_t full_size, int64_t out_first, int64_t out_count,
-                                 Filter filter) {
+                                 Filter filter, bool mirrored) {
   const double scale = box_size / static_cast<double>(full_size);
   const double stretch = std::max(scale, 1.0);
   const double support = (filter == Filter::kBilinear ? 1.0 : 2.0) * stretch;
@@ -40,7 +40,8 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
   values.assign(static_cast<size_t>(out_count * taps), 0);
   exact.resize(static_cast<size_t>(taps));
   for (int64_t i = 0; i < out_count; ++i) {
-    const double centre = box_start + (static_cast<double>(out_first + i) + 0.5) * scale;
+    const int64_t place = out_first + (mirrored ? out_count - 1 - i : i);
+    const double centre = box_start + (static_cast<double>(place) + 0.5) * scale;
     const int64_t begin = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
     const int64_t end = std::min(source_size, static_cast<int64_t>(centre + support + 0.5));
     const auto n = static_cast<size_t>(end - begin);
@@ -60,10 +61,11 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
   }
 }
 
-void Resampler::resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) const {
+void Resampler::resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) {
   const WeightTable table = horizontal_.table();
-  for (int64_t y = 0; y < source.height; ++y, out += out_width * 3) {
-    sum_along_row(source.row(y), source.width, table, out_width, out);
+  for (int64_t y = 0; y < source.height; y += kRowsAtOnce, out += kRowsAtOnce * out_width * 3) {
+    sum_along_rows(source.row(y), source.stride, std::min(kRowsAtOnce, source.height - y),
+                   source.width, table, out_width, columns_, out);
   }
 }
 
@@ -79,17 +81,18 @@ void Resampler::resize_columns(const ImageView& source, int64_t first_row, int64
 void Resampler::resize(const ImageView& source, const ResizePlan& plan, int64_t out_height,
                        int64_t out_width, uint8_t* out) {
   const Box& box = plan.box;
-  const bool keep_width = is_identity(box.left, box.width, source.width, plan.width);
+  const bool keep_width =
+      !plan.mirrored && is_identity(box.left, box.width, source.width, plan.width);
   const bool keep_height = is_identity(box.top, box.height, source.height, plan.height);
   if (!keep_width) {
     horizontal_.compute(source.width, box.left, box.width, plan.width, plan.left, out_width,
-                        plan.filter);
+                        plan.filter, plan.mirrored);
   }
   int64_t first_row = plan.top;
   int64_t last_row = plan.top + out_height;
   if (!keep_height) {
     vertical_.compute(source.height, box.top, box.height, plan.height, plan.top, out_height,
-                      plan.filter);
+                      plan.filter, false);
     first_row = vertical_.first.front();
     last_row = vertical_.first.back() + vertical_.used.back();
   }

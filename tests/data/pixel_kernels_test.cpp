@@ -67,28 +67,32 @@ TEST(PixelKernels, SumAlongColumnEqualsPlainSums) {
   });
 }
 
-TEST(PixelKernels, SumAlongRowEqualsPlainSums) {
+TEST(PixelKernels, SumAlongRowsEqualsPlainSums) {
   for_each_target([](const char* name) {
     for (int64_t width = 3; width < 30; ++width) {
       constexpr int64_t kTaps = 3;
-      const int64_t out_width = width - kTaps + 1;
-      const auto in = random_bytes(static_cast<size_t>(width * 3), 2);  // exactly: no byte to spare
+      const int64_t out_width = width - kTaps + 1, rows = 1 + width % kRowsAtOnce;
+      const int64_t stride = width * 3 + 2;
+      // Exactly: no byte to spare.
+      const auto in = random_bytes(static_cast<size_t>((rows - 1) * stride + width * 3), 2);
       const auto weights = random_weights(static_cast<size_t>(out_width * kTaps), kTaps, 2);
       std::vector<int64_t> first, used;
       for (int64_t i = 0; i < out_width; ++i) {
         first.push_back(i);
         used.push_back(i % 2 == 0 ? kTaps : kTaps - 1);
       }
-      std::vector<uint8_t> out(static_cast<size_t>(out_width * 3) + 1, 99);
-      sum_along_row(in.data(), width, {weights.data(), first.data(), used.data(), kTaps}, out_width,
-                    out.data());
-      for (int64_t i = 0; i < out_width * 3; ++i) {
+      std::vector<uint8_t> columns, out(static_cast<size_t>(rows * out_width * 3) + 1, 99);
+      sum_along_rows(in.data(), stride, rows, width,
+                     {weights.data(), first.data(), used.data(), kTaps}, out_width, columns,
+                     out.data());
+      for (int64_t j = 0; j < rows * out_width * 3; ++j) {
+        const int64_t i = j % (out_width * 3);
         int64_t sum = 0;
         for (int64_t t = 0; t < used[static_cast<size_t>(i / 3)]; ++t) {
           sum += int64_t{weights[static_cast<size_t>(i / 3 * kTaps + t)]} *
-                 in[static_cast<size_t>((i / 3 + t) * 3 + i % 3)];
+                 in[static_cast<size_t>(j / (out_width * 3) * stride + (i / 3 + t) * 3 + i % 3)];
         }
-        ASSERT_EQ(out[static_cast<size_t>(i)], to_byte(sum)) << name << " " << width;
+        ASSERT_EQ(out[static_cast<size_t>(j)], to_byte(sum)) << name << " " << width;
       }
       ASSERT_EQ(out.back(), 99) << name << ": nothing is written beyond the end";
     }
