@@ -143,10 +143,6 @@ class IntervalReader {
   int64_t number_ = 0;
 };
 
-// libjpeg-turbo decodes codes by its fast loop where so many bytes lie behind them (jdhuff.c: 512
-// for each of at most ten blocks of a unit). What follows the end of an image is not looked at.
-constexpr size_t kBehindTheEnd = 5120;
-
 // Rows or columns of intervals that hold a range.
 PixelRange intervals_of(const PixelRange& range, int64_t pixels, int64_t count) {
   return {range.begin / pixels, std::min(count, (range.end + pixels - 1) / pixels)};
@@ -200,7 +196,7 @@ std::optional<JpegPart> crop_jpeg(std::span<const uint8_t> jpeg, const PixelRang
   if (needed <= 0 || needed == height * width) return std::nullopt;
 
   JpegPart part{y.begin * unit.height, x.begin * interval_pixels, {}};
-  part.bytes.reserve(jpeg.size() + kBehindTheEnd);
+  part.bytes.reserve(jpeg.size());
   part.bytes.assign(jpeg.begin(), jpeg.begin() + static_cast<std::ptrdiff_t>(header->scan));
   write_u16(part.bytes, header->frame + 5,
             std::min(y.end * unit.height, header->height) - part.top);
@@ -216,7 +212,6 @@ std::optional<JpegPart> crop_jpeg(std::span<const uint8_t> jpeg, const PixelRang
     part.bytes.insert(part.bytes.end(), {0xff, static_cast<uint8_t>(kRst0 + taken++ % 8)});
   }
   part.bytes.back() = kEoi;
-  part.bytes.resize(part.bytes.size() + kBehindTheEnd);
   return part;
 }
 
