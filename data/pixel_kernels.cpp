@@ -22,43 +22,69 @@ constexpr int32_t kHalfUnit = 1 << (kWeightBits - 1);
 
 // Pixels of kRowsAtOnce rows, four bytes each, one column after another; the fourth byte has no
 // meaning.
-void Interleave(const uint8_t* in, int64_t stride, int64_t rows, int64_t width,
-                uint8_t* HWY_RESTRICT columns) {
+void Interleave(const RowGroup& in, uint8_t* HWY_RESTRICT columns) {
   for (int64_t r = 0; r < kRowsAtOnce; ++r) {
-    const uint8_t* pixel = in + std::min(r, rows - 1) * stride;
+    const uint8_t* pixel = in.pixels + std::min(r, in.rows - 1) * in.stride;
     uint8_t* to = columns + r * 4;
-    for (int64_t x = 1; x < width; ++x, pixel += 3, to += kColumnBytes) std::memcpy(to, pixel, 4);
+    for (int64_t x = 1; x < in.width; ++x, pixel += 3, to += kColumnBytes)
+      std::memcpy(to, pixel, 4);
     std::memcpy(to, pixel, 3);  // the last one has no byte behind it
   }
 }
 
-void SumAlongRows(const uint8_t* in, int64_t stride, int64_t rows, int64_t width,
-                  const WeightTable& table, int64_t out_width, uint8_t* HWY_RESTRICT columns,
-                  uint8_t* HWY_RESTRICT out) {
-  Interleave(in, stride, rows, width, columns);
-  const HWY_CAPPED(int32_t, kColumnBytes) lanes;
+// Rows of T from weights W: accumulate(value, weight, sum) takes int32 lanes, store(sum, to) makes
+// values of W lanes.
+template <typename W, typename T, typename Accumulate, typename Store>
+void WeighRows(const RowGroup& in, const WeightTable<W>& table, int64_t out_width,
+               uint8_t* HWY_RESTRICT columns, T* HWY_RESTRICT out, W initial,
+               const Accumulate& accumulate, const Store& store) {
+  Interleave(in, columns);
+  const HWY_CAPPED(W, kColumnBytes) lanes;
+  const hn::Rebind<int32_t, decltype(lanes)> ints;
   const hn::Rebind<uint8_t, decltype(lanes)> bytes;
   const auto step = static_cast<int64_t>(hn::Lanes(lanes));
-  HWY_ALIGN uint8_t result[kColumnBytes];
+  HWY_ALIGN T result[kColumnBytes];
   for (int64_t i = 0; i < out_width; ++i, out += 3) {
-    const int32_t* weight = table.weights + i * table.taps;
+    const W* weight = table.weights + i * table.taps;
     const int64_t used = table.used[i];
     for (int64_t k = 0; k < kColumnBytes; k += step) {
       const uint8_t* column = columns + table.first[i] * kColumnBytes + k;
-      auto sum = hn::Set(lanes, kHalfUnit);
+      auto sum = hn::Set(lanes, initial);
       for (int64_t t = 0; t < used; ++t, column += kColumnBytes) {
-        const auto value = hn::PromoteTo(lanes, hn::LoadU(bytes, column));
-        sum = hn::Add(sum, hn::Mul(value, hn::Set(lanes, weight[t])));
+        const auto value = hn::PromoteTo(ints, hn::LoadU(bytes, column));
+        sum = accumulate(value, hn::Set(lanes, weight[t]), sum);
       }
-      hn::StoreU(hn::DemoteTo(bytes, hn::ShiftRight<kWeightBits>(sum)), bytes, result + k);
+      store(sum, result + k);
     }
-    // A fourth byte is written again with the next pixel.
+    // The fourth value is written again with the next pixel.
     const bool last = i + 1 == out_width;
-    for (int64_t r = 0; r < rows; ++r) {
-      uint8_t* to = out + r * out_width * 3;
-      last ? std::memcpy(to, result + r * 4, 3) : std::memcpy(to, result + r * 4, 4);
+    for (int64_t r = 0; r < in.rows; ++r) {
+      T* to = out + r * out_width * 3;
+      const T* from = result + r * 4;
+      last ? std::memcpy(to, from, 3 * sizeof(T)) : std::memcpy(to, from, 4 * sizeof(T));
     }
   }
+}
+
+void SumAlongRows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
+                  uint8_t* columns, uint8_t* out) {
+  WeighRows(
+      in, table, out_width, columns, out, kHalfUnit,
+      [](auto value, auto weight, auto sum) { return hn::Add(sum, hn::Mul(value, weight)); },
+      [](auto sum, uint8_t* to) {
+        const hn::Rebind<uint8_t, hn::DFromV<decltype(sum)>> bytes;
+        hn::StoreU(hn::DemoteTo(bytes, hn::ShiftRight<kWeightBits>(sum)), bytes, to);
+      });
+}
+
+void BlendAlongRows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
+                    uint8_t* columns, float* out) {
+  WeighRows(
+      in, table, out_width, columns, out, 0.0F,
+      [](auto value, auto weight, auto sum) {
+        return hn::MulAdd(hn::ConvertTo(hn::DFromV<decltype(sum)>(), value), weight, sum);
+      },
+      [](auto sum, float* to) { hn::StoreU(sum, hn::DFromV<decltype(sum)>(), to); });
 }
 
 void SumAlongColumn(const uint8_t* HWY_RESTRICT in, int64_t stride,
@@ -87,46 +113,21 @@ void SumAlongColumn(const uint8_t* HWY_RESTRICT in, int64_t stride,
   }
 }
 
-#if HWY_TARGET == HWY_SCALAR
-void BlendAlongRow(const uint8_t* HWY_RESTRICT in, int64_t, const FloatWeightTable& table,
-                   int64_t out_width, float* HWY_RESTRICT out) {
-  for (int64_t i = 0; i < out_width * 3; ++i) {
-    const uint8_t* value = in + table.first[i / 3] * 3 + i % 3;
-    out[i] = 0;
-    for (int64_t t = 0; t < table.taps; ++t) out[i] += table.weights[i / 3 * 4 + t] * value[t * 3];
-  }
-}
-#else
-// One pixel in four lanes, as above.
-void BlendAlongRow(const uint8_t* HWY_RESTRICT in, int64_t width, const FloatWeightTable& table,
-                   int64_t out_width, float* HWY_RESTRICT out) {
-  const hn::FixedTag<float, 4> lanes;
-  const hn::Rebind<int32_t, decltype(lanes)> ints;
-  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
-  const auto load = [&](const uint8_t* pixel) {
-    return hn::ConvertTo(lanes, hn::PromoteTo(ints, hn::LoadU(bytes, pixel)));
+void BlendAlongColumn(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
+                      float* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> lanes;
+  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
+  const auto blend = [&](auto d, int64_t x) {
+    auto sum = hn::Mul(hn::Set(d, weights[0]), hn::LoadU(d, rows[0] + x));
+    for (int t = 1; t < 4; ++t) {
+      sum = hn::MulAdd(hn::Set(d, weights[t]), hn::LoadU(d, rows[t] + x), sum);
+    }
+    hn::StoreU(sum, d, out + x);
   };
-  for (int64_t i = 0; i < out_width; ++i, out += 3) {
-    const float* weight = table.weights + i * 4;
-    const uint8_t* pixel = in + table.first[i] * 3;
-    const bool at_end = table.first[i] + table.taps == width;
-    const int64_t whole = table.taps - (at_end ? 1 : 0);
-    auto sum = hn::Zero(lanes);
-    for (int64_t t = 0; t < whole; ++t, pixel += 3) {
-      sum = hn::MulAdd(load(pixel), hn::Set(lanes, weight[t]), sum);
-    }
-    if (at_end) {
-      uint8_t last[4] = {};
-      std::memcpy(last, pixel, 3);
-      sum = hn::MulAdd(load(last), hn::Set(lanes, weight[whole]), sum);
-    }
-    float result[4];
-    hn::StoreU(sum, lanes, result);
-    std::memcpy(out, result, 3 * sizeof(float));
-  }
+  int64_t x = 0;
+  for (; x + step <= count; x += step) blend(lanes, x);
+  for (; x < count; ++x) blend(HWY_CAPPED(float, 1)(), x);
 }
-
-#endif
 
 // `store` writes four lanes, of which the last is not used, to a pixel of T.
 template <typename T, typename Store>
@@ -173,16 +174,15 @@ namespace resnext {
 
 HWY_EXPORT(SumAlongRows);
 HWY_EXPORT(SumAlongColumn);
-HWY_EXPORT(BlendAlongRow);
+HWY_EXPORT(BlendAlongRows);
+HWY_EXPORT(BlendAlongColumn);
 HWY_EXPORT(MapColours);
 HWY_EXPORT(MapValues);
 
-void sum_along_rows(const uint8_t* in, int64_t stride, int64_t rows, int64_t width,
-                    const WeightTable& table, int64_t out_width, std::vector<uint8_t>& columns,
-                    uint8_t* out) {
-  columns.resize(static_cast<size_t>(width * kColumnBytes));
-  HWY_DYNAMIC_DISPATCH(SumAlongRows)
-  (in, stride, rows, width, table, out_width, columns.data(), out);
+void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
+                    std::vector<uint8_t>& columns, uint8_t* out) {
+  columns.resize(static_cast<size_t>(in.width * kColumnBytes));
+  HWY_DYNAMIC_DISPATCH(SumAlongRows)(in, table, out_width, columns.data(), out);
 }
 
 void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
@@ -190,9 +190,15 @@ void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights,
   HWY_DYNAMIC_DISPATCH(SumAlongColumn)(in, stride, weights, used, bytes, out);
 }
 
-void blend_along_row(const uint8_t* in, int64_t width, const FloatWeightTable& table,
-                     int64_t out_width, float* out) {
-  HWY_DYNAMIC_DISPATCH(BlendAlongRow)(in, width, table, out_width, out);
+void blend_along_rows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
+                      std::vector<uint8_t>& columns, float* out) {
+  columns.resize(static_cast<size_t>(in.width * kColumnBytes));
+  HWY_DYNAMIC_DISPATCH(BlendAlongRows)(in, table, out_width, columns.data(), out);
+}
+
+void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
+                        float* out) {
+  HWY_DYNAMIC_DISPATCH(BlendAlongColumn)(rows, weights, count, out);
 }
 
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels,

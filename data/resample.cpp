@@ -62,16 +62,17 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
 }
 
 void Resampler::resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) {
-  const WeightTable table = horizontal_.table();
+  const WeightTable<int32_t> table = horizontal_.table();
   for (int64_t y = 0; y < source.height; y += kRowsAtOnce, out += kRowsAtOnce * out_width * 3) {
-    sum_along_rows(source.row(y), source.stride, std::min(kRowsAtOnce, source.height - y),
-                   source.width, table, out_width, columns_, out);
+    const int64_t rows = std::min(kRowsAtOnce, source.height - y);
+    sum_along_rows({source.row(y), source.stride, rows, source.width}, table, out_width, columns_,
+                   out);
   }
 }
 
 void Resampler::resize_columns(const ImageView& source, int64_t first_row, int64_t out_height,
                                uint8_t* out) const {
-  const WeightTable table = vertical_.table();
+  const WeightTable<int32_t> table = vertical_.table();
   for (int64_t y = 0; y < out_height; ++y, out += source.width * 3) {
     sum_along_column(source.row(table.first[y] - first_row), source.stride,
                      table.weights + y * table.taps, table.used[y], source.width * 3, out);

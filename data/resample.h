@@ -54,7 +54,7 @@ class Resampler {
     std::vector<int32_t> values;
     std::vector<double> exact;  // of one output, before rounding
 
-    WeightTable table() const { return {values.data(), first.data(), used.data(), taps}; }
+    WeightTable<int32_t> table() const { return {values.data(), first.data(), used.data(), taps}; }
 
     void compute(int64_t source_size, double box_start, double box_size, int64_t full_size,
                  int64_t out_first, int64_t out_count, Filter filter, bool mirrored);
