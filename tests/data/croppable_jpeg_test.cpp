@@ -6,6 +6,7 @@
 #include <turbojpeg.h>
 
 #include "data/image_decoder.h"
+#include "data/jpeg_library.h"
 #include "data/keyed_random.h"
 #include "tests/data/support.h"
 
@@ -126,6 +127,31 @@ TEST(CroppableJpegForms, WithoutFittingMarkersThereIsNoPart) {
   for (const char* name : {"444.jpg", "420.jpg", "progressive.jpg", "grey.jpg", "rgb.png"}) {
     EXPECT_FALSE(crop_jpeg(read_bytes(golden_path(name)), {10, 20}, {10, 20})) << name;
   }
+}
+
+// One scan for each colour: the intervals of one are not those of another.
+TEST(CroppableJpegForms, SeveralScansHaveNoParts) {
+  const Bytes before = encode(testing::make_image(64, 128, 3), TJSAMP_444);
+  Bytes after(2 * before.size());
+  Decompressor source(before);
+  Compressor destination(source.errors(), after);
+  jpeg_compress_struct& out = destination.info();
+  const jpeg_scan_info scans[3] = {
+      {1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
+  source.guarded([&] {
+    jvirt_barray_ptr* coefficients = jpeg_read_coefficients(&source.info());
+    jpeg_copy_critical_parameters(&source.info(), &out);
+    out.scan_info = scans;
+    out.num_scans = 3;
+    out.restart_interval = 4;
+    jpeg_write_coefficients(&out, coefficients);
+    jpeg_finish_compress(&out);
+  });
+  after.resize(destination.size());
+  EXPECT_FALSE(crop_jpeg(after, {10, 20}, {10, 20}));
+  EXPECT_EQ(decode_part(after, {9, 40, 20, 30, 0, 0}).pixels,
+            decode_part(before, {9, 40, 20, 30, 0, 0}).pixels);
+  EXPECT_TRUE(crop_jpeg(make_croppable(after), {10, 20}, {10, 20}));
 }
 
 // Where a spoiled file still decodes, its parts are those of the whole; else it is refused, or the
