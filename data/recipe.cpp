@@ -17,6 +17,7 @@
 #include "comm/common/error.h"
 #include "data/colour.h"
 #include "data/crop.h"
+#include "data/croppable_jpeg.h"
 #include "data/image.h"
 #include "data/image_decoder.h"
 #include "data/rand_augment.h"
@@ -118,6 +119,15 @@ std::optional<Sampling> sampling_of(const RecipeOptions& options) {
   }
 }
 
+// The part of a length of pixels that outputs [first, first + count) are made of where all of it is
+// resized to `resized`; whatever the filter.
+PixelRange needed(int64_t length, int64_t resized, int64_t first, int64_t count) {
+  const double scale = static_cast<double>(length) / static_cast<double>(resized);
+  const auto reach = static_cast<int64_t>(2 * std::max(scale, 1.0)) + 2;
+  const auto at = [&](int64_t i) { return static_cast<int64_t>(static_cast<double>(i) * scale); };
+  return {std::max<int64_t>(0, at(first) - reach), std::min(length, at(first + count) + reach)};
+}
+
 // Decodes what the crop needs and resizes it to `height` x `width` pixels.
 void render(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
             RecipeBuffers& buffers, int64_t height, int64_t width, uint8_t* out) {
@@ -137,9 +147,22 @@ void render(const RecipeOptions& options, const StoredSample& sample, const Crop
     if (options.training && options.name != RecipeName::kNone) {
       wanted.wanted_height = plan.height;
       wanted.wanted_width = plan.width;
+      plan.box = decode_region(sample.bytes, wanted, buffers.decoded);
+      region = whole_pixels(buffers.decoded.view(), plan.box);
+    } else {
+      const PixelRange rows = needed(crop.height, plan.height, plan.top, height);
+      const PixelRange columns = needed(crop.width, plan.width, plan.left, width);
+      wanted = {crop.top + rows.begin,
+                crop.left + columns.begin,
+                rows.end - rows.begin,
+                columns.end - columns.begin,
+                0,
+                0};
+      Box part = decode_region(sample.bytes, wanted, buffers.decoded);
+      region = whole_pixels(buffers.decoded.view(), part);
+      plan.source_top = rows.begin;
+      plan.source_left = columns.begin;
     }
-    plan.box = decode_region(sample.bytes, wanted, buffers.decoded);
-    region = whole_pixels(buffers.decoded.view(), plan.box);
   }
   buffers.resampler.resize(region, plan, height, width, out);
 }

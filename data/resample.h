@@ -34,6 +34,10 @@ struct ResizePlan {
   int64_t left = 0;
   Filter filter = Filter::kBilinear;
   bool mirrored = false;  // the destination: left and right change places
+  // Where the source is a part of the image that the box lies in: its first pixel there. It must
+  // hold all that the destination is made of.
+  int64_t source_top = 0;
+  int64_t source_left = 0;
 };
 
 // Holds the tables and the image between the passes, so that a reused one does not allocate.
@@ -56,8 +60,9 @@ class Resampler {
 
     WeightTable<int32_t> table() const { return {values.data(), first.data(), used.data(), taps}; }
 
-    void compute(int64_t source_size, double box_start, double box_size, int64_t full_size,
-                 int64_t out_first, int64_t out_count, Filter filter, bool mirrored);
+    void compute(int64_t source_first, int64_t source_size, double box_start, double box_size,
+                 int64_t full_size, int64_t out_first, int64_t out_count, Filter filter,
+                 bool mirrored);
   };
 
   void resize_rows(const ImageView& source, int64_t out_width, uint8_t* out);
