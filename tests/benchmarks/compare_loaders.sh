@@ -30,7 +30,7 @@ for ((i = 0; i < images; ++i)); do
   cp "$folder/$file" "$work/images/$(dirname "$file")/$((i / ${#files[@]}))_$(basename "$file")"
 done
 pack() { "$build/bin/resnext_data" pack imagefolder "$work/images" "$work/$1.h5" "${@:2}" >"$work/pack.log" 2>&1 ||
-  { cat "$work/pack.log" >&2; exit 65; }; }
+  { echo "compare_loaders.sh: packing $1 failed: $(tail -n 1 "$work/pack.log")" >&2; exit 65; }; }
 pack files --jpeg unchanged
 pack jpeg --jpeg croppable
 pack raw --storage raw --size 256
