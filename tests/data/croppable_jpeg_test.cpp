@@ -193,6 +193,10 @@ TEST(CroppableJpegForms, SpoiledMarkersAreNoticedOrHarmless) {
     if (good[i] == 0xff && good[i + 1] >= 0xd0 && good[i + 1] <= 0xd9) markers.push_back(i);
   }
   ASSERT_EQ(markers.size(), 40U);  // 10 rows of four intervals
+  ASSERT_TRUE(crop_jpeg(good, {70, 90}, {70, 120}));
+  Bytes renumbered = good;
+  renumbered[markers[0] + 1] = 0xd3;
+  EXPECT_FALSE(crop_jpeg(renumbered, {70, 90}, {70, 120})) << "0, 1, 2 must follow each other";
   const auto spoil = [&](Bytes& bytes) {
     const auto at = static_cast<std::ptrdiff_t>(markers[random.below(markers.size())]);
     switch (random.below(6)) {
