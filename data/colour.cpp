@@ -86,12 +86,16 @@ Vector mean_colour(const uint8_t* pixels, int64_t count) {
 }
 
 Vector mean_colour(const float* pixels, int64_t count) {
-  Vector sums{};
+  // Each addition waits for the one before it: four at a time.
+  Vector sums[4] = {};
   for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    for (size_t c = 0; c < 3; ++c) sums[c] += pixels[c];
+    for (size_t c = 0; c < 3; ++c) sums[i % 4][c] += pixels[c];
   }
-  for (double& sum : sums) sum /= static_cast<double>(count);
-  return sums;
+  Vector mean{};
+  for (size_t c = 0; c < 3; ++c) {
+    mean[c] = (sums[0][c] + sums[1][c] + sums[2][c] + sums[3][c]) / static_cast<double>(count);
+  }
+  return mean;
 }
 
 void colour_jitter(ColourMap& map, double strength, KeyedRandom& random) {

@@ -58,6 +58,13 @@ void read_file(const std::string& path, std::vector<uint8_t>& bytes) {
   file.read_at(0, bytes);
 }
 
+std::string file_version(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return std::to_string(status.st_size) + " bytes of " + std::to_string(status.st_mtim.tv_sec) +
+         "." + std::to_string(status.st_mtim.tv_nsec);
+}
+
 std::vector<std::string> read_lines(const std::string& path) {
   std::vector<uint8_t> bytes;
   read_file(path, bytes);

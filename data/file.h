@@ -53,6 +53,9 @@ inline constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 // The whole file into `bytes`.
 void read_file(const std::string& path, std::vector<uint8_t>& bytes);
 
+// Size and time of a file in words, which change when it does; empty where there is none.
+std::string file_version(const std::string& path);
+
 // The lines of a text file, without those that are empty, without a Windows carriage return.
 std::vector<std::string> read_lines(const std::string& path);
 

@@ -1,101 +1,19 @@
 // Decodes JPEG, or only the rows and columns that are needed of it.
-//
-// libjpeg reports errors by a function that must not return, so each group of calls runs inside
-// setjmp(). Between setjmp and longjmp no object with a destructor may begin to live.
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/jpeg_decoder.h"
 
-#include <csetjmp>
-#include <cstdio>
-// jpeglib.h needs size_t and FILE from above.
-#include <jerror.h>
-#include <jpeglib.h>
-
 #include <algorithm>
+#include <limits>
 #include <vector>
+
+#include "data/croppable_jpeg.h"
+#include "data/jpeg_library.h"
 
 namespace resnext {
 namespace {
 
-// A progressive file of many scans takes minutes to decode; honest ones have about ten.
-constexpr int kMaxScans = 200;
 // Beyond the region on each side, so that smoothed chroma at its edges is that of the whole image.
 constexpr int64_t kMargin = 4;
-
-// Owner of a libjpeg decompressor and of its error state.
-class Decompressor {
- public:
-  explicit Decompressor(std::span<const uint8_t> bytes) {
-    info_.err = jpeg_std_error(&errors_);
-    info_.client_data = this;
-    errors_.error_exit = [](j_common_ptr info) { self(info).escape(); };
-    errors_.emit_message = [](j_common_ptr info, int level) {
-      if (level < 0) self(info).check_warning();
-    };
-    progress_.progress_monitor = [](j_common_ptr info) { self(info).check_scans(); };
-    guarded([&] {
-      jpeg_create_decompress(&info_);
-      info_.progress = &progress_;
-      jpeg_mem_src(&info_, bytes.data(), static_cast<unsigned long>(bytes.size()));
-      jpeg_read_header(&info_, TRUE);
-    });
-    check_image_size(info_.image_height, info_.image_width);
-  }
-  Decompressor(const Decompressor&) = delete;
-  Decompressor& operator=(const Decompressor&) = delete;
-
-  jpeg_decompress_struct& info() { return info_; }
-
-  // Runs libjpeg calls; throws DamagedImage when one of them fails.
-  template <typename Calls>
-  void guarded(const Calls& calls) {
-    if (setjmp(escape_) != 0) throw DamagedImage(std::string("damaged JPEG: ") + message_);
-    calls();
-  }
-
- private:
-  // A member of its own, so that it is destroyed when the constructor throws.
-  struct Handle {
-    jpeg_decompress_struct info{};
-    ~Handle() { jpeg_destroy_decompress(&info); }
-  };
-
-  static Decompressor& self(j_common_ptr info) {
-    return *static_cast<Decompressor*>(info->client_data);
-  }
-
-  [[noreturn]] void escape() {
-    errors_.format_message(reinterpret_cast<j_common_ptr>(&info_), message_);
-    std::longjmp(escape_, 1);
-  }
-
-  // Warnings that mean lost pixels are errors; stray bytes between segments are not.
-  void check_warning() {
-    switch (errors_.msg_code) {
-      case JWRN_JPEG_EOF:
-      case JWRN_HIT_MARKER:
-      case JWRN_HUFF_BAD_CODE:
-      case JWRN_MUST_RESYNC:
-      case JWRN_BOGUS_PROGRESSION:
-        escape();
-      default:
-        break;
-    }
-  }
-
-  void check_scans() {
-    if (info_.input_scan_number <= kMaxScans) return;
-    errors_.msg_code = JERR_BAD_PROGRESSION;
-    escape();
-  }
-
-  Handle handle_;
-  jpeg_decompress_struct& info_ = handle_.info;
-  jpeg_error_mgr errors_{};
-  jpeg_progress_mgr progress_{};
-  std::jmp_buf escape_{};
-  char message_[JMSG_LENGTH_MAX] = "";
-};
 
 // The largest reduction that keeps the region at least twice as large as it is wanted.
 int64_t choose_reduction(const Region& region) {
@@ -108,15 +26,17 @@ int64_t choose_reduction(const Region& region) {
   return reduction;
 }
 
-struct Range {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-
 // Rows or columns to decode at the reduced size for [begin, begin + length) at full size.
-Range reduced_range(int64_t begin, int64_t length, int64_t reduction, int64_t limit) {
+PixelRange reduced_range(int64_t begin, int64_t length, int64_t reduction, int64_t limit) {
   const int64_t end = (begin + length + reduction - 1) / reduction;
   return {std::max<int64_t>(0, begin / reduction - kMargin), std::min(limit, end + kMargin)};
+}
+
+// The same at full size, before the limit is known.
+PixelRange full_range(int64_t begin, int64_t length, int64_t reduction) {
+  const PixelRange range =
+      reduced_range(begin, length, reduction, std::numeric_limits<int32_t>::max());
+  return {range.begin * reduction, range.end * reduction};
 }
 
 // Adobe stores CMYK inverted: 255 is no ink.
@@ -128,7 +48,7 @@ void cmyk_to_rgb(const uint8_t* cmyk, int64_t count, uint8_t* rgb) {
   }
 }
 
-void read_rows(Decompressor& jpeg, const Range& rows, Image& out) {
+void read_rows(Decompressor& jpeg, const PixelRange& rows, Image& out) {
   jpeg_decompress_struct& info = jpeg.info();
   const bool cmyk = info.out_color_space == JCS_CMYK;
   std::vector<uint8_t> line(cmyk ? static_cast<size_t>(out.width) * 4 : 0);
@@ -149,24 +69,17 @@ void read_rows(Decompressor& jpeg, const Range& rows, Image& out) {
   });
 }
 
-}  // namespace
-
-ImageSize read_jpeg_size(std::span<const uint8_t> bytes) {
-  Decompressor jpeg(bytes);
-  return {jpeg.info().image_height, jpeg.info().image_width};
-}
-
-Box decode_jpeg(std::span<const uint8_t> bytes, const Region& region, Image& out) {
+// All of these bytes, as far as the region needs them.
+Box decode(std::span<const uint8_t> bytes, const Region& region, int64_t reduction, Image& out) {
   Decompressor jpeg(bytes);
   jpeg_decompress_struct& info = jpeg.info();
-  const int64_t reduction = choose_reduction(region);
   const bool ink = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
   info.out_color_space = ink ? JCS_CMYK : JCS_RGB;
   info.scale_num = 1;
   info.scale_denom = static_cast<unsigned>(reduction);
   jpeg.guarded([&] { jpeg_start_decompress(&info); });
-  const Range rows = reduced_range(region.top, region.height, reduction, info.output_height);
-  const Range columns = reduced_range(region.left, region.width, reduction, info.output_width);
+  const PixelRange rows = reduced_range(region.top, region.height, reduction, info.output_height);
+  const PixelRange columns = reduced_range(region.left, region.width, reduction, info.output_width);
   auto first_column = static_cast<JDIMENSION>(columns.begin);
   auto width = static_cast<JDIMENSION>(columns.end - columns.begin);
   if (width < info.output_width) {
@@ -178,6 +91,24 @@ Box decode_jpeg(std::span<const uint8_t> bytes, const Region& region, Image& out
   return {static_cast<double>(region.top) * scale - static_cast<double>(rows.begin),
           static_cast<double>(region.left) * scale - static_cast<double>(first_column),
           static_cast<double>(region.height) * scale, static_cast<double>(region.width) * scale};
+}
+
+}  // namespace
+
+ImageSize read_jpeg_size(std::span<const uint8_t> bytes) {
+  Decompressor jpeg(bytes);
+  return {jpeg.info().image_height, jpeg.info().image_width};
+}
+
+Box decode_jpeg(std::span<const uint8_t> bytes, const Region& region, Image& out) {
+  const int64_t reduction = choose_reduction(region);
+  const auto part = crop_jpeg(bytes, full_range(region.top, region.height, reduction),
+                              full_range(region.left, region.width, reduction));
+  if (!part) return decode(bytes, region, reduction, out);
+  Region there = region;
+  there.top -= part->top;
+  there.left -= part->left;
+  return decode(part->bytes, there, reduction, out);
 }
 
 }  // namespace resnext

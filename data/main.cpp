@@ -84,11 +84,18 @@ void add_imagefolder(CLI::App& pack) {
                       "class, which is a name or its place in --classes, counted from 0");
   const std::map<std::string, Storage> storages = {{"jpeg", Storage::kJpeg},
                                                    {"raw", Storage::kRaw}};
-  command->add_option("--storage", source->storage, "files as they are, or squares of pixels")
+  command->add_option("--storage", source->storage, "encoded images, or squares of pixels")
       ->transform(CLI::CheckedTransformer(storages));
   command->add_option("--size", *size,
                       "raw: side of the squares (256); jpeg: shorter side of larger images, "
-                      "encoded again (default: files unchanged)");
+                      "encoded again (default: pixels unchanged)");
+  const std::map<std::string, bool> forms = {{"croppable", true}, {"unchanged", false}};
+  command
+      ->add_option(
+          "--jpeg", source->croppable,
+          "croppable (default): the same pixels without Exif and profiles, with restart "
+          "markers, so that random crops are decoded faster; or unchanged: the files' bytes")
+      ->transform(CLI::CheckedTransformer(forms));
   command->add_option("--quality", source->quality, "of JPEG encoded again")->capture_default_str();
   command->add_option("--threads", source->threads, "default: all cores")->capture_default_str();
   command->add_option("--on-error", *on_error, "what damaged files do")

@@ -1,8 +1,7 @@
 // Another program's HDF5 file to a container.
 // SPDX-License-Identifier: BSD-3-Clause
-#include <sys/stat.h>
-
 #include "comm/common/error.h"
+#include "data/file.h"
 #include "data/packer.h"
 #include "data/resumable_pack.h"
 
@@ -17,17 +16,10 @@ ClassNames names_of(const Container& container) {
   return names;
 }
 
-// Size and time of a file, which change when it does.
-std::string version_of(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return {};
-  return std::to_string(status.st_size) + " bytes of " + std::to_string(status.st_mtime);
-}
-
 PackIdentity identity_of(const ContainerSource& source, const Container& container,
                          const PackingOptions& packing) {
   return {{"source", source.address},
-          {"version", version_of(container.path())},
+          {"version", file_version(container.path())},
           {"images", source.images},
           {"labels", source.labels},
           {"order", describe_order(packing, "as in the source")}};

@@ -7,6 +7,7 @@
 #include "comm/common/error.h"
 #include "data/checksum.h"
 #include "data/crop.h"
+#include "data/croppable_jpeg.h"
 #include "data/file.h"
 #include "data/image_decoder.h"
 #include "data/image_listing.h"
@@ -53,6 +54,15 @@ std::vector<uint8_t> to_smaller_jpeg(const Image& image, int64_t size, int quali
   return encode_jpeg(smaller.view(), quality);
 }
 
+// `image`: what the bytes decode to. Where the new ones would not, the old ones stay.
+void store_croppable(std::vector<uint8_t>& bytes, const Image& image) {
+  std::vector<uint8_t> croppable = make_croppable(bytes);
+  if (croppable.empty()) return;
+  Image again;
+  decode_image(croppable, again);
+  if (again.pixels == image.pixels) bytes = std::move(croppable);
+}
+
 Packed pack_file(const ImageFolderSource& source, const std::string& path) try {
   Packed packed;
   read_file(path, packed.bytes);
@@ -62,9 +72,13 @@ Packed pack_file(const ImageFolderSource& source, const std::string& path) try {
     packed.bytes = to_square(image, source.size);
   } else if (source.size > 0 && std::min(image.height, image.width) > source.size) {
     packed.bytes = to_smaller_jpeg(image, source.size, source.quality);
+    decode_image(packed.bytes, image);
   } else if (!is_stored_unchanged(packed.bytes)) {
     packed.bytes = encode_png(image.view());
   }
+  if (source.storage == Storage::kJpeg && source.croppable) {
+    store_croppable(packed.bytes, image);
+  };
   return packed;
 } catch (const DamagedImage& error) {
   return {{}, error.what()};
@@ -103,11 +117,12 @@ void warn_of_empty_classes(const ImageListing& listing, const PackObserver& obse
                    " classes have no image: " + name_some(empty));
 }
 
-// What decides about the container, besides the content of the files.
+// What decides about the container; of the files' content, that it did not change.
 PackIdentity identity_of(const ImageFolderSource& source, const ImageListing& listing) {
-  std::string files;
+  std::string files, versions;
   for (const auto& [path, label] : listing.files) {
     files += path.substr(source.folder.size()) + '\n' + std::to_string(label) + '\n';
+    versions += file_version(path) + '\n';
   }
   std::string classes;
   for (const std::string& name : listing.class_names) classes += name + '\n';
@@ -118,11 +133,13 @@ PackIdentity identity_of(const ImageFolderSource& source, const ImageListing& li
   return {
       {"folder", std::filesystem::weakly_canonical(source.folder).string()},
       {"list of files", std::to_string(listing.files.size()) + " with checksum " + digest(files)},
+      {"checksum of the files' sizes and times", digest(versions)},
       {"list of classes",
        std::to_string(listing.class_names.size()) + " with checksum " + digest(classes)},
       {"--storage", raw ? "raw" : "jpeg"},
       {"--size", std::to_string(source.size)},
       {"--quality", std::to_string(source.quality)},
+      {"--jpeg", source.croppable ? "croppable" : "unchanged"},
       {"--on-error", source.skip_damaged ? "skip" : "fail"},
       {"order", describe_order(source.packing, "sorted")}};
 }

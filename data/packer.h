@@ -43,9 +43,12 @@ struct ImageFolderSource {
   Storage storage = Storage::kJpeg;
   // raw: side of the stored square, the middle of the image with its shorter side resized to it
   // (bilinear). jpeg: images whose shorter side is longer are resized to it and encoded again;
-  // 0: JPEG and PNG are stored unchanged, other formats as PNG.
+  // 0: JPEG and PNG keep their pixels, other formats become PNG.
   int64_t size = 0;
   int quality = 90;  // of JPEG that is encoded again, 1..100
+  // JPEG is stored with the same pixels in a form of which parts are decoded faster
+  // (croppable_jpeg.h), where it has one; false: as it came.
+  bool croppable = true;
   int64_t threads = 1;
   // false: damaged files are an error, once all files have been looked at
   bool skip_damaged = false;

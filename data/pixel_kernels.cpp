@@ -20,53 +20,72 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int32_t kHalfUnit = 1 << (kWeightBits - 1);
 
-#if HWY_TARGET == HWY_SCALAR
-// For machines without vectors of four.
-void SumAlongRow(const uint8_t* HWY_RESTRICT in, int64_t, const WeightTable& table,
-                 int64_t out_width, uint8_t* HWY_RESTRICT out) {
-  for (int64_t i = 0; i < out_width * 3; ++i) {
-    const uint8_t* value = in + table.first[i / 3] * 3 + i % 3;
-    int32_t sum = kHalfUnit;
-    for (int64_t t = 0; t < table.used[i / 3]; ++t) {
-      sum += table.weights[i / 3 * table.taps + t] * value[t * 3];
-    }
-    out[i] = static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
+// Pixels of kRowsAtOnce rows, four bytes each, one column after another; the fourth byte has no
+// meaning.
+void Interleave(const RowGroup& in, uint8_t* HWY_RESTRICT columns) {
+  for (int64_t r = 0; r < kRowsAtOnce; ++r) {
+    const uint8_t* pixel = in.pixels + std::min(r, in.rows - 1) * in.stride;
+    uint8_t* to = columns + r * 4;
+    for (int64_t x = 1; x < in.width; ++x, pixel += 3, to += kColumnBytes)
+      std::memcpy(to, pixel, 4);
+    std::memcpy(to, pixel, 3);  // the last one has no byte behind it
   }
 }
-#else
-// One pixel in four lanes, of which the last is not used. Loads and stores four bytes where a
-// fourth exists, since the next pixel's first byte is only read, or written again.
-void SumAlongRow(const uint8_t* HWY_RESTRICT in, int64_t width, const WeightTable& table,
-                 int64_t out_width, uint8_t* HWY_RESTRICT out) {
-  const hn::FixedTag<int32_t, 4> lanes;
+
+// Rows of T from weights W: accumulate(value, weight, sum) takes int32 lanes, store(sum, to) makes
+// values of W lanes.
+template <typename W, typename T, typename Accumulate, typename Store>
+void WeighRows(const RowGroup& in, const WeightTable<W>& table, int64_t out_width,
+               uint8_t* HWY_RESTRICT columns, T* HWY_RESTRICT out, W initial,
+               const Accumulate& accumulate, const Store& store) {
+  Interleave(in, columns);
+  const HWY_CAPPED(W, kColumnBytes) lanes;
+  const hn::Rebind<int32_t, decltype(lanes)> ints;
   const hn::Rebind<uint8_t, decltype(lanes)> bytes;
+  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
+  HWY_ALIGN T result[kColumnBytes];
   for (int64_t i = 0; i < out_width; ++i, out += 3) {
-    const int32_t* weight = table.weights + i * table.taps;
-    const uint8_t* pixel = in + table.first[i] * 3;
-    const bool at_end = table.first[i] + table.used[i] == width;
-    const int64_t whole = table.used[i] - (at_end ? 1 : 0);
-    auto sum = hn::Set(lanes, kHalfUnit);
-    for (int64_t t = 0; t < whole; ++t, pixel += 3) {
-      const auto value = hn::PromoteTo(lanes, hn::LoadU(bytes, pixel));
-      sum = hn::Add(sum, hn::Mul(value, hn::Set(lanes, weight[t])));
+    const W* weight = table.weights + i * table.taps;
+    const int64_t used = table.used[i];
+    for (int64_t k = 0; k < kColumnBytes; k += step) {
+      const uint8_t* column = columns + table.first[i] * kColumnBytes + k;
+      auto sum = hn::Set(lanes, initial);
+      for (int64_t t = 0; t < used; ++t, column += kColumnBytes) {
+        const auto value = hn::PromoteTo(ints, hn::LoadU(bytes, column));
+        sum = accumulate(value, hn::Set(lanes, weight[t]), sum);
+      }
+      store(sum, result + k);
     }
-    uint8_t last[4] = {};
-    if (at_end) {
-      std::memcpy(last, pixel, 3);
-      const auto value = hn::PromoteTo(lanes, hn::LoadU(bytes, last));
-      sum = hn::Add(sum, hn::Mul(value, hn::Set(lanes, weight[whole])));
-    }
-    const auto result = hn::DemoteTo(bytes, hn::ShiftRight<kWeightBits>(sum));
-    if (i + 1 < out_width) {
-      hn::StoreU(result, bytes, out);
-    } else {
-      hn::StoreU(result, bytes, last);
-      std::memcpy(out, last, 3);
+    // The fourth value is written again with the next pixel.
+    const bool last = i + 1 == out_width;
+    for (int64_t r = 0; r < in.rows; ++r) {
+      T* to = out + r * out_width * 3;
+      const T* from = result + r * 4;
+      last ? std::memcpy(to, from, 3 * sizeof(T)) : std::memcpy(to, from, 4 * sizeof(T));
     }
   }
 }
 
-#endif
+void SumAlongRows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
+                  uint8_t* columns, uint8_t* out) {
+  WeighRows(
+      in, table, out_width, columns, out, kHalfUnit,
+      [](auto value, auto weight, auto sum) { return hn::Add(sum, hn::Mul(value, weight)); },
+      [](auto sum, uint8_t* to) {
+        const hn::Rebind<uint8_t, hn::DFromV<decltype(sum)>> bytes;
+        hn::StoreU(hn::DemoteTo(bytes, hn::ShiftRight<kWeightBits>(sum)), bytes, to);
+      });
+}
+
+void BlendAlongRows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
+                    uint8_t* columns, float* out) {
+  WeighRows(
+      in, table, out_width, columns, out, 0.0F,
+      [](auto value, auto weight, auto sum) {
+        return hn::MulAdd(hn::ConvertTo(hn::DFromV<decltype(sum)>(), value), weight, sum);
+      },
+      [](auto sum, float* to) { hn::StoreU(sum, hn::DFromV<decltype(sum)>(), to); });
+}
 
 void SumAlongColumn(const uint8_t* HWY_RESTRICT in, int64_t stride,
                     const int32_t* HWY_RESTRICT weights, int64_t used, int64_t count,
@@ -94,116 +113,57 @@ void SumAlongColumn(const uint8_t* HWY_RESTRICT in, int64_t stride,
   }
 }
 
-#if HWY_TARGET == HWY_SCALAR
-void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTRICT pixels,
-                int64_t count) {
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    const float r = pixels[0], g = pixels[1], b = pixels[2];
-    for (int c = 0; c < 3; ++c) {
-      const float value = m[c * 3] * r + m[c * 3 + 1] * g + m[c * 3 + 2] * b + shift[c];
-      pixels[c] = static_cast<uint8_t>(std::nearbyint(std::clamp(value, 0.0F, 255.0F)));
+void BlendAlongColumn(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
+                      float* HWY_RESTRICT out) {
+  const hn::ScalableTag<float> lanes;
+  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
+  const auto blend = [&](auto d, int64_t x) {
+    auto sum = hn::Mul(hn::Set(d, weights[0]), hn::LoadU(d, rows[0] + x));
+    for (int t = 1; t < 4; ++t) {
+      sum = hn::MulAdd(hn::Set(d, weights[t]), hn::LoadU(d, rows[t] + x), sum);
     }
-  }
-}
-#else
-// One pixel in four lanes, as above; a column of the matrix for each of its colours.
-void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTRICT pixels,
-                int64_t count) {
-  const hn::FixedTag<float, 4> lanes;
-  const hn::Rebind<int32_t, decltype(lanes)> ints;
-  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
-  HWY_ALIGN float columns[4][4] = {};
-  for (int c = 0; c < 3; ++c) {
-    for (int i = 0; i < 3; ++i) columns[i][c] = m[c * 3 + i];
-    columns[3][c] = shift[c];
-  }
-  const auto red = hn::Load(lanes, columns[0]);
-  const auto green = hn::Load(lanes, columns[1]);
-  const auto blue = hn::Load(lanes, columns[2]);
-  const auto constant = hn::Load(lanes, columns[3]);
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    auto sum = hn::MulAdd(red, hn::Set(lanes, pixels[0]), constant);
-    sum = hn::MulAdd(green, hn::Set(lanes, pixels[1]), sum);
-    sum = hn::MulAdd(blue, hn::Set(lanes, pixels[2]), sum);
-    uint8_t result[4];
-    hn::StoreU(hn::DemoteTo(bytes, hn::NearestInt(sum)), bytes, result);
-    std::memcpy(pixels, result, 3);
-  }
-}
-#endif
-
-#if HWY_TARGET == HWY_SCALAR
-void BlendAlongRow(const uint8_t* HWY_RESTRICT in, int64_t, const FloatWeightTable& table,
-                   int64_t out_width, float* HWY_RESTRICT out) {
-  for (int64_t i = 0; i < out_width * 3; ++i) {
-    const uint8_t* value = in + table.first[i / 3] * 3 + i % 3;
-    out[i] = 0;
-    for (int64_t t = 0; t < table.taps; ++t) out[i] += table.weights[i / 3 * 4 + t] * value[t * 3];
-  }
-}
-
-void MapValues(const float (&m)[9], const float (&shift)[3], float* HWY_RESTRICT pixels,
-               int64_t count) {
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    const float r = pixels[0], g = pixels[1], b = pixels[2];
-    for (int c = 0; c < 3; ++c) {
-      pixels[c] = m[c * 3] * r + m[c * 3 + 1] * g + m[c * 3 + 2] * b + shift[c];
-    }
-  }
-}
-#else
-// One pixel in four lanes, as above.
-void BlendAlongRow(const uint8_t* HWY_RESTRICT in, int64_t width, const FloatWeightTable& table,
-                   int64_t out_width, float* HWY_RESTRICT out) {
-  const hn::FixedTag<float, 4> lanes;
-  const hn::Rebind<int32_t, decltype(lanes)> ints;
-  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
-  const auto load = [&](const uint8_t* pixel) {
-    return hn::ConvertTo(lanes, hn::PromoteTo(ints, hn::LoadU(bytes, pixel)));
+    hn::StoreU(sum, d, out + x);
   };
-  for (int64_t i = 0; i < out_width; ++i, out += 3) {
-    const float* weight = table.weights + i * 4;
-    const uint8_t* pixel = in + table.first[i] * 3;
-    const bool at_end = table.first[i] + table.taps == width;
-    const int64_t whole = table.taps - (at_end ? 1 : 0);
-    auto sum = hn::Zero(lanes);
-    for (int64_t t = 0; t < whole; ++t, pixel += 3) {
-      sum = hn::MulAdd(load(pixel), hn::Set(lanes, weight[t]), sum);
-    }
-    if (at_end) {
-      uint8_t last[4] = {};
-      std::memcpy(last, pixel, 3);
-      sum = hn::MulAdd(load(last), hn::Set(lanes, weight[whole]), sum);
-    }
-    float result[4];
-    hn::StoreU(sum, lanes, result);
-    std::memcpy(out, result, 3 * sizeof(float));
-  }
+  int64_t x = 0;
+  for (; x + step <= count; x += step) blend(lanes, x);
+  for (; x < count; ++x) blend(HWY_CAPPED(float, 1)(), x);
 }
 
-// The same; a column of the matrix for each of its colours.
-void MapValues(const float (&m)[9], const float (&shift)[3], float* HWY_RESTRICT pixels,
-               int64_t count) {
-  const hn::FixedTag<float, 4> lanes;
-  HWY_ALIGN float columns[4][4] = {};
+// `store` writes four lanes, of which the last is not used, to a pixel of T.
+template <typename T, typename Store>
+void MapPixels(const float (&m)[9], const float (&shift)[3], T* HWY_RESTRICT pixels, int64_t count,
+               const Store& store) {
+  const HWY_CAPPED(float, 4) lanes;
+  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
+  HWY_ALIGN float columns[4][4] = {};  // of the matrix, one for each colour; then the shift
   for (int c = 0; c < 3; ++c) {
     for (int i = 0; i < 3; ++i) columns[i][c] = m[c * 3 + i];
     columns[3][c] = shift[c];
   }
-  const auto red = hn::Load(lanes, columns[0]);
-  const auto green = hn::Load(lanes, columns[1]);
-  const auto blue = hn::Load(lanes, columns[2]);
-  const auto constant = hn::Load(lanes, columns[3]);
   for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    auto sum = hn::MulAdd(red, hn::Set(lanes, pixels[0]), constant);
-    sum = hn::MulAdd(green, hn::Set(lanes, pixels[1]), sum);
-    sum = hn::MulAdd(blue, hn::Set(lanes, pixels[2]), sum);
-    float result[4];
-    hn::StoreU(sum, lanes, result);
-    std::memcpy(pixels, result, 3 * sizeof(float));
+    T result[4];
+    for (int64_t k = 0; k < 4; k += step) {
+      const auto column = [&](int c) { return hn::Load(lanes, columns[c] + k); };
+      auto sum = hn::MulAdd(column(0), hn::Set(lanes, static_cast<float>(pixels[0])), column(3));
+      sum = hn::MulAdd(column(1), hn::Set(lanes, static_cast<float>(pixels[1])), sum);
+      sum = hn::MulAdd(column(2), hn::Set(lanes, static_cast<float>(pixels[2])), sum);
+      store(sum, result + k);
+    }
+    std::memcpy(pixels, result, 3 * sizeof(T));
   }
 }
-#endif
+
+void MapColours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count) {
+  MapPixels(matrix, shift, pixels, count, [](auto sum, uint8_t* to) {
+    const hn::Rebind<uint8_t, hn::DFromV<decltype(sum)>> bytes;
+    hn::StoreU(hn::DemoteTo(bytes, hn::NearestInt(sum)), bytes, to);
+  });
+}
+
+void MapValues(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count) {
+  MapPixels(matrix, shift, pixels, count,
+            [](auto sum, float* to) { hn::StoreU(sum, hn::DFromV<decltype(sum)>(), to); });
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace resnext
@@ -212,15 +172,17 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace resnext {
 
-HWY_EXPORT(SumAlongRow);
+HWY_EXPORT(SumAlongRows);
 HWY_EXPORT(SumAlongColumn);
-HWY_EXPORT(BlendAlongRow);
+HWY_EXPORT(BlendAlongRows);
+HWY_EXPORT(BlendAlongColumn);
 HWY_EXPORT(MapColours);
 HWY_EXPORT(MapValues);
 
-void sum_along_row(const uint8_t* in, int64_t width, const WeightTable& table, int64_t out_width,
-                   uint8_t* out) {
-  HWY_DYNAMIC_DISPATCH(SumAlongRow)(in, width, table, out_width, out);
+void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
+                    std::vector<uint8_t>& columns, uint8_t* out) {
+  columns.resize(static_cast<size_t>(in.width * kColumnBytes));
+  HWY_DYNAMIC_DISPATCH(SumAlongRows)(in, table, out_width, columns.data(), out);
 }
 
 void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
@@ -228,9 +190,15 @@ void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights,
   HWY_DYNAMIC_DISPATCH(SumAlongColumn)(in, stride, weights, used, bytes, out);
 }
 
-void blend_along_row(const uint8_t* in, int64_t width, const FloatWeightTable& table,
-                     int64_t out_width, float* out) {
-  HWY_DYNAMIC_DISPATCH(BlendAlongRow)(in, width, table, out_width, out);
+void blend_along_rows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
+                      std::vector<uint8_t>& columns, float* out) {
+  columns.resize(static_cast<size_t>(in.width * kColumnBytes));
+  HWY_DYNAMIC_DISPATCH(BlendAlongRows)(in, table, out_width, columns.data(), out);
+}
+
+void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
+                        float* out) {
+  HWY_DYNAMIC_DISPATCH(BlendAlongColumn)(rows, weights, count, out);
 }
 
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels,

@@ -7,40 +7,48 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace resnext {
 
-// Fixed point of the weights: 22 fractional bits.
+// Fixed point of int32 weights: 22 fractional bits.
 inline constexpr int kWeightBits = 22;
 
 // Weighted sums over neighbours for a row of outputs: output i takes `used[i]` neighbours from
 // first[i] on with weights[i * taps], weights[i * taps + 1], ...
+template <typename W>
 struct WeightTable {
-  const int32_t* weights = nullptr;
+  const W* weights = nullptr;
   const int64_t* first = nullptr;
   const int64_t* used = nullptr;
   int64_t taps = 0;
 };
 
-// Each of out_width RGB pixels from pixels of the row `in`, which is `width` pixels long.
-void sum_along_row(const uint8_t* in, int64_t width, const WeightTable& table, int64_t out_width,
-                   uint8_t* out);
+inline constexpr int64_t kRowsAtOnce = 4;
+inline constexpr int64_t kColumnBytes = 4 * kRowsAtOnce;
+
+// Up to kRowsAtOnce rows of `width` RGB pixels, `stride` bytes apart.
+struct RowGroup {
+  const uint8_t* pixels = nullptr;
+  int64_t stride = 0;
+  int64_t rows = 0;
+  int64_t width = 0;
+};
+
+// Makes rows of out_width RGB pixels, without gaps, from pixels of the same row. `columns` is
+// memory to work in. From int32 weights bytes, rounded and limited to 0..255; from float32 values
+// as they are.
+void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
+                    std::vector<uint8_t>& columns, uint8_t* out);
+void blend_along_rows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
+                      std::vector<uint8_t>& columns, float* out);
 
 // out[x] = weights[0] * in[x] + weights[1] * in[x + stride] + ... for x = 0..bytes-1.
 void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
                       int64_t bytes, uint8_t* out);
-
-// As WeightTable in float32: output i takes `taps` neighbours, at most 4, from first[i] on with
-// weights[4 i], weights[4 i + 1], ...
-struct FloatWeightTable {
-  const float* weights = nullptr;
-  const int64_t* first = nullptr;
-  int64_t taps = 0;
-};
-
-// As sum_along_row(), neither rounded nor limited.
-void blend_along_row(const uint8_t* in, int64_t width, const FloatWeightTable& table,
-                     int64_t out_width, float* out);
+// out[x] = weights[0] * rows[0][x] + weights[1] * rows[1][x] + ... for x = 0..count-1.
+void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
+                        float* out);
 
 // In place on `count` pixels: matrix * colour + shift (row-major, RGB); of bytes rounded and
 // limited to 0..255.

@@ -17,6 +17,7 @@
 #include "comm/common/error.h"
 #include "data/colour.h"
 #include "data/crop.h"
+#include "data/croppable_jpeg.h"
 #include "data/image.h"
 #include "data/image_decoder.h"
 #include "data/rand_augment.h"
@@ -33,6 +34,7 @@ struct RecipeBuffers {
   std::vector<uint8_t> augmented;
   Resampler resampler;
   Filter filter = Filter::kBilinear;  // of this sample
+  bool mirrored = false;              // this sample, where it is flipped as it is resized
   TorchBicubic bicubic;
   std::vector<float> values;
 };
@@ -117,6 +119,15 @@ std::optional<Sampling> sampling_of(const RecipeOptions& options) {
   }
 }
 
+// The part of a length of pixels that outputs [first, first + count) are made of where all of it is
+// resized to `resized`; whatever the filter.
+PixelRange needed(int64_t length, int64_t resized, int64_t first, int64_t count) {
+  const double scale = static_cast<double>(length) / static_cast<double>(resized);
+  const auto reach = static_cast<int64_t>(2 * std::max(scale, 1.0)) + 2;
+  const auto at = [&](int64_t i) { return static_cast<int64_t>(static_cast<double>(i) * scale); };
+  return {std::max<int64_t>(0, at(first) - reach), std::min(length, at(first + count) + reach)};
+}
+
 // Decodes what the crop needs and resizes it to `height` x `width` pixels.
 void render(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
             RecipeBuffers& buffers, int64_t height, int64_t width, uint8_t* out) {
@@ -126,6 +137,7 @@ void render(const RecipeOptions& options, const StoredSample& sample, const Crop
   plan.top = crop.out_top;
   plan.left = crop.out_left;
   plan.filter = buffers.filter;
+  plan.mirrored = buffers.mirrored;
   plan.box = {0, 0, static_cast<double>(crop.height), static_cast<double>(crop.width)};
   ImageView region{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
   if (sample.storage == Storage::kRaw) {
@@ -135,9 +147,22 @@ void render(const RecipeOptions& options, const StoredSample& sample, const Crop
     if (options.training && options.name != RecipeName::kNone) {
       wanted.wanted_height = plan.height;
       wanted.wanted_width = plan.width;
+      plan.box = decode_region(sample.bytes, wanted, buffers.decoded);
+      region = whole_pixels(buffers.decoded.view(), plan.box);
+    } else {
+      const PixelRange rows = needed(crop.height, plan.height, plan.top, height);
+      const PixelRange columns = needed(crop.width, plan.width, plan.left, width);
+      wanted = {crop.top + rows.begin,
+                crop.left + columns.begin,
+                rows.end - rows.begin,
+                columns.end - columns.begin,
+                0,
+                0};
+      Box part = decode_region(sample.bytes, wanted, buffers.decoded);
+      region = whole_pixels(buffers.decoded.view(), part);
+      plan.source_top = rows.begin;
+      plan.source_left = columns.begin;
     }
-    plan.box = decode_region(sample.bytes, wanted, buffers.decoded);
-    region = whole_pixels(buffers.decoded.view(), plan.box);
   }
   buffers.resampler.resize(region, plan, height, width, out);
 }
@@ -226,12 +251,6 @@ void train_cifar(const RecipeOptions& options, const StoredSample& sample, const
   if (random.chance(0.5)) flip_horizontal(out, size, size);
 }
 
-// What follows the random crop.
-void train_imagenet(const RecipeOptions& options, KeyedRandom& random, uint8_t* out) {
-  const int64_t size = options.size;
-  if (random.chance(0.5)) flip_horizontal(out, size, size);
-}
-
 // What AugmentOptions asks for, resolved.
 void augment(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers,
              uint8_t* out) {
@@ -288,6 +307,7 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
   if (sample.storage == Storage::kJpeg) stored = read_image_size(sample.bytes);
   const Crop crop = choose_crop(options_, sample, stored, random);
   buffers.filter = choose_filter(options_, random);
+  buffers.mirrored = false;
   if (options_.crops == kTenCrops) {
     ten_crops(options_, sample, crop, buffers, out, stride);
     return;
@@ -299,13 +319,11 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
   if (options_.training && options_.name == RecipeName::kCifar) {
     train_cifar(options_, sample, crop, random, buffers, out);
   } else {
+    buffers.mirrored =
+        options_.training && options_.name != RecipeName::kNone && random.chance(0.5);
     render_square(options_, sample, crop, buffers, out);
   }
-  if (!options_.training) return;
-  if (options_.name != RecipeName::kNone && options_.name != RecipeName::kCifar) {
-    train_imagenet(options_, random, out);
-  }
-  augment(options_, random, buffers, out);
+  if (options_.training) augment(options_, random, buffers, out);
 }
 
 }  // namespace resnext

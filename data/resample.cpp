@@ -28,9 +28,9 @@ bool is_identity(double start, double size, int64_t source_size, int64_t full_si
 
 }  // namespace
 
-void Resampler::Weights::compute(int64_t source_size, double box_start, double box_size,
-                                 int64_t full_size, int64_t out_first, int64_t out_count,
-                                 Filter filter) {
+void Resampler::Weights::compute(int64_t source_first, int64_t source_size, double box_start,
+                                 double box_size, int64_t full_size, int64_t out_first,
+                                 int64_t out_count, Filter filter, bool mirrored) {
   const double scale = box_size / static_cast<double>(full_size);
   const double stretch = std::max(scale, 1.0);
   const double support = (filter == Filter::kBilinear ? 1.0 : 2.0) * stretch;
@@ -40,9 +40,11 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
   values.assign(static_cast<size_t>(out_count * taps), 0);
   exact.resize(static_cast<size_t>(taps));
   for (int64_t i = 0; i < out_count; ++i) {
-    const double centre = box_start + (static_cast<double>(out_first + i) + 0.5) * scale;
+    const int64_t place = out_first + (mirrored ? out_count - 1 - i : i);
+    const double centre = box_start + (static_cast<double>(place) + 0.5) * scale;
     const int64_t begin = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
-    const int64_t end = std::min(source_size, static_cast<int64_t>(centre + support + 0.5));
+    const int64_t end =
+        std::min(source_first + source_size, static_cast<int64_t>(centre + support + 0.5));
     const auto n = static_cast<size_t>(end - begin);
     double total = 0;
     for (size_t t = 0; t < n; ++t) {
@@ -51,7 +53,7 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
       exact[t] = filter == Filter::kBilinear ? triangle(x) : cubic(x);
       total += exact[t];
     }
-    first[static_cast<size_t>(i)] = begin;
+    first[static_cast<size_t>(i)] = begin - source_first;
     used[static_cast<size_t>(i)] = end - begin;
     int32_t* row = &values[static_cast<size_t>(i * taps)];
     for (size_t t = 0; t < n; ++t) {
@@ -60,16 +62,18 @@ void Resampler::Weights::compute(int64_t source_size, double box_start, double b
   }
 }
 
-void Resampler::resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) const {
-  const WeightTable table = horizontal_.table();
-  for (int64_t y = 0; y < source.height; ++y, out += out_width * 3) {
-    sum_along_row(source.row(y), source.width, table, out_width, out);
+void Resampler::resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) {
+  const WeightTable<int32_t> table = horizontal_.table();
+  for (int64_t y = 0; y < source.height; y += kRowsAtOnce, out += kRowsAtOnce * out_width * 3) {
+    const int64_t rows = std::min(kRowsAtOnce, source.height - y);
+    sum_along_rows({source.row(y), source.stride, rows, source.width}, table, out_width, columns_,
+                   out);
   }
 }
 
 void Resampler::resize_columns(const ImageView& source, int64_t first_row, int64_t out_height,
                                uint8_t* out) const {
-  const WeightTable table = vertical_.table();
+  const WeightTable<int32_t> table = vertical_.table();
   for (int64_t y = 0; y < out_height; ++y, out += source.width * 3) {
     sum_along_column(source.row(table.first[y] - first_row), source.stride,
                      table.weights + y * table.taps, table.used[y], source.width * 3, out);
@@ -79,17 +83,18 @@ void Resampler::resize_columns(const ImageView& source, int64_t first_row, int64
 void Resampler::resize(const ImageView& source, const ResizePlan& plan, int64_t out_height,
                        int64_t out_width, uint8_t* out) {
   const Box& box = plan.box;
-  const bool keep_width = is_identity(box.left, box.width, source.width, plan.width);
+  const bool keep_width =
+      !plan.mirrored && is_identity(box.left, box.width, source.width, plan.width);
   const bool keep_height = is_identity(box.top, box.height, source.height, plan.height);
   if (!keep_width) {
-    horizontal_.compute(source.width, box.left, box.width, plan.width, plan.left, out_width,
-                        plan.filter);
+    horizontal_.compute(plan.source_left, source.width, box.left, box.width, plan.width, plan.left,
+                        out_width, plan.filter, plan.mirrored);
   }
   int64_t first_row = plan.top;
   int64_t last_row = plan.top + out_height;
   if (!keep_height) {
-    vertical_.compute(source.height, box.top, box.height, plan.height, plan.top, out_height,
-                      plan.filter);
+    vertical_.compute(plan.source_top, source.height, box.top, box.height, plan.height, plan.top,
+                      out_height, plan.filter, false);
     first_row = vertical_.first.front();
     last_row = vertical_.first.back() + vertical_.used.back();
   }

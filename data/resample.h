@@ -33,6 +33,11 @@ struct ResizePlan {
   int64_t top = 0;
   int64_t left = 0;
   Filter filter = Filter::kBilinear;
+  bool mirrored = false;  // the destination: left and right change places
+  // Where the source is a part of the image that the box lies in: its first pixel there. It must
+  // hold all that the destination is made of.
+  int64_t source_top = 0;
+  int64_t source_left = 0;
 };
 
 // Holds the tables and the image between the passes, so that a reused one does not allocate.
@@ -53,19 +58,21 @@ class Resampler {
     std::vector<int32_t> values;
     std::vector<double> exact;  // of one output, before rounding
 
-    WeightTable table() const { return {values.data(), first.data(), used.data(), taps}; }
+    WeightTable<int32_t> table() const { return {values.data(), first.data(), used.data(), taps}; }
 
-    void compute(int64_t source_size, double box_start, double box_size, int64_t full_size,
-                 int64_t out_first, int64_t out_count, Filter filter);
+    void compute(int64_t source_first, int64_t source_size, double box_start, double box_size,
+                 int64_t full_size, int64_t out_first, int64_t out_count, Filter filter,
+                 bool mirrored);
   };
 
-  void resize_rows(const ImageView& source, int64_t out_width, uint8_t* out) const;
+  void resize_rows(const ImageView& source, int64_t out_width, uint8_t* out);
   void resize_columns(const ImageView& source, int64_t first_row, int64_t out_height,
                       uint8_t* out) const;
 
   Weights horizontal_;
   Weights vertical_;
   std::vector<uint8_t> between_;
+  std::vector<uint8_t> columns_;
 };
 
 }  // namespace resnext

@@ -13,6 +13,7 @@ void TorchBicubic::Neighbours::compute(int64_t source_size, int64_t full_size, i
   const int64_t n = source_size, m = full_size;
   taps = std::min<int64_t>(4, n);
   first.resize(static_cast<size_t>(out_count));
+  used.assign(static_cast<size_t>(out_count), taps);
   weights.assign(static_cast<size_t>(out_count) * 4, 0);
   const float scale = static_cast<float>(n - 1) / static_cast<float>(std::max<int64_t>(m - 1, 1));
   for (int64_t i = 0; i < out_count; ++i) {
@@ -48,15 +49,16 @@ void TorchBicubic::Neighbours::compute(int64_t source_size, int64_t full_size, i
 }
 
 const float* TorchBicubic::row(const ImageView& source, int64_t y, int64_t out_width) {
-  const auto slot = static_cast<size_t>(y % 4);
-  if (held_[slot] != y) {
-    held_[slot] = y;
-    rows_[slot].resize(static_cast<size_t>(out_width * 3));
-    blend_along_row(source.row(y), source.width,
-                    {horizontal_.weights.data(), horizontal_.first.data(), horizontal_.taps},
-                    out_width, rows_[slot].data());
+  const int64_t group = y / kRowsAtOnce, first = group * kRowsAtOnce;
+  const auto slot = static_cast<size_t>(group % kHeld);
+  if (held_[slot] != group) {
+    held_[slot] = group;
+    rows_[slot].resize(static_cast<size_t>(kRowsAtOnce * out_width * 3));
+    const int64_t rows = std::min(kRowsAtOnce, source.height - first);
+    blend_along_rows({source.row(first), source.stride, rows, source.width}, horizontal_.table(),
+                     out_width, columns_, rows_[slot].data());
   }
-  return rows_[slot].data();
+  return rows_[slot].data() + (y - first) * out_width * 3;
 }
 
 void TorchBicubic::resize(const ImageView& source, const ResizedPart& part, int64_t out_height,
@@ -66,15 +68,12 @@ void TorchBicubic::resize(const ImageView& source, const ResizedPart& part, int6
   std::fill(std::begin(held_), std::end(held_), -1);
   for (int64_t y = 0; y < out_height; ++y, out += out_width * 3) {
     const int64_t first = vertical_.first[static_cast<size_t>(y)];
-    const float* weights = &vertical_.weights[static_cast<size_t>(4 * y)];
+    const float* w = &vertical_.weights[static_cast<size_t>(4 * y)];
     const float* rows[4];
     for (int64_t t = 0; t < 4; ++t) {
       rows[t] = row(source, first + std::min(t, vertical_.taps - 1), out_width);
     }
-    for (int64_t x = 0; x < out_width * 3; ++x) {
-      out[x] = weights[0] * rows[0][x] + weights[1] * rows[1][x] + weights[2] * rows[2][x] +
-               weights[3] * rows[3][x];
-    }
+    blend_along_column(rows, {w[0], w[1], w[2], w[3]}, out_width * 3, out);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "data/pixel_kernels.h"
 
 namespace resnext {
 
@@ -36,18 +37,25 @@ class TorchBicubic {
   struct Neighbours {
     int64_t taps = 0;
     std::vector<int64_t> first;
+    std::vector<int64_t> used;  // `taps`, for each
     std::vector<float> weights;
+
+    WeightTable<float> table() const { return {weights.data(), first.data(), used.data(), 4}; }
 
     void compute(int64_t source_size, int64_t full_size, int64_t out_first, int64_t out_count);
   };
 
-  // The source row, resized; kept until four rows below it are asked for.
+  // The source row, resized along with its group of kRowsAtOnce; four rows in a row lie in two
+  // groups, which are kept.
   const float* row(const ImageView& source, int64_t y, int64_t out_width);
+
+  static constexpr int64_t kHeld = 2;
 
   Neighbours horizontal_;
   Neighbours vertical_;
-  std::vector<float> rows_[4];
-  int64_t held_[4] = {-1, -1, -1, -1};  // which source row each is
+  std::vector<float> rows_[kHeld];
+  int64_t held_[kHeld] = {-1, -1};  // which group each is
+  std::vector<uint8_t> columns_;
 };
 
 }  // namespace resnext

@@ -21,7 +21,7 @@ void look_up(const Table& table, size_t channel, uint8_t* pixels, int64_t count)
 }
 
 void look_up_all(const Table& table, uint8_t* pixels, int64_t count) {
-  for (size_t channel = 0; channel < 3; ++channel) look_up(table, channel, pixels, count);
+  for (int64_t i = 0; i < 3 * count; ++i) pixels[i] = table[pixels[i]];
 }
 
 using Histogram = std::array<int64_t, 256>;
@@ -73,7 +73,7 @@ void sharpness(double factor, uint8_t* pixels, int64_t size, std::vector<uint8_t
       for (const int64_t row : {-stride, int64_t{0}, stride}) {
         sum += p[row - 3] + p[row] + p[row + 3];
       }
-      const double smooth = std::floor(sum / 13.0 + 0.5);
+      const int smooth = (2 * sum + 13) / 26;  // rounded to the nearest
       const double value = smooth + factor * (p[0] - smooth);
       pixels[i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
     }

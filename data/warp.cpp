@@ -51,15 +51,24 @@ void blend(const Source& source, double x, double y, uint8_t* out) {
   }
 }
 
-void read(const Source& source, double x, double y, Sampling sampling, uint8_t* out) {
-  switch (sampling) {
-    case Sampling::kNearest:
-      std::memcpy(out, source.at(static_cast<int64_t>(x), static_cast<int64_t>(y)), 3);
-      return;
-    case Sampling::kBilinear:
-      return blend<2>(source, x, y, out);
-    case Sampling::kBicubic:
-      return blend<4>(source, x, y, out);
+// What read(x, y, out) finds where the map leads from the middle of each pixel.
+template <typename Read>
+void read_all(const Affine& map, const Colour& outside, int64_t size, uint8_t* pixels,
+              const Read& read) {
+  const auto inside = [end = static_cast<double>(size)](double x) { return x >= 0 && x < end; };
+  for (int64_t y = 0; y < size; ++y) {
+    const double cy = static_cast<double>(y) + 0.5;
+    const double xy = map.xy * cy, yy = map.yy * cy;
+    for (int64_t x = 0; x < size; ++x, pixels += 3) {
+      const double cx = static_cast<double>(x) + 0.5;
+      const double sx = map.xx * cx + xy + map.x0;
+      const double sy = map.yx * cx + yy + map.y0;
+      if (inside(sx) && inside(sy)) {
+        read(sx, sy, pixels);
+      } else {
+        std::memcpy(pixels, outside.data(), 3);
+      }
+    }
   }
 }
 
@@ -77,19 +86,17 @@ void warp(const Affine& map, const WarpStyle& style, uint8_t* pixels, int64_t si
           std::vector<uint8_t>& scratch) {
   scratch.assign(pixels, pixels + size * size * 3);
   const Source source{scratch.data(), size};
-  const auto inside = [end = static_cast<double>(size)](double x) { return x >= 0 && x < end; };
-  for (int64_t y = 0; y < size; ++y) {
-    for (int64_t x = 0; x < size; ++x, pixels += 3) {
-      const double cx = static_cast<double>(x) + 0.5;
-      const double cy = static_cast<double>(y) + 0.5;
-      const double sx = map.xx * cx + map.xy * cy + map.x0;
-      const double sy = map.yx * cx + map.yy * cy + map.y0;
-      if (inside(sx) && inside(sy)) {
-        read(source, sx, sy, style.sampling, pixels);
-      } else {
-        std::memcpy(pixels, style.outside.data(), 3);
-      }
-    }
+  const auto all = [&](const auto& read) { read_all(map, style.outside, size, pixels, read); };
+  switch (style.sampling) {
+    case Sampling::kNearest:
+      return all([&](double x, double y, uint8_t* out) {
+        const auto column = static_cast<int32_t>(x), row = static_cast<int32_t>(y);
+        std::memcpy(out, source.pixels + (row * size + column) * 3, 3);
+      });
+    case Sampling::kBilinear:
+      return all([&](double x, double y, uint8_t* out) { blend<2>(source, x, y, out); });
+    case Sampling::kBicubic:
+      return all([&](double x, double y, uint8_t* out) { blend<4>(source, x, y, out); });
   }
 }
 

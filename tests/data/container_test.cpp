@@ -258,11 +258,15 @@ void expect_refused(bool raw, const Spoiling& spoiling) {
   }
 }
 
-TEST(Container, RefusesMalformedRawFiles) {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
+// Each is put into a raw file by itself.
+void expect_all_refused(std::initializer_list<Spoiling> spoilings) {
+  for (const Spoiling& spoiling : spoilings) expect_refused(true, spoiling);
+}
+
+TEST(Container, RefusesMalformedImages) {
   const Bytes pixels(4 * 6 * 6 * 4, 0);
   const std::vector<double> numbers(4 * 6 * 6 * 3, 0);
-  const Spoiling spoilings[] = {
+  expect_all_refused({
       {"no images", "images", [](Hdf5Editor& e) { e.remove("images"); }},
       {"images of float", "images",
        [&](Hdf5Editor& e) {
@@ -293,6 +297,11 @@ TEST(Container, RefusesMalformedRawFiles) {
          e.put_chunked("images", {4, 6, 6, 3}, pixels);
        }},
       {"images is a group", "images", [](Hdf5Editor& e) { e.put_group("images"); }},
+  });
+}
+
+TEST(Container, RefusesMalformedLabels) {
+  expect_all_refused({
       {"no labels", "labels", [](Hdf5Editor& e) { e.remove("labels"); }},
       {"few labels", "labels",
        [](Hdf5Editor& e) {
@@ -312,25 +321,32 @@ TEST(Container, RefusesMalformedRawFiles) {
        [](Hdf5Editor& e) {
          e.put("labels", {4}, std::vector<int64_t>{0, 2, 1, 0});
        }},
+      {"another label", "the checksum of labels",
+       [](Hdf5Editor& e) {
+         e.put("labels", {4}, std::vector<int64_t>{0, 1, 1, 1});
+       }},
+  });
+}
+
+TEST(Container, RefusesWrongChecksums) {
+  expect_all_refused({
       {"no checksums", "crc32c", [](Hdf5Editor& e) { e.remove("crc32c"); }},
       {"few checksums", "crc32c",
        [](Hdf5Editor& e) { e.put("crc32c", {3}, std::vector<uint32_t>(3)); }},
       {"wide checksums", "crc32c",
        [](Hdf5Editor& e) { e.put("crc32c", {4}, std::vector<int64_t>(4)); }},
-      {"version 3", "format_version",
-       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{3}); }},
-      {"version 0", "format_version",
-       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{0}); }},
       {"no checksum of the description", "description_crc32c",
        [](Hdf5Editor& e) { e.remove_attribute("description_crc32c"); }},
-      {"another label", "the checksum of labels",
-       [](Hdf5Editor& e) {
-         e.put("labels", {4}, std::vector<int64_t>{0, 1, 1, 1});
-       }},
       {"another mean", "the checksum of labels",
        [](Hdf5Editor& e) {
          e.put_attribute("mean", std::vector<double>{0.1, 0.2, 0.31});
        }},
+  });
+}
+
+TEST(Container, RefusesImpossibleMeanAndStd) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  expect_all_refused({
       {"mean of 0..255", "divide it by 255",
        [](Hdf5Editor& e) {
          e.put_attribute("mean", std::vector<double>{123.7, 116.3, 103.5});
@@ -347,17 +363,6 @@ TEST(Container, RefusesMalformedRawFiles) {
        [&](Hdf5Editor& e) {
          e.put_attribute("std", std::vector<double>{1, nan, 1});
        }},
-      {"version of float", "format_version",
-       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<double>{1}); }},
-      {"no storage", "storage", [](Hdf5Editor& e) { e.remove_attribute("storage"); }},
-      {"wrong storage", "storage", [](Hdf5Editor& e) { e.put_attribute("storage", "jpeg"); }},
-      {"storage of int", "storage",
-       [](Hdf5Editor& e) { e.put_attribute("storage", std::vector<int64_t>{1}); }},
-      {"no class names", "class_names", [](Hdf5Editor& e) { e.remove_attribute("class_names"); }},
-      {"class names of int", "class_names",
-       [](Hdf5Editor& e) {
-         e.put_attribute("class_names", std::vector<int64_t>{1, 2});
-       }},
       {"no mean", "mean", [](Hdf5Editor& e) { e.remove_attribute("mean"); }},
       {"two means", "mean",
        [](Hdf5Editor& e) {
@@ -371,8 +376,27 @@ TEST(Container, RefusesMalformedRawFiles) {
        [](Hdf5Editor& e) {
          e.put_attribute("std", std::vector<double>{1, 0, 1});
        }},
-  };
-  for (const Spoiling& spoiling : spoilings) expect_refused(true, spoiling);
+  });
+}
+
+TEST(Container, RefusesWrongAttributes) {
+  expect_all_refused({
+      {"version 3", "format_version",
+       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{3}); }},
+      {"version 0", "format_version",
+       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<int64_t>{0}); }},
+      {"version of float", "format_version",
+       [](Hdf5Editor& e) { e.put_attribute("format_version", std::vector<double>{1}); }},
+      {"no storage", "storage", [](Hdf5Editor& e) { e.remove_attribute("storage"); }},
+      {"wrong storage", "storage", [](Hdf5Editor& e) { e.put_attribute("storage", "jpeg"); }},
+      {"storage of int", "storage",
+       [](Hdf5Editor& e) { e.put_attribute("storage", std::vector<int64_t>{1}); }},
+      {"no class names", "class_names", [](Hdf5Editor& e) { e.remove_attribute("class_names"); }},
+      {"class names of int", "class_names",
+       [](Hdf5Editor& e) {
+         e.put_attribute("class_names", std::vector<int64_t>{1, 2});
+       }},
+  });
 }
 
 TEST(Container, RefusesMalformedJpegFiles) {

@@ -67,28 +67,32 @@ TEST(PixelKernels, SumAlongColumnEqualsPlainSums) {
   });
 }
 
-TEST(PixelKernels, SumAlongRowEqualsPlainSums) {
+TEST(PixelKernels, SumAlongRowsEqualsPlainSums) {
   for_each_target([](const char* name) {
     for (int64_t width = 3; width < 30; ++width) {
       constexpr int64_t kTaps = 3;
-      const int64_t out_width = width - kTaps + 1;
-      const auto in = random_bytes(static_cast<size_t>(width * 3), 2);  // exactly: no byte to spare
+      const int64_t out_width = width - kTaps + 1, rows = 1 + width % kRowsAtOnce;
+      const int64_t stride = width * 3 + 2;
+      // Exactly: no byte to spare.
+      const auto in = random_bytes(static_cast<size_t>((rows - 1) * stride + width * 3), 2);
       const auto weights = random_weights(static_cast<size_t>(out_width * kTaps), kTaps, 2);
       std::vector<int64_t> first, used;
       for (int64_t i = 0; i < out_width; ++i) {
         first.push_back(i);
         used.push_back(i % 2 == 0 ? kTaps : kTaps - 1);
       }
-      std::vector<uint8_t> out(static_cast<size_t>(out_width * 3) + 1, 99);
-      sum_along_row(in.data(), width, {weights.data(), first.data(), used.data(), kTaps}, out_width,
-                    out.data());
-      for (int64_t i = 0; i < out_width * 3; ++i) {
+      std::vector<uint8_t> columns, out(static_cast<size_t>(rows * out_width * 3) + 1, 99);
+      sum_along_rows({in.data(), stride, rows, width},
+                     {weights.data(), first.data(), used.data(), kTaps}, out_width, columns,
+                     out.data());
+      for (int64_t j = 0; j < rows * out_width * 3; ++j) {
+        const int64_t i = j % (out_width * 3);
         int64_t sum = 0;
         for (int64_t t = 0; t < used[static_cast<size_t>(i / 3)]; ++t) {
           sum += int64_t{weights[static_cast<size_t>(i / 3 * kTaps + t)]} *
-                 in[static_cast<size_t>((i / 3 + t) * 3 + i % 3)];
+                 in[static_cast<size_t>(j / (out_width * 3) * stride + (i / 3 + t) * 3 + i % 3)];
         }
-        ASSERT_EQ(out[static_cast<size_t>(i)], to_byte(sum)) << name << " " << width;
+        ASSERT_EQ(out[static_cast<size_t>(j)], to_byte(sum)) << name << " " << width;
       }
       ASSERT_EQ(out.back(), 99) << name << ": nothing is written beyond the end";
     }
@@ -115,28 +119,56 @@ TEST(PixelKernels, MapColoursRoundsAndLimits) {
   });
 }
 
-TEST(PixelKernels, BlendAlongRowEqualsPlainSums) {
+TEST(PixelKernels, BlendAlongRowsEqualsPlainSums) {
   for_each_target([](const char* name) {
     for (int64_t width = 1; width < 20; ++width) {
       const int64_t taps = std::min<int64_t>(4, width), out_width = width - taps + 1;
-      const auto in = random_bytes(static_cast<size_t>(width * 3), 4);  // exactly
+      const int64_t rows = 1 + width % kRowsAtOnce, stride = width * 3 + 1;
+      const auto in = random_bytes(static_cast<size_t>((rows - 1) * stride + width * 3), 4);
       KeyedRandom random(RandomUse::kAugment, 9, 0, 4);
       std::vector<float> weights(static_cast<size_t>(out_width * 4));
       for (float& w : weights) w = static_cast<float>(random.uniform(-0.2, 0.8));
-      std::vector<int64_t> first;
-      for (int64_t i = 0; i < out_width; ++i) first.push_back(i);
-      std::vector<float> out(static_cast<size_t>(out_width * 3) + 1, -7);
-      blend_along_row(in.data(), width, {weights.data(), first.data(), taps}, out_width,
-                      out.data());
-      for (int64_t i = 0; i < out_width * 3; ++i) {
+      std::vector<int64_t> first, used;
+      for (int64_t i = 0; i < out_width; ++i) {
+        first.push_back(i);
+        used.push_back(taps);
+      }
+      std::vector<uint8_t> columns;
+      std::vector<float> out(static_cast<size_t>(rows * out_width * 3) + 1, -7);
+      blend_along_rows({in.data(), stride, rows, width},
+                       {weights.data(), first.data(), used.data(), 4}, out_width, columns,
+                       out.data());
+      for (int64_t j = 0; j < rows * out_width * 3; ++j) {
+        const int64_t i = j % (out_width * 3);
         double sum = 0;
         for (int64_t t = 0; t < taps; ++t) {
           sum += double{weights[static_cast<size_t>(i / 3 * 4 + t)]} *
-                 in[static_cast<size_t>((i / 3 + t) * 3 + i % 3)];
+                 in[static_cast<size_t>(j / (out_width * 3) * stride + (i / 3 + t) * 3 + i % 3)];
         }
-        ASSERT_NEAR(out[static_cast<size_t>(i)], sum, 2e-4) << name << " " << width;
+        ASSERT_NEAR(out[static_cast<size_t>(j)], sum, 2e-4) << name << " " << width;
       }
       ASSERT_EQ(out.back(), -7) << name << ": nothing is written beyond the end";
+    }
+  });
+}
+
+TEST(PixelKernels, BlendAlongColumnEqualsPlainSums) {
+  for_each_target([](const char* name) {
+    const float weights[4] = {-0.1F, 0.7F, 0.6F, -0.2F};
+    for (int64_t count = 1; count < 70; ++count) {
+      const auto bytes = random_bytes(static_cast<size_t>(count * 4), 5);
+      const std::vector<float> in(bytes.begin(), bytes.end());
+      std::vector<float> out(static_cast<size_t>(count) + 1, -7);
+      blend_along_column(
+          {in.data(), in.data() + count, in.data() + 2 * count, in.data() + 3 * count}, weights,
+          count, out.data());
+      for (size_t x = 0; x < static_cast<size_t>(count); ++x) {
+        double sum = 0;
+        for (size_t t = 0; t < 4; ++t)
+          sum += double{weights[t]} * in[x + t * static_cast<size_t>(count)];
+        ASSERT_NEAR(out[x], sum, 1e-4) << name << " " << count;
+      }
+      ASSERT_EQ(out.back(), -7) << name;
     }
   });
 }

@@ -10,6 +10,8 @@
 #include <string>
 
 #include "comm/common/error.h"
+#include "data/crop.h"
+#include "data/croppable_jpeg.h"
 #include "data/image_decoder.h"
 #include "data/jpeg_encoder.h"
 #include "data/torch_bicubic.h"
@@ -203,6 +205,35 @@ TEST(Recipe, EncodedImagesOfTheRightSizeAreResizedAndCropped) {
     const Image out = apply(options_of(name, false, 28, 32), encoded(jpeg));
     EXPECT_LE(difference(out.view(), resized.view().crop(2, 2, 28, 28)).largest, 1);
     EXPECT_GT(difference(out.view(), decoded.view()).largest, 8);
+  }
+}
+
+// Of an encoded image only what the middle is made of is decoded; that changes no pixel.
+TEST(Recipe, ValidationIsThatOfTheWholeImage) {
+  for (const auto& [height, width] :
+       {std::pair{75, 131}, {200, 120}, {20, 45}, {64, 64}, {33, 32}}) {
+    const Bytes jpeg = encode_jpeg(make_image(height, width, 6).view(), 90);
+    Image whole, resized;
+    decode_image(jpeg, whole);
+    const Crop crop = centre_crop(height, width, 32, 28);
+    resized.resize(crop.resized_height, crop.resized_width);
+    const Box box{0, 0, static_cast<double>(height), static_cast<double>(width)};
+    for (const auto interpolation : {Interpolation::kBilinear, Interpolation::kBicubic}) {
+      const bool bilinear = interpolation == Interpolation::kBilinear;
+      Resampler().resize(whole.view(),
+                         {box, resized.height, resized.width, 0, 0,
+                          bilinear ? Filter::kBilinear : Filter::kBicubic},
+                         resized.height, resized.width, resized.pixels.data());
+      RecipeOptions options = options_of(RecipeName::kTorchvision, false, 28, 32);
+      options.interpolation = interpolation;
+      for (const Bytes& bytes : {jpeg, make_croppable(jpeg)}) {
+        const Image out = apply(options, encoded(bytes));
+        EXPECT_EQ(difference(out.view(), resized.view().crop(crop.out_top, crop.out_left, 28, 28))
+                      .largest,
+                  0)
+            << height << "x" << width;
+      }
+    }
   }
 }
 

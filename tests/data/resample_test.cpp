@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/transforms.h"
 #include "tests/data/support.h"
 
 namespace resnext {
@@ -59,6 +60,18 @@ TEST(Resampler, ComputesAnyWindowOfTheResult) {
     const ResizePlan part{whole(source), 30, 80, 7, 13, filter};
     const Image window = resize(source, part, 20, 21);
     EXPECT_EQ(difference(window.view(), full.view().crop(7, 13, 20, 21)).largest, 0) << name;
+  }
+}
+
+TEST(Resampler, MirrorsAsAFlipBehindItWould) {
+  const Image source = golden_image("source");
+  for (const Size& size :
+       {Size{24, 26}, {20, source.width}, {source.height, 31}, {source.height, source.width}}) {
+    ResizePlan plan{whole(source), size.height, size.width, 3, 5, Filter::kBicubic};
+    Image flipped = resize(source, plan, size.height - 4, size.width - 9);
+    flip_horizontal(flipped.pixels.data(), flipped.height, flipped.width);
+    plan.mirrored = true;
+    EXPECT_EQ(resize(source, plan, size.height - 4, size.width - 9).pixels, flipped.pixels);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -140,6 +141,22 @@ TEST_F(ResumablePackTest, OtherSourcesAndOptionsAreRefusedOrBeginAnew) {
   EXPECT_EQ(files, kFiles);
   EXPECT_NE(said.find("beginning anew"), std::string::npos) << said;
   EXPECT_EQ(read_bytes(out()), uninterrupted(other));
+}
+
+// A file under the name of another, and one of the same size.
+TEST_F(ResumablePackTest, AChangedFileIsRefusedOrBeginsAnew) {
+  const std::string file = folder_ / "src/0/3.jpg";
+  const Bytes before = read_bytes(file);
+  const auto time = fs::last_write_time(file);
+  kill_at(source(), 6);
+  write_bytes(file, encode_jpeg(make_image(40, 40, 99).view(), 90));
+  fs::last_write_time(file, time);
+  EXPECT_NE(refusal(source()).find("sizes and times"), std::string::npos) << refusal(source());
+  write_bytes(file, before);
+  fs::last_write_time(file, time + std::chrono::microseconds(1));
+  EXPECT_NE(refusal(source()).find("sizes and times"), std::string::npos) << refusal(source());
+  fs::last_write_time(file, time);
+  EXPECT_LE(go_on(source()).first, kFiles - 5) << "as it was";
 }
 
 TEST_F(ResumablePackTest, AStateThatSaysMoreThanThereIsBeginsAnew) {

@@ -1,0 +1,246 @@
+// JPEG with restart markers: the same pixels whole and in parts, whatever the sampling; damage.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/croppable_jpeg.h"
+
+#include <gtest/gtest.h>
+#include <turbojpeg.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "data/image_decoder.h"
+#include "data/jpeg_library.h"
+#include "data/keyed_random.h"
+#include "tests/data/support.h"
+
+namespace resnext {
+namespace {
+
+using testing::Bytes;
+using testing::difference;
+using testing::golden_path;
+using testing::read_bytes;
+
+Image decode(const Bytes& bytes) {
+  Image image;
+  decode_image(bytes, image);
+  return image;
+}
+
+Bytes encode(const Image& image, int sampling, int flags = 0) {
+  tjhandle compressor = tjInitCompress();
+  unsigned char* buffer = nullptr;
+  unsigned long size = 0;
+  EXPECT_EQ(
+      tjCompress2(compressor, image.pixels.data(), static_cast<int>(image.width), 0,
+                  static_cast<int>(image.height), TJPF_RGB, &buffer, &size, sampling, 85, flags),
+      0);
+  const Bytes bytes(buffer, buffer + size);
+  tjFree(buffer);
+  tjDestroy(compressor);
+  return bytes;
+}
+
+Region random_region(const ImageSize& size, KeyedRandom& random) {
+  const auto below = [&](int64_t n) {
+    return static_cast<int64_t>(random.below(static_cast<uint64_t>(n)));
+  };
+  const int64_t height = 1 + below(size.height), width = 1 + below(size.width);
+  return {below(size.height - height + 1), below(size.width - width + 1), height, width, 0, 0};
+}
+
+// The region's pixels, as whole ones of the size at which it was decoded.
+Image decode_part(const Bytes& bytes, const Region& region) {
+  Image image, part;
+  const Box box = decode_region(bytes, region, image);
+  const auto pixels = [](double length) { return static_cast<int64_t>(length); };
+  part.resize(std::max<int64_t>(1, pixels(box.height)), std::max<int64_t>(1, pixels(box.width)));
+  for (int64_t y = 0; y < part.height; ++y) {
+    std::copy_n(image.row(pixels(box.top) + y) + pixels(box.left) * 3, part.width * 3, part.row(y));
+  }
+  return part;
+}
+
+struct Kind {
+  const char* name;
+  int sampling;
+  int flags;
+};
+
+class CroppableJpeg : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(CroppableJpeg, HasTheSamePixelsWholeAndInParts) {
+  KeyedRandom random(RandomUse::kAugment, 9, 0, 0);
+  for (const auto& [height, width] :
+       {std::pair{241, 333}, {97, 512}, {300, 31}, {64, 64}, {7, 5}, {128, 496}}) {
+    const Image source = testing::make_image(height, width, 7);
+    const Bytes before = encode(source, GetParam().sampling, GetParam().flags);
+    const Bytes after = make_croppable(before);
+    ASSERT_FALSE(after.empty());
+    const Image whole = decode(before);
+    ASSERT_EQ(decode(after).pixels, whole.pixels) << height << "x" << width;
+    for (int i = 0; i < 25; ++i) {
+      Region region = random_region({height, width}, random);
+      if (i % 5 == 0) region.top = height - region.height;  // edges are what can go wrong
+      if (i % 3 == 0) region.left = width - region.width;
+      ASSERT_EQ(decode_part(after, region).pixels, decode_part(before, region).pixels)
+          << region.top << "," << region.left << " " << region.height << "x" << region.width;
+      region.wanted_height = 1 + region.height / 10;
+      region.wanted_width = 1 + region.width / 10;
+      ASSERT_EQ(decode_part(after, region).pixels, decode_part(before, region).pixels)
+          << "reduced " << region.top << "," << region.left << " " << region.height << "x"
+          << region.width;
+    }
+  }
+}
+
+TEST_P(CroppableJpeg, LeavesOutWhatIsNotNeeded) {
+  const Bytes bytes = make_croppable(
+      encode(testing::make_image(512, 512, 1), GetParam().sampling, GetParam().flags));
+  const auto part = crop_jpeg(bytes, {200, 300}, {100, 120});
+  ASSERT_TRUE(part);
+  const ImageSize size = read_image_size(part->bytes);
+  EXPECT_LE(part->top, 200);
+  EXPECT_GE(part->top + size.height, 300);
+  EXPECT_LE(size.height, 100 + 2 * 16);
+  EXPECT_LE(part->left, 100);
+  EXPECT_GE(part->left + size.width, 120);
+  EXPECT_LE(size.width, 64);
+  EXPECT_LT(part->bytes.size(), bytes.size() / 16);
+  EXPECT_FALSE(crop_jpeg(bytes, {0, 512}, {0, 512})) << "all is needed";
+  EXPECT_FALSE(crop_jpeg(bytes, {0, 600}, {0, 600})) << "an end beyond the image";
+}
+
+INSTANTIATE_TEST_SUITE_P(Samplings, CroppableJpeg,
+                         ::testing::Values(Kind{"s444", TJSAMP_444, 0}, Kind{"s422", TJSAMP_422, 0},
+                                           Kind{"s420", TJSAMP_420, 0}, Kind{"s440", TJSAMP_440, 0},
+                                           Kind{"s411", TJSAMP_411, 0},
+                                           Kind{"grey", TJSAMP_GRAY, 0},
+                                           Kind{"progressive", TJSAMP_420, TJFLAG_PROGRESSIVE}),
+                         [](const auto& kind) { return kind.param.name; });
+
+TEST(CroppableJpegForms, LeaveAloneWhatTheyCannotHold) {
+  EXPECT_TRUE(make_croppable(read_bytes(golden_path("cmyk.jpg"))).empty());
+  EXPECT_TRUE(make_croppable(read_bytes(golden_path("rgb.png"))).empty());
+  EXPECT_TRUE(make_croppable({}).empty());
+  Bytes cut = read_bytes(golden_path("420.jpg"));
+  cut.resize(cut.size() / 2);
+  EXPECT_THROW(make_croppable(cut), DamagedImage);
+}
+
+TEST(CroppableJpegForms, WithoutFittingMarkersThereIsNoPart) {
+  for (const char* name : {"444.jpg", "420.jpg", "progressive.jpg", "grey.jpg", "rgb.png"}) {
+    EXPECT_FALSE(crop_jpeg(read_bytes(golden_path(name)), {10, 20}, {10, 20})) << name;
+  }
+}
+
+// The coefficients again with restart markers, in one scan or one for each colour.
+Bytes with_markers(const Bytes& jpeg, unsigned interval, int scan_count) {
+  Bytes bytes(2 * jpeg.size());
+  Decompressor source(jpeg);
+  Compressor destination(source.errors(), bytes);
+  jpeg_compress_struct& out = destination.info();
+  const jpeg_scan_info scans[3] = {
+      {1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
+  source.guarded([&] {
+    jvirt_barray_ptr* coefficients = jpeg_read_coefficients(&source.info());
+    jpeg_copy_critical_parameters(&source.info(), &out);
+    if (scan_count > 1) out.scan_info = scans;
+    if (scan_count > 1) out.num_scans = scan_count;
+    out.restart_interval = interval;
+    jpeg_write_coefficients(&out, coefficients);
+    jpeg_finish_compress(&out);
+  });
+  bytes.resize(destination.size());
+  return bytes;
+}
+
+// The intervals of one colour's scan are not those of another; some reach into the next row.
+TEST(CroppableJpegForms, MarkersThatDoNotFitAreLeftAlone) {
+  const Bytes before = encode(testing::make_image(64, 128, 3), TJSAMP_444);
+  const Region region{9, 40, 20, 30, 0, 0};
+  for (const auto& [interval, scans, fit] :
+       {std::tuple{4U, 3, false}, {5U, 1, false}, {32U, 1, false}, {8U, 1, true}}) {
+    const Bytes after = with_markers(before, interval, scans);
+    EXPECT_EQ(crop_jpeg(after, {10, 20}, {10, 20}).has_value(), fit) << interval;
+    EXPECT_EQ(decode_part(after, region).pixels, decode_part(before, region).pixels) << interval;
+    EXPECT_TRUE(crop_jpeg(make_croppable(after), {10, 20}, {10, 20}));
+  }
+}
+
+// T.81, A.2.2: with one colour a unit is one block, whatever its sampling.
+TEST(CroppableJpegForms, GreySamplingHasNoMeaning) {
+  Bytes bytes = make_croppable(encode(testing::make_image(90, 200, 4), TJSAMP_GRAY));
+  const Image whole = decode(bytes);
+  const Bytes frame = {0xff, 0xc0};
+  const auto found = std::search(bytes.begin(), bytes.end(), frame.begin(), frame.end());
+  ASSERT_EQ(found[11], 0x11);
+  found[11] = 0x22;
+  ASSERT_TRUE(crop_jpeg(bytes, {40, 60}, {70, 120}));
+  EXPECT_EQ(difference(decode_part(bytes, {40, 70, 20, 50, 0, 0}).view(),
+                       whole.view().crop(40, 70, 20, 50))
+                .largest,
+            0);
+}
+
+// Where a spoiled file still decodes, its parts are those of the whole; else it is refused, or the
+// spoiled place was not needed. Nothing crashes.
+TEST(CroppableJpegForms, SpoiledMarkersAreNoticedOrHarmless) {
+  KeyedRandom random(RandomUse::kAugment, 10, 0, 0);
+  const Bytes good = make_croppable(encode(testing::make_image(160, 256, 2), TJSAMP_420));
+  std::vector<size_t> markers;
+  for (size_t i = 2; i + 1 < good.size(); ++i) {
+    if (good[i] == 0xff && good[i + 1] >= 0xd0 && good[i + 1] <= 0xd9) markers.push_back(i);
+  }
+  ASSERT_EQ(markers.size(), 40U);  // 10 rows of four intervals
+  ASSERT_TRUE(crop_jpeg(good, {70, 90}, {70, 120}));
+  Bytes renumbered = good;
+  renumbered[markers[0] + 1] = 0xd3;
+  EXPECT_FALSE(crop_jpeg(renumbered, {70, 90}, {70, 120})) << "0, 1, 2 must follow each other";
+  const auto spoil = [&](Bytes& bytes) {
+    const auto at = static_cast<std::ptrdiff_t>(markers[random.below(markers.size())]);
+    switch (random.below(6)) {
+      case 0:
+        bytes[static_cast<size_t>(at) + 1] = static_cast<uint8_t>(0xc0 + random.below(64));
+        break;
+      case 1:
+        bytes.erase(bytes.begin() + at, bytes.begin() + at + 2);
+        break;
+      case 2:
+        bytes.insert(bytes.begin() + at, bytes.begin() + at, bytes.begin() + at + 2);
+        break;
+      case 3:
+        bytes.resize(static_cast<size_t>(at) + random.below(3));
+        break;
+      case 4:
+        bytes[random.below(bytes.size())] = static_cast<uint8_t>(random.next());
+        break;
+      default:
+        bytes[random.below(700)] ^= static_cast<uint8_t>(1 << random.below(8));  // the header
+    }
+  };
+  int parts = 0, refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    Bytes bytes = good;
+    spoil(bytes);
+    Region region;
+    try {
+      region = random_region(read_image_size(bytes), random);
+      const Image part = decode_part(bytes, region);
+      const Image whole = decode(bytes);
+      ASSERT_EQ(difference(part.view(),
+                           whole.view().crop(region.top, region.left, region.height, region.width))
+                    .largest,
+                0)
+          << i;
+      ++parts;
+    } catch (const DamagedImage&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(parts, 100);
+  EXPECT_GT(refused, 1000);
+}
+
+}  // namespace
+}  // namespace resnext
