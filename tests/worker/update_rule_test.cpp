@@ -161,9 +161,14 @@ bool decays(const OptimizerOptions& o, size_t p) {
 struct Reference {
   Numbers w, m, v;
 
+  static double eps(const OptimizerOptions& o, double otherwise) {
+    return o.eps > 0 ? o.eps : otherwise;
+  }
+
   void lars(const OptimizerOptions& o, double lr, Numbers g, bool adapts) {
     const double decay = adapts ? o.weight_decay : 0;
-    const double ratio = adapts ? o.trust * norm(w) / (norm(g) + decay * norm(w) + 1e-7) : 1;
+    const double ratio =
+        adapts ? o.trust * norm(w) / (norm(g) + decay * norm(w) + eps(o, 1e-7)) : 1;
     for (size_t i = 0; i < w.size(); ++i) {
       const double change = lr * ratio * (g[i] + decay * w[i]);
       m[i] = o.momentum * m[i] + change;
@@ -176,8 +181,8 @@ struct Reference {
     for (size_t i = 0; i < w.size(); ++i) {
       m[i] = o.beta1 * m[i] + (1 - o.beta1) * g[i];
       v[i] = o.beta2 * v[i] + (1 - o.beta2) * g[i] * g[i];
-      u[i] =
-          m[i] / (1 - std::pow(o.beta1, t)) / (std::sqrt(v[i] / (1 - std::pow(o.beta2, t))) + 1e-6);
+      u[i] = m[i] / (1 - std::pow(o.beta1, t)) /
+             (std::sqrt(v[i] / (1 - std::pow(o.beta2, t))) + eps(o, 1e-6));
       if (adapts) u[i] += o.weight_decay * w[i];
     }
     const double ratio = adapts && o.weight_decay > 0 ? norm(w) / norm(u) : 1;
@@ -238,6 +243,7 @@ TEST(UpdateRule, LarsFollowsMlperfsFormula) {
       options.decay_norms = decay_norms;
       options.decay_biases = nesterov;
       options.clip_norm = nesterov ? 0 : 0.9;
+      options.eps = decay_norms ? 0 : 0.03;
       for (const auto type : {at::kDouble, at::kFloat}) expect_the_formula(options, type);
     }
   }
@@ -251,6 +257,7 @@ TEST(UpdateRule, LambFollowsItsFormula) {
       options.weight_decay = decay;
       options.decay_norms = decay_norms;
       options.clip_norm = decay_norms ? 0 : 0.9;
+      options.eps = decay_norms ? 0 : 0.03;
       options.beta2 = decay_norms ? 0.999 : 0.95;
       for (const auto type : {at::kDouble, at::kFloat}) expect_the_formula(options, type);
     }
