@@ -2,16 +2,16 @@
 # recipe_cost.sh [BUILD [ROUNDS [STEP_OPTIONS...]]]: what recipes cost beside plain SGD, in turn on a quiet machine.
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# One rank and one thread; BUILD is build/bin's folder unless named, ROUNDS 5, and the options (--batch
-# 32 --size 96 --steps 5) are step_benchmark's. Prints the median step and optimizer time of ResNeXt-50
+# One rank and one thread; BUILD is build/bin's folder unless named, ROUNDS 3, and the options (--batch
+# 32 --size 96 --steps 3 --warmup 1) are step_benchmark's. Prints the median step and optimizer time of ResNeXt-50
 # for each, and the ratio of the step's medians to plain SGD's.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=${1:-$(readlink -f "$root/build/bin")/..} rounds=${2:-5}
+build=${1:-$(readlink -f "$root/build/bin")/..} rounds=${2:-3}
 [ $# -lt 2 ] || shift
 [ $# -lt 1 ] || shift
 options=("$@")
-[ $# -gt 0 ] || options=(--batch 32 --size 96 --steps 5)
+[ $# -gt 0 ] || options=(--batch 32 --size 96 --steps 3 --warmup 1)
 export OMP_NUM_THREADS=1
 
 seed=$root/configs/resnext50_32x4d.yaml
