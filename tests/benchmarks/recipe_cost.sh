@@ -19,6 +19,8 @@ recipes=(
   "plain SGD|$seed"
   "EMA every 32 steps|$seed ema.decay=0.998908 ema.every_steps=32"
   "clipping|$seed optimizer.clip_norm=1"
+  "stochastic depth|$seed model.stochastic_depth=0.05"
+  "mixup, CutMix, BCE|$seed mix.mixup=0.2 mix.cutmix=1 optimizer.loss=bce"
   "AdamW|$seed optimizer.kind=adamw"
   "LARS|$seed optimizer.kind=lars"
   "LAMB|$seed optimizer.kind=lamb"
