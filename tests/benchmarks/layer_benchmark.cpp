@@ -1,7 +1,6 @@
 // Where a training step's time goes by kind of layer, beside what this machine needs at least.
 //
-//   layer_benchmark [--depth 50 --cardinality 32 --base-width 4 --batch 8 --size 224
-//                    --compute fp32 --seconds 60 --json FILE]
+//   layer_benchmark [--seconds 60] [options of settings.h]
 // First measures two rates: bytes of a copy, read and written, and operations of a large product of
 // matrices in the compute type. Then runs each layer of the plan by itself, forward and backward,
 // equal ones once, and prints for each kind how many there are, what they take, and their floor:
@@ -17,7 +16,6 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -31,6 +29,7 @@
 #include "comm/mpi_environment.h"
 #include "model/network/cost_profile.h"
 #include "model/network/layer_graph.h"
+#include "tests/benchmarks/settings.h"
 #include "worker/device/device.h"
 #include "worker/device/memory.h"
 #include "worker/step/precision.h"
@@ -40,38 +39,16 @@ namespace {
 using namespace resnext;
 using Clock = std::chrono::steady_clock;
 
-struct Settings {
-  RunConfig run;
-  int64_t size = 224;
+struct Settings : BenchmarkSettings {
   double seconds = 60;
-  std::string json;
 };
 
-Settings parse(int argc, char** argv) {
+Settings settings_of(int argc, char** argv) {
   Settings s;
-  s.run.model.classes = 1000;
-  s.run.batch.per_rank = 8;
-  int64_t ignored = 0;
-  const std::map<std::string, Compute> kinds = {{"fp32", Compute::kFp32},
-                                                {"tf32", Compute::kTf32},
-                                                {"bf16", Compute::kBf16},
-                                                {"fp16", Compute::kFp16}};
   CLI::App app{"Times a network's layers one by one."};
-  app.add_option("--depth", s.run.model.depth);
-  app.add_option("--cardinality", s.run.model.cardinality);
-  app.add_option("--base-width", s.run.model.base_width);
-  app.add_option("--batch", s.run.batch.per_rank);
-  app.add_option("--size", s.size);
-  app.add_option("--steps", ignored, "taken for step_benchmark's sake");
-  app.add_option("--compute", s.run.precision.compute)
-      ->transform(CLI::CheckedTransformer(kinds, CLI::ignore_case));
+  add_benchmark_options(app, s);
   app.add_option("--seconds", s.seconds, "that all may take");
-  app.add_option("--json", s.json, "file for the figures");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse(app, argc, argv);
   return s;
 }
 
@@ -132,7 +109,7 @@ class LayerTimer {
       : settings_(settings),
         device_(device.torch()),
         precision_(settings.run.precision, device_),
-        layers_(all_layer_shapes(settings.run.model, settings.size)) {}
+        layers_(all_layer_shapes(settings.run.model, settings.run.data.size)) {}
 
   const Precision& precision() const { return precision_; }
   bool known(size_t i) const { return seconds_.contains(shape_of(i)); }
@@ -200,9 +177,10 @@ struct Kind {
 std::map<std::string, Kind> by_kind(const Settings& s, LayerTimer& timer, const MachineRates& rates,
                                     Clock::time_point start) {
   const int64_t element = c10::elementSize(timer.precision().compute_type());
-  const std::vector<LayerShape> shapes = all_layer_shapes(s.run.model, s.size);
+  const std::vector<LayerShape> shapes = all_layer_shapes(s.run.model, s.run.data.size);
   std::map<std::string, Kind> kinds;
-  for (const LayerWork& work : layer_work(s.run.model, s.size, s.run.batch.per_rank, element)) {
+  for (const LayerWork& work :
+       layer_work(s.run.model, s.run.data.size, s.run.batch.per_rank, element)) {
     const auto place = std::ranges::find(shapes, work.name, &LayerShape::name);
     const auto i = static_cast<size_t>(place - shapes.begin());
     Kind& kind = kinds[std::string(work.label)];
@@ -253,7 +231,7 @@ void report(const Settings& s, const std::map<std::string, Kind>& kinds, const M
 
 int main(int argc, char** argv) {
   keep_freed_memory();
-  const Settings s = parse(argc, argv);
+  const Settings s = settings_of(argc, argv);
   const MpiEnvironment environment;
   try {
     at::globalContext().setBenchmarkCuDNN(true);

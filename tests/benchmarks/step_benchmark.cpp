@@ -1,13 +1,14 @@
 // Times the training step on synthetic images: forward, backward with the sum over ranks, SGD.
 //
-//   mpirun -np 2 step_benchmark [--depth 50 --cardinality 32 --base-width 4 --batch 8 --size 224
-//                                --steps 12 --warmup 2 --compute fp32 --optimizer sgd
-//                                --stochastic-depth 0 --unfused --fused-convolutions --eager
-//                                --json FILE]
-// The very step of the worker (worker/training_step.h), on a GPU where there is one. Prints the
-// configuration and the medians over the counted steps; on the CPU a step ends when every rank has
-// finished it, on a GPU a step's time is that of ten in a row over ten. Peak memory is the largest
-// of any rank, of the device. Calls that make the host wait for a GPU fail the benchmark.
+//   mpirun -np 2 step_benchmark [--warmup 2 --optimizer sgd --stochastic-depth 0
+//                                --recompute-stages 0 --unfused --fused-convolutions --eager
+//                                --contiguous]
+//                               [options of settings.h]
+// The very step of the worker (worker/step/training_step.h), with the moving average behind it
+// where the configuration has one, on a GPU where there is one. Prints the configuration and the
+// medians over the counted steps; on the CPU a step ends when every rank has finished it, on a GPU
+// a step's time is that of ten in a row over ten. Peak memory is the largest of any rank, of the
+// device. Calls that make the host wait for a GPU fail the benchmark.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
@@ -16,7 +17,6 @@
 #include <ATen/ops/randn.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -30,22 +30,20 @@
 #include "comm/watch/watch.h"
 #include "comm/watch/watchdog.h"
 #include "model/network/cost.h"
+#include "tests/benchmarks/settings.h"
 #include "worker/device/device.h"
 #include "worker/device/gpu.h"
 #include "worker/device/memory.h"
 #include "worker/step/training_step.h"
+#include "worker/step/weight_average.h"
 
 namespace {
 
 using namespace resnext;
 using Clock = std::chrono::steady_clock;
 
-struct Settings {
-  RunConfig run;
-  int64_t size = 224;
-  int64_t steps = 12;
+struct Settings : BenchmarkSettings {
   int64_t warmup = 2;
-  std::string json;
 };
 
 struct Times {
@@ -54,44 +52,25 @@ struct Times {
   bool replayed = false;
 };
 
-Settings parse(int argc, char** argv) {
+Settings settings_of(int argc, char** argv) {
   Settings s;
-  s.run.model.classes = 1000;
-  s.run.batch.per_rank = 8;
-  const std::map<std::string, Compute> kinds = {{"fp32", Compute::kFp32},
-                                                {"tf32", Compute::kTf32},
-                                                {"bf16", Compute::kBf16},
-                                                {"fp16", Compute::kFp16},
-                                                {"fp64", Compute::kFp64}};
   const std::map<std::string, OptimizerKind> optimizers = {{"sgd", OptimizerKind::kSgd},
                                                            {"lars", OptimizerKind::kLars},
                                                            {"lamb", OptimizerKind::kLamb},
                                                            {"adamw", OptimizerKind::kAdamw}};
   CLI::App app{"Times the training step on synthetic images."};
-  app.add_option("--depth", s.run.model.depth);
-  app.add_option("--cardinality", s.run.model.cardinality);
-  app.add_option("--base-width", s.run.model.base_width);
-  app.add_option("--batch", s.run.batch.per_rank, "images a rank");
+  add_benchmark_options(app, s);
   app.add_option("--recompute-stages", s.run.model.recompute_stages);
   app.add_option("--stochastic-depth", s.run.model.stochastic_depth);
   app.add_option("--optimizer", s.run.optimizer.kind)
       ->transform(CLI::CheckedTransformer(optimizers));
-  app.add_option("--size", s.size);
-  app.add_option("--steps", s.steps, "counted steps");
   app.add_option("--warmup", s.warmup, "steps before them");
-  app.add_option("--compute", s.run.precision.compute)
-      ->transform(CLI::CheckedTransformer(kinds, CLI::ignore_case));
   app.add_flag("!--unfused", s.run.model.fused, "BN, addition and ReLU one by one");
   app.add_flag("--fused-convolutions", s.run.model.fused_convolutions,
                "BN's sums on a convolution's way, on a GPU");
   app.add_flag("!--eager", s.run.run.graph, "without a CUDA graph");
   app.add_flag("!--contiguous", s.run.precision.channels_last, "NCHW");
-  app.add_option("--json", s.json, "file for the figures");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse(app, argc, argv);
   return s;
 }
 
@@ -111,7 +90,7 @@ Input random_input(const Settings& s, const Precision& precision, at::Device dev
   const int64_t n = s.run.batch.per_rank;
   const at::Tensor labels =
       at::randint(0, s.run.model.classes, {n}, generator, at::TensorOptions().dtype(at::kLong));
-  return {at::randn({n, 3, s.size, s.size}, generator)
+  return {at::randn({n, 3, s.run.data.size, s.run.data.size}, generator)
               .to(device, precision.compute_type())
               .contiguous(format),
           labels.to(device), n};
@@ -123,14 +102,30 @@ void finish(const TrainingStep& step, Communicator& communicator) {
   communicator.barrier();
 }
 
+std::unique_ptr<WeightAverage> average_of(const RunConfig& run, const Precision& precision,
+                                          at::Device device, ResNeXt& model) {
+  if (run.ema.decay == 0) return nullptr;
+  ResNeXt network(run.model, 1);
+  network.to(device, precision.parameter_type(), precision.channels_last());
+  return std::make_unique<WeightAverage>(run.ema, std::move(network), model);
+}
+
 Times measure(const Settings& s, Communicator& communicator, const ComputeDevice& device) {
   const Precision precision(s.run.precision, device.torch());
   ResNeXt model(s.run.model, 1);
   model.to(device.torch(), precision.parameter_type(), precision.channels_last());
   Meters meters(nullptr, device.is_gpu());
   TrainingStep step(s.run, precision, model, communicator, meters, {});
+  const auto average = average_of(s.run, precision, device.torch(), model);
   const Input input = random_input(s, precision, device.torch(), communicator.rank());
-  const auto run = [&] { step.run(0.01, false, [&] { return input; }); };
+  const int64_t global_batch = s.run.batch.per_rank * communicator.size();
+  Position position;
+  const auto run = [&] {
+    step.draw(position);
+    step.run(0.01, false, [&] { return input; });
+    if (average) average->follow(position, global_batch);
+    position.images += global_batch;
+  };
   const int64_t together = device.is_gpu() ? 10 : 1;
   for (int64_t i = 0; i < s.warmup + (device.is_gpu() ? StepGraph::kWarmUp + 1 : 0); ++i) run();
   Times times;
@@ -165,14 +160,14 @@ void report(const Settings& s, const Times& t, const ComputeDevice& device, int 
   const auto images = static_cast<double>(s.run.batch.per_rank * ranks);
   const double rate = 1000 * images / step;
   // Multiply-adds of backward are twice forward's; two operations each.
-  const double tflops = rate / ranks * 6 * model_cost(s.run.model, s.size).gmac / 1000;
+  const double tflops = rate / ranks * 6 * model_cost(s.run.model, s.run.data.size).gmac / 1000;
   const auto ms = [&](Phase p) { return t.phase[static_cast<int>(p)]; };
   std::puts(fmt::format(
                 "resnext ResNeXt-{} {}x{}d w{} bs{} {} px {} {} threads{}: step {:.4g} ms forward "
                 "{:.4g} backward {:.4g} exposed comm {:.3g} optimizer {:.3g} peak {:.0f} MiB a "
                 "rank {:.2f} TFLOP/s  {:.2f} img/s",
                 s.run.model.depth, s.run.model.cardinality, s.run.model.base_width, ranks,
-                s.run.batch.per_rank, s.size, device.name(), at::get_num_threads(),
+                s.run.batch.per_rank, s.run.data.size, device.name(), at::get_num_threads(),
                 t.replayed ? " graph" : "", step, ms(Phase::kForward), ms(Phase::kBackward),
                 ms(Phase::kExposedComm), ms(Phase::kOptimizer), peak_mib, tflops, rate)
                 .c_str());
@@ -196,7 +191,7 @@ void report(const Settings& s, const Times& t, const ComputeDevice& device, int 
 
 int main(int argc, char** argv) {
   keep_freed_memory();
-  const Settings s = parse(argc, argv);
+  const Settings s = settings_of(argc, argv);
   watch::Watchdog watchdog;
   const MpiEnvironment environment(&watchdog);
   set_up_log(environment.rank(), environment.size());

@@ -197,65 +197,6 @@ TEST(YamlReader, PresetsFollowTheirSources) {
   EXPECT_EQ(se.optimizer.base_lr * 1024 / static_cast<double>(se.optimizer.base_batch), 0.6);
 }
 
-// The rates, batches, sizes and constants of recipes, as their sources have them.
-TEST(YamlReader, RecipePresetsFollowTheirSources) {
-  struct Figures {
-    const char* name;
-    int64_t epochs, batch, size, evaluation, resize, repeats;
-    double rate, decay, smoothing, mixup, cutmix, warmup;
-    bool norms;
-  };
-  const Figures all[] = {
-      {"torchvision_v1_resnext50_32x4d", 100, 256, 224, 224, 256, 1, 0.1, 1e-4, 0, 0, 0, 0, true},
-      {"torchvision_v1_resnext101_32x8d", 100, 2048, 224, 224, 256, 1, 0.1, 1e-4, 0, 0, 0, 0, true},
-      {"torchvision_v2_resnext50_32x4d", 600, 1024, 176, 224, 232, 1, 0.5, 2e-5, 0.1, 0.2, 1, 5,
-       false},
-      {"torchvision_v2_resnext101_64x4d", 600, 1024, 176, 224, 232, 4, 0.5, 2e-5, 0.1, 0.2, 1, 5,
-       false},
-      {"nvidia_90e_resnext101_32x4d", 90, 1024, 224, 224, 256, 1, 1.024, 1.0 / 16384, 0.1, 0, 0, 8,
-       false},
-      {"nvidia_250e_resnext101_32x4d", 250, 1024, 224, 224, 256, 1, 1.024, 1.0 / 16384, 0.1, 0.2, 0,
-       8, false},
-      {"nvidia_90e_se_resnext101_32x4d", 90, 1024, 224, 224, 256, 1, 1.024, 1.0 / 16384, 0.1, 0, 0,
-       8, false},
-      {"nvidia_250e_se_resnext101_32x4d", 250, 1024, 224, 224, 256, 1, 1.024, 1.0 / 16384, 0.1, 0.2,
-       0, 8, false},
-      {"rsb_a1_resnext50_32x4d", 600, 2048, 224, 224, 235, 3, 5e-3, 0.01, 0.1, 0.2, 1, 5, false},
-      {"rsb_a2_resnext50_32x4d", 300, 2048, 224, 224, 235, 3, 5e-3, 0.02, 0, 0.1, 1, 5, false},
-      {"rsb_a3_resnext50_32x4d", 100, 2048, 160, 224, 235, 1, 8e-3, 0.02, 0, 0.1, 1, 5, false},
-      {"goyal_8k_resnet50", 90, 8192, 224, 224, 256, 1, 3.2, 1e-4, 0, 0, 0, 5, false},
-      {"mlperf_lars_resnet50", 39, 3264, 224, 224, 256, 1, 10.5, 5e-5, 0.1, 0, 0, 2, false},
-  };
-  for (const Figures& f : all) {
-    SCOPED_TRACE(f.name);
-    const RunConfig c =
-        read_run_config(RESNEXT_SOURCE_DIR "/configs/" + std::string(f.name) + ".yaml", {});
-    EXPECT_EQ(c.run.epochs, f.epochs);
-    EXPECT_EQ(resolve_batch(c.batch, 8).global, f.batch);
-    EXPECT_EQ(c.data.size, f.size);
-    EXPECT_EQ(evaluation_size(c.data), f.evaluation);
-    EXPECT_EQ(c.data.resize, f.resize);
-    EXPECT_EQ(c.data.repeats, f.repeats);
-    EXPECT_NEAR(c.optimizer.base_lr * static_cast<double>(f.batch) /
-                    static_cast<double>(c.optimizer.base_batch),
-                f.rate, 1e-12);
-    EXPECT_EQ(c.optimizer.weight_decay, f.decay);
-    EXPECT_EQ(c.optimizer.decay_norms, f.norms);
-    EXPECT_EQ(c.optimizer.label_smoothing, f.smoothing);
-    EXPECT_EQ(c.mix.mixup, f.mixup);
-    EXPECT_EQ(c.mix.cutmix, f.cutmix);
-    EXPECT_EQ(c.schedule.warmup_epochs, f.warmup);
-  }
-  const RunConfig ema =
-      read_run_config(RESNEXT_SOURCE_DIR "/configs/torchvision_v2_resnext50_32x4d.yaml", {});
-  EXPECT_NEAR(ema.ema.decay, 1 - (1 - 0.99998) * 8 * 128 * 32 / 600, 5e-7);
-  EXPECT_EQ(ema.ema.every_steps, 32);
-  const RunConfig a3 =
-      read_run_config(RESNEXT_SOURCE_DIR "/configs/rsb_a3_resnext50_32x4d.yaml", {});
-  EXPECT_EQ(a3.data.augment.magnitude, 6);
-  EXPECT_NEAR(a3.schedule.warmup_start * a3.optimizer.base_lr, 1e-4, 1e-12);
-}
-
 // ---- random configurations ------------------------------------------------------------------
 
 double real_in(const Interval& range) {

@@ -5,11 +5,12 @@ those that survive; exit code 1.
 
 SPDX-License-Identifier: BSD-3-Clause
 """
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import mutants  # noqa: E402
+
 MUTANTS = [  # file, what stands there, what shall stand there
     ("data/crop.cpp", "kTries = 10", "kTries = 8"),
     ("data/crop.cpp", "kMinArea = 0.08", "kMinArea = 0.35"),
@@ -80,36 +81,4 @@ MUTANTS = [  # file, what stands there, what shall stand there
 ]
 
 
-def build_and_test(build):
-    """Whether the tests pass; a mutant that does not compile counts as found."""
-    made = subprocess.run(["ninja", "-C", build, "data_image_test"], capture_output=True, check=False)
-    if made.returncode != 0:
-        return False
-    test = Path(build) / "tests/bin/data_image_test"
-    return subprocess.run([test], capture_output=True, check=False, timeout=300).returncode == 0
-
-
-def main():
-    build, wanted = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
-    mutants = [mutant for mutant in MUTANTS if wanted in " ".join(mutant)]
-    if not build_and_test(build):
-        sys.exit("data_image_test does not pass as it is")
-    survivors = []
-    for file, old, new in mutants:
-        path = ROOT / file
-        source = path.read_text(encoding="utf-8")
-        if source.count(old) == 0:
-            sys.exit(f"{file} has no {old!r}: mend the list")
-        path.write_text(source.replace(old, new, 1), encoding="utf-8")
-        try:
-            found = not build_and_test(build)
-        finally:
-            path.write_text(source, encoding="utf-8")
-        print(f"{'found   ' if found else 'SURVIVES'} {file}: {old!r} -> {new!r}", flush=True)
-        if not found:
-            survivors.append(old)
-    print(f"{len(mutants) - len(survivors)} of {len(mutants)} found")
-    sys.exit(1 if survivors else 0)
-
-
-main()
+mutants.run([mutants.Mutant(*mutant, test="data_image_test") for mutant in MUTANTS])

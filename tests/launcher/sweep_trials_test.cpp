@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "comm/common/error.h"
 #include "launcher/width_match.h"
@@ -175,6 +177,28 @@ TEST(Presets, CardinalitySweepOfFashionMnistIsAtEqualParameters) {
   for (const Trial& trial : trials) {
     EXPECT_NEAR(static_cast<double>(trial.cost.parameters), 135898, 0.04 * 135898);
   }
+}
+
+// Each part of the recipe alone and all together, over three seeds.
+TEST(Presets, RecipeSweepOfFashionMnistChangesOnePartAtATime) {
+  const std::string file = RESNEXT_SOURCE_DIR "/configs/sweeps/recipes_fashion_mnist.yaml";
+  const auto trials = expand_sweep(read_sweep(file), {}, 1);
+  ASSERT_EQ(trials.size(), 15u);
+  std::map<std::string, std::set<uint64_t>> seeds;
+  std::vector<int> parts;
+  for (const Trial& trial : trials) {
+    const RunConfig& c = trial.config;
+    seeds[trial.group].insert(c.run.seed);
+    const bool mixes = c.mix.mixup > 0;
+    EXPECT_EQ(mixes, c.mix.cutmix > 0);
+    parts.push_back((c.ema.decay > 0 ? 1 : 0) + (mixes ? 2 : 0) +
+                    (c.data.augment.policy == AugmentPolicy::kTrivial ? 4 : 0));
+    EXPECT_EQ(c.run.epochs, trials[0].config.run.epochs);
+    EXPECT_EQ(trial.cost.parameters, trials[0].cost.parameters);
+  }
+  EXPECT_EQ(parts, (std::vector<int>{0, 0, 0, 1, 1, 1, 2, 2, 2, 4, 4, 4, 7, 7, 7}));
+  EXPECT_EQ(seeds.size(), 5u);
+  for (const auto& [group, of_group] : seeds) EXPECT_EQ(of_group.size(), 3u) << group;
 }
 
 }  // namespace

@@ -68,12 +68,12 @@ TEST(WeightAverage, IsTorchvisions) {
   const RunConfig config = tiny_config();
   constexpr int64_t kBatch = 16, kStepsPerEpoch = 5, kEpochs = 4;
   for (const int64_t every : {1, 2, 3}) {
-    for (const int64_t warmup : {0, 2}) {
+    for (const double warmup : {0.0, 1.5, 2.0}) {
       ResNeXt model = network_of(config, 1);
       EmaOptions options;
       options.decay = 0.8;
       options.every_steps = every;
-      options.warmup_epochs = static_cast<double>(warmup);
+      options.warmup_epochs = warmup;
       WeightAverage average(options, network_of(config, 2), model);
       Reference reference;
       for (int64_t epoch = 0; epoch < kEpochs; ++epoch) {
@@ -82,7 +82,7 @@ TEST(WeightAverage, IsTorchvisions) {
           average.follow({epoch, i * kBatch}, kBatch);
           if (i % every == 0) {
             reference.update(model, options.decay);
-            if (epoch < warmup) reference.updates = 0;
+            if (static_cast<double>(epoch) < warmup) reference.updates = 0;
           }
           expect_near(average.state_dict(), reference.means);
         }

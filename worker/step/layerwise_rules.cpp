@@ -1,9 +1,8 @@
 // LARS and LAMB: the change of each parameter is scaled by the norms of the parameter and of what
 // would change it.
 //
-// Numbers of one parameter (norms, ratio) are float64. An update goes over the buckets by chunks of
-// whole parameters: on a GPU a bucket at a time, on the CPU as much as stays in its caches, so that
-// memory is read about as often as SGD reads it.
+// In PyTorch's operators, a bucket at a time: for GPUs, and float64. Numbers of one parameter
+// (norms, ratio) are float64 on the device.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_mul.h>
@@ -16,17 +15,13 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
-#include <limits>
-
 #include "worker/step/sgd_pass.h"
 #include "worker/step/update_rule.h"
 
 namespace resnext {
 namespace {
 
-constexpr int64_t kCachedElements = int64_t{1} << 18;  // 1 MiB of float32, of each tensor
-
-// Neighbouring parameters of a bucket.
+// A bucket, with what belongs to each of its parameters.
 struct Chunk {
   at::Tensor weights, gradients;                         // [elements], zeros between parameters
   std::vector<at::Tensor> state;                         // one a slot, as `weights`
@@ -36,21 +31,14 @@ struct Chunk {
   at::Tensor decay;                                            // float64 [parameters]
 };
 
-// Of `bucket`, its members [first, end).
-Chunk chunk_of(const ParameterBucket& bucket, size_t first, size_t end,
-               const std::vector<at::Tensor>& parameters, const std::vector<bool>& decays,
-               double weight_decay) {
-  const int64_t begin = bucket.offsets[first];
-  const int64_t next = end < bucket.offsets.size() ? bucket.offsets[end] : bucket.weights.numel();
-  const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, begin, next - begin); };
-  Chunk chunk{part(bucket.weights), part(bucket.gradients), {}, {}, {}, {}, {}, {}, {}};
-  for (const at::Tensor& state : bucket.state) chunk.state.push_back(part(state));
+Chunk chunk_of(const ParameterBucket& bucket, const std::vector<at::Tensor>& parameters,
+               const std::vector<bool>& decays, double weight_decay) {
+  Chunk chunk{bucket.weights, bucket.gradients, bucket.state, {}, {}, {}, {}, {}, {}};
   std::vector<double> decay, adapted;
-  for (size_t i = first; i < end; ++i) {
+  for (size_t i = 0; i < bucket.members.size(); ++i) {
     const int64_t count = parameters[bucket.members[i]].numel();
-    const int64_t at = bucket.offsets[i] - begin;
-    chunk.weight_parts.push_back(chunk.weights.narrow(0, at, count));
-    chunk.gradient_parts.push_back(chunk.gradients.narrow(0, at, count));
+    chunk.weight_parts.push_back(bucket.weights.narrow(0, bucket.offsets[i], count));
+    chunk.gradient_parts.push_back(bucket.gradients.narrow(0, bucket.offsets[i], count));
     decay.push_back(decays[bucket.members[i]] ? weight_decay : 0);
     adapted.push_back(decays[bucket.members[i]] ? 1 : 0);
     if (!decays[bucket.members[i]]) continue;
@@ -69,16 +57,7 @@ class LayerwiseRule : public UpdateRule {
   void follow(const ParameterLayout& layout, const std::vector<bool>& decays) override {
     chunks_.clear();
     for (const ParameterBucket& bucket : layout.buckets()) {
-      const int64_t most =
-          bucket.weights.is_cpu() ? kCachedElements : std::numeric_limits<int64_t>::max();
-      size_t first = 0;
-      for (size_t i = 1; i <= bucket.members.size(); ++i) {
-        const bool last = i == bucket.members.size();
-        if (!last && bucket.offsets[i] - bucket.offsets[first] < most) continue;
-        chunks_.push_back(
-            chunk_of(bucket, first, i, layout.parameters(), decays, options_.weight_decay));
-        first = i;
-      }
+      chunks_.push_back(chunk_of(bucket, layout.parameters(), decays, options_.weight_decay));
     }
   }
 

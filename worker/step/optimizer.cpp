@@ -52,7 +52,7 @@ OptimizerKind kind_of(const StateDict& state) {
 Optimizer::Optimizer(const OptimizerOptions& options, std::vector<at::Tensor> parameters,
                      std::vector<std::string> names, const GradientReducer& reducer)
     : options_(options),
-      rule_(make_update_rule(options)),
+      rule_(make_update_rule(options, parameters.front().options())),
       names_(std::move(names)),
       decays_(which_decay(options, parameters, names_)),
       layout_(std::move(parameters), rule_->slots().size(), reducer) {
@@ -84,7 +84,11 @@ const at::Tensor& Optimizer::clip(at::Tensor& skip) {
   norm_.copy_(at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients)).to(at::kDouble)));
   const double eps = options_.kind == OptimizerKind::kLamb ? 0 : 1e-6;  // as PyTorch's
   const at::Tensor factor = norm_.add(eps).reciprocal_().mul_(options_.clip_norm).clamp_max_(1);
-  at::_foreach_mul_(gradients, factor.to(gradients.front().scalar_type()));
+  if (rule_->scales_gradients()) {
+    inputs_.gradient_factor = factor.item<double>();
+  } else if (factor.is_cuda() || factor.item<double>() < 1) {
+    at::_foreach_mul_(gradients, factor.to(gradients.front().scalar_type()));
+  }
   skip.copy_(at::maximum(skip, at::isfinite(norm_).logical_not().to(skip.scalar_type())));
   return norm_;
 }

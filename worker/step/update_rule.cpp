@@ -16,12 +16,14 @@ std::string name_of(OptimizerKind kind) {
   }
 }
 
-std::unique_ptr<UpdateRule> make_update_rule(const OptimizerOptions& options) {
+std::unique_ptr<UpdateRule> make_update_rule(const OptimizerOptions& options,
+                                             const at::TensorOptions& tensors) {
+  const bool loops = tensors.device().is_cpu() && tensors.dtype() == at::kFloat;
   switch (options.kind) {
     case OptimizerKind::kLars:
-      return make_lars(options);
+      return loops ? make_loop_lars(options) : make_lars(options);
     case OptimizerKind::kLamb:
-      return make_lamb(options);
+      return loops ? make_loop_lamb(options) : make_lamb(options);
     case OptimizerKind::kAdamw:
       return make_adamw(options);
     default:

@@ -127,6 +127,7 @@ TEST(FrozenStages, KeepTheirWeightsAndStatistics) {
     for (size_t i = 0; i < names.size(); ++i) {
       EXPECT_EQ(trained.contains(names[i]), !is_frozen(names[i], stages)) << names[i];
       EXPECT_EQ(model.parameters()[i].grad().defined(), trained.contains(names[i])) << names[i];
+      EXPECT_EQ(model.parameters()[i].requires_grad(), trained.contains(names[i])) << names[i];
     }
     EXPECT_EQ(model.trained_parameters().size(), trained.size());
     for (const auto& [name, tensor] : model.state_dict()) {
