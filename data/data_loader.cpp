@@ -87,8 +87,7 @@ struct DataLoader::Impl {
   const std::vector<Recipe> early_recipes;  // of options.early_sizes
   const LoaderOptions options;
   const Sampler own_sampler;
-  std::optional<Sampler>
-      first_sampler;  // of the epoch that start() went on in, where it is another
+  std::optional<Sampler> first_sampler;  // of first_epoch, where start() was given its order
   int64_t first_epoch = 0;
   const int64_t grain;  // samples of a task
 

@@ -61,8 +61,7 @@ void warn_of_other_classes(const ModelOptions& model, const DataRecord& data) {
   if (!theirs || theirs->class_names.empty() || theirs->class_names == data.class_names) return;
   spdlog::warn(
       "{} was trained on other classes, or in another order: model.reset_classifier=true leaves "
-      "its "
-      "classifier out",
+      "its classifier out",
       model.pretrained);
 }
 

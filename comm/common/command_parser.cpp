@@ -69,6 +69,19 @@ std::string did_you_mean(const CLI::App& app, int argc, const char* const* argv)
   return "";
 }
 
+// A value that is none of an option's words, without the library's notation.
+std::string in_words(const CLI::App& app, const CLI::ValidationError& error) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().back();
+  const std::string text = error.what();
+  const CLI::Option* option = command->get_option_no_throw(text.substr(0, text.find(':')));
+  if (option == nullptr || option->results().empty()) return text;
+  const std::vector<std::string> choices = choices_of(*option);
+  if (choices.empty()) return text;
+  return option->get_name() + ": '" + option->results().back() + "' is not one of " +
+         CLI::detail::join(choices, ", ");
+}
+
 void add_version(CLI::App& app) {
   app.set_version_flag("--version", RESNEXT_VERSION, "print the version and exit");
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
@@ -96,6 +109,8 @@ std::optional<std::string> CommandParser::parse(int argc, const char* const* arg
     return app_.help();
   } catch (const CLI::CallForVersion& text) {
     return std::string(text.what()) + "\n";
+  } catch (const CLI::ValidationError& error) {
+    throw ConfigError("command line", in_words(app_, error), "see " + app_.get_name() + " --help");
   } catch (const CLI::ParseError& error) {
     const std::string near = did_you_mean(app_, argc, argv);
     throw ConfigError(

@@ -66,6 +66,8 @@ TEST_F(CommandTest, TellsItsVersionAndWhatWasMeant) {
   EXPECT_NE(expect(64, "pack imagefoldr a b").find("did you mean 'imagefolder'?"),
             std::string::npos);
   EXPECT_NE(expect(64, "verify a --thread 2").find("did you mean '--threads'?"), std::string::npos);
+  EXPECT_NE(expect(64, "pack imagefolder a b --storage png").find("'png' is not one of jpeg, raw"),
+            std::string::npos);
   const std::string help = expect(0, "pack imagefolder --help");
   EXPECT_NE(help.find("--storage jpeg|raw"), std::string::npos) << help;
   EXPECT_NE(help.find("squares of pixels [jpeg]"), std::string::npos) << help;

@@ -26,7 +26,7 @@ TIMEOUT_S = 120
 class Storm:
     def __init__(self, bin_folder, test_folder, library, work):
         self.program = str(Path(bin_folder).parent / "libexec" / "resnext_worker_program")
-        self.library = library
+        self.preload = library
         self.work = Path(work)
         self.run = self.work / "run"
         self.config = str(Path(__file__).resolve().parents[2] / "configs" / "tiny.yaml")
@@ -50,7 +50,7 @@ class Storm:
         """How many calls on files of the run folder an undisturbed start makes."""
         self.copy()
         count = self.work / "count"
-        self.start(STEPS, LD_PRELOAD=self.library, FILE_FAULT=f"{self.run} 0 none", FILE_FAULT_COUNT=str(count))
+        self.start(STEPS, LD_PRELOAD=self.preload, FILE_FAULT=f"{self.run} 0 none", FILE_FAULT_COUNT=str(count))
         return count.stat().st_size
 
     def newest(self):
@@ -61,7 +61,7 @@ class Storm:
     def try_point(self, number, fault):
         """True when the fault ended the start."""
         self.copy()
-        hurt = self.start(STEPS, LD_PRELOAD=self.library, FILE_FAULT=f"{self.run} {number} {fault}")
+        hurt = self.start(STEPS, LD_PRELOAD=self.preload, FILE_FAULT=f"{self.run} {number} {fault}")
         named = self.newest()
         again = self.start(STEPS)
         where = f"{fault} in call {number}: ended with {hurt.returncode}, newest {named}"
