@@ -23,6 +23,12 @@ struct ImageView {
   }
 };
 
+// Rows or columns [begin, end).
+struct PixelRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
 struct Image {
   int64_t height = 0;
   int64_t width = 0;

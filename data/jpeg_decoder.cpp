@@ -3,10 +3,9 @@
 #include "data/jpeg_decoder.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
-#include "data/croppable_jpeg.h"
+#include "data/huffman_decoder.h"
 #include "data/jpeg_library.h"
 
 namespace resnext {
@@ -30,13 +29,6 @@ int64_t choose_reduction(const Region& region) {
 PixelRange reduced_range(int64_t begin, int64_t length, int64_t reduction, int64_t limit) {
   const int64_t end = (begin + length + reduction - 1) / reduction;
   return {std::max<int64_t>(0, begin / reduction - kMargin), std::min(limit, end + kMargin)};
-}
-
-// The same at full size, before the limit is known.
-PixelRange full_range(int64_t begin, int64_t length, int64_t reduction) {
-  const PixelRange range =
-      reduced_range(begin, length, reduction, std::numeric_limits<int32_t>::max());
-  return {range.begin * reduction, range.end * reduction};
 }
 
 // Adobe stores CMYK inverted: 255 is no ink.
@@ -69,8 +61,16 @@ void read_rows(Decompressor& jpeg, const PixelRange& rows, Image& out) {
   });
 }
 
-// All of these bytes, as far as the region needs them.
-Box decode(std::span<const uint8_t> bytes, const Region& region, int64_t reduction, Image& out) {
+}  // namespace
+
+ImageSize read_jpeg_size(std::span<const uint8_t> bytes) {
+  Decompressor jpeg(bytes);
+  return {jpeg.info().image_height, jpeg.info().image_width};
+}
+
+Box decode_jpeg(std::span<const uint8_t> bytes, const Region& region, Image& out) {
+  const int64_t reduction = choose_reduction(region);
+  HuffmanDecoder huffman(bytes.size());
   Decompressor jpeg(bytes);
   jpeg_decompress_struct& info = jpeg.info();
   const bool ink = info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK;
@@ -78,6 +78,7 @@ Box decode(std::span<const uint8_t> bytes, const Region& region, int64_t reducti
   info.scale_num = 1;
   info.scale_denom = static_cast<unsigned>(reduction);
   jpeg.guarded([&] { jpeg_start_decompress(&info); });
+  huffman.install(info);
   const PixelRange rows = reduced_range(region.top, region.height, reduction, info.output_height);
   const PixelRange columns = reduced_range(region.left, region.width, reduction, info.output_width);
   auto first_column = static_cast<JDIMENSION>(columns.begin);
@@ -91,24 +92,6 @@ Box decode(std::span<const uint8_t> bytes, const Region& region, int64_t reducti
   return {static_cast<double>(region.top) * scale - static_cast<double>(rows.begin),
           static_cast<double>(region.left) * scale - static_cast<double>(first_column),
           static_cast<double>(region.height) * scale, static_cast<double>(region.width) * scale};
-}
-
-}  // namespace
-
-ImageSize read_jpeg_size(std::span<const uint8_t> bytes) {
-  Decompressor jpeg(bytes);
-  return {jpeg.info().image_height, jpeg.info().image_width};
-}
-
-Box decode_jpeg(std::span<const uint8_t> bytes, const Region& region, Image& out) {
-  const int64_t reduction = choose_reduction(region);
-  const auto part = crop_jpeg(bytes, full_range(region.top, region.height, reduction),
-                              full_range(region.left, region.width, reduction));
-  if (!part) return decode(bytes, region, reduction, out);
-  Region there = region;
-  there.top -= part->top;
-  there.left -= part->left;
-  return decode(part->bytes, there, reduction, out);
 }
 
 }  // namespace resnext

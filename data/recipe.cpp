@@ -17,7 +17,6 @@
 #include "comm/common/error.h"
 #include "data/colour.h"
 #include "data/crop.h"
-#include "data/croppable_jpeg.h"
 #include "data/image.h"
 #include "data/image_decoder.h"
 #include "data/rand_augment.h"
