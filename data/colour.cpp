@@ -56,23 +56,23 @@ void ColourMap::add(const Vector& shift) {
   }
 }
 
-template <typename T>
-void ColourMap::apply_to(T* pixels, int64_t count) const {
-  float matrix[9];
-  float shift[3];
+void ColourMap::get(float (&matrix)[9], float (&shift)[3]) const {
   for (size_t c = 0; c < 3; ++c) {
     for (size_t i = 0; i < 3; ++i) matrix[c * 3 + i] = static_cast<float>(matrix_[c][i]);
     shift[c] = static_cast<float>(shift_[c]);
   }
-  map_colours(matrix, shift, pixels, count);
 }
 
 void ColourMap::apply(uint8_t* pixels, int64_t count) const {
-  apply_to(pixels, count);
+  float matrix[9], shift[3];
+  get(matrix, shift);
+  map_colours(matrix, shift, pixels, count);
 }
 
-void ColourMap::apply(float* pixels, int64_t count) const {
-  apply_to(pixels, count);
+void ColourMap::apply(const float* in, int64_t count, float* out) const {
+  float matrix[9], shift[3];
+  get(matrix, shift);
+  map_colours(matrix, shift, in, count, out);
 }
 
 Vector mean_colour(const uint8_t* pixels, int64_t count) {
@@ -86,16 +86,10 @@ Vector mean_colour(const uint8_t* pixels, int64_t count) {
 }
 
 Vector mean_colour(const float* pixels, int64_t count) {
-  // Each addition waits for the one before it: four at a time.
-  Vector sums[4] = {};
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    for (size_t c = 0; c < 3; ++c) sums[i % 4][c] += pixels[c];
-  }
-  Vector mean{};
-  for (size_t c = 0; c < 3; ++c) {
-    mean[c] = (sums[0][c] + sums[1][c] + sums[2][c] + sums[3][c]) / static_cast<double>(count);
-  }
-  return mean;
+  double sums[3];
+  sum_colours(pixels, count, sums);
+  const auto n = static_cast<double>(count);
+  return {sums[0] / n, sums[1] / n, sums[2] / n};
 }
 
 void colour_jitter(ColourMap& map, double strength, KeyedRandom& random) {

@@ -28,14 +28,14 @@ class ColourMap {
   void saturation(double a);  // reference: the pixel's grey
   void add(const std::array<double, 3>& shift);
 
-  // In place on `count` pixels.
+  // On `count` pixels: of bytes in place; `out` must not overlap `in`.
   void apply(uint8_t* pixels, int64_t count) const;
-  void apply(float* pixels, int64_t count) const;
+  void apply(const float* in, int64_t count, float* out) const;
 
  private:
   void scale(double a, double shift);
-  template <typename T>
-  void apply_to(T* pixels, int64_t count) const;
+  // In float32.
+  void get(float (&matrix)[9], float (&shift)[3]) const;
 
   std::array<double, 3> mean_;  // of the image after the operations so far
   std::array<std::array<double, 3>, 3> matrix_ = {{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};

@@ -129,11 +129,10 @@ void BlendAlongColumn(const float* const (&rows)[4], const float (&weights)[4], 
   for (; x < count; ++x) blend(HWY_CAPPED(float, 1)(), x);
 }
 
-// `store` writes four lanes, of which the last is not used, to a pixel of T.
-template <typename T, typename Store>
-void MapPixels(const float (&m)[9], const float (&shift)[3], T* HWY_RESTRICT pixels, int64_t count,
-               const Store& store) {
+void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTRICT pixels,
+                int64_t count) {
   const HWY_CAPPED(float, 4) lanes;
+  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
   const auto step = static_cast<int64_t>(hn::Lanes(lanes));
   HWY_ALIGN float columns[4][4] = {};  // of the matrix, one for each colour; then the shift
   for (int c = 0; c < 3; ++c) {
@@ -141,28 +140,69 @@ void MapPixels(const float (&m)[9], const float (&shift)[3], T* HWY_RESTRICT pix
     columns[3][c] = shift[c];
   }
   for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    T result[4];
+    uint8_t result[4];
     for (int64_t k = 0; k < 4; k += step) {
       const auto column = [&](int c) { return hn::Load(lanes, columns[c] + k); };
       auto sum = hn::MulAdd(column(0), hn::Set(lanes, static_cast<float>(pixels[0])), column(3));
       sum = hn::MulAdd(column(1), hn::Set(lanes, static_cast<float>(pixels[1])), sum);
       sum = hn::MulAdd(column(2), hn::Set(lanes, static_cast<float>(pixels[2])), sum);
-      store(sum, result + k);
+      hn::StoreU(hn::DemoteTo(bytes, hn::NearestInt(sum)), bytes, result + k);
     }
-    std::memcpy(pixels, result, 3 * sizeof(T));
+    std::memcpy(pixels, result, 3);
   }
 }
 
-void MapColours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count) {
-  MapPixels(matrix, shift, pixels, count, [](auto sum, uint8_t* to) {
-    const hn::Rebind<uint8_t, hn::DFromV<decltype(sum)>> bytes;
-    hn::StoreU(hn::DemoteTo(bytes, hn::NearestInt(sum)), bytes, to);
-  });
+// Three vectors hold whole pixels. Each value is made of the five around it, of which those that
+// are not of its pixel have no weight.
+void MapValues(const float (&m)[9], const float (&shift)[3], const float* HWY_RESTRICT in,
+               int64_t count, float* HWY_RESTRICT out) {
+  const HWY_CAPPED(float, 16) lanes;
+  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
+  HWY_ALIGN float weights[5][3 * 16] = {};
+  HWY_ALIGN float shifts[3 * 16];
+  for (int64_t i = 0; i < 3 * step; ++i) {
+    const int64_t c = i % 3;
+    for (int64_t from = 0; from < 3; ++from) weights[from - c + 2][i] = m[c * 3 + from];
+    shifts[i] = shift[c];
+  }
+  const int64_t values = 3 * count;
+  const auto plain = [&](int64_t x) {
+    const float* pixel = in + x / 3 * 3;
+    const float* row = m + x % 3 * 3;
+    out[x] = row[0] * pixel[0] + row[1] * pixel[1] + row[2] * pixel[2] + shift[x % 3];
+  };
+  int64_t x = 0;
+  for (; x < std::min<int64_t>(3, values); ++x) plain(x);
+  for (; x + 3 * step + 2 <= values; x += 3 * step) {
+    for (int64_t k = 0; k < 3 * step; k += step) {
+      auto sum = hn::Load(lanes, shifts + k);
+      for (int64_t d = 0; d < 5; ++d) {
+        sum =
+            hn::MulAdd(hn::LoadU(lanes, in + x + k + d - 2), hn::Load(lanes, weights[d] + k), sum);
+      }
+      hn::StoreU(sum, lanes, out + x + k);
+    }
+  }
+  for (; x < values; ++x) plain(x);
 }
 
-void MapValues(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count) {
-  MapPixels(matrix, shift, pixels, count,
-            [](auto sum, float* to) { hn::StoreU(sum, hn::DFromV<decltype(sum)>(), to); });
+void SumColours(const float* HWY_RESTRICT pixels, int64_t count, double (&sums)[3]) {
+  const HWY_CAPPED(float, 16) lanes;
+  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
+  auto first = hn::Zero(lanes), second = first, third = first;
+  int64_t x = 0;
+  for (; x + 3 * step <= 3 * count; x += 3 * step) {
+    first = hn::Add(first, hn::LoadU(lanes, pixels + x));
+    second = hn::Add(second, hn::LoadU(lanes, pixels + x + step));
+    third = hn::Add(third, hn::LoadU(lanes, pixels + x + 2 * step));
+  }
+  HWY_ALIGN float parts[3 * 16];
+  hn::Store(first, lanes, parts);
+  hn::Store(second, lanes, parts + step);
+  hn::Store(third, lanes, parts + 2 * step);
+  for (double& sum : sums) sum = 0;
+  for (int64_t i = 0; i < 3 * step; ++i) sums[i % 3] += parts[i];
+  for (; x < 3 * count; ++x) sums[x % 3] += pixels[x];
 }
 
 }  // namespace HWY_NAMESPACE
@@ -178,6 +218,7 @@ HWY_EXPORT(BlendAlongRows);
 HWY_EXPORT(BlendAlongColumn);
 HWY_EXPORT(MapColours);
 HWY_EXPORT(MapValues);
+HWY_EXPORT(SumColours);
 
 void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
                     std::vector<uint8_t>& columns, uint8_t* out) {
@@ -206,8 +247,13 @@ void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pix
   HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
 }
 
-void map_colours(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count) {
-  HWY_DYNAMIC_DISPATCH(MapValues)(matrix, shift, pixels, count);
+void map_colours(const float (&matrix)[9], const float (&shift)[3], const float* in, int64_t count,
+                 float* out) {
+  HWY_DYNAMIC_DISPATCH(MapValues)(matrix, shift, in, count, out);
+}
+
+void sum_colours(const float* pixels, int64_t count, double (&sums)[3]) {
+  HWY_DYNAMIC_DISPATCH(SumColours)(pixels, count, sums);
 }
 
 }  // namespace resnext

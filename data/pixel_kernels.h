@@ -50,9 +50,13 @@ void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights,
 void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
                         float* out);
 
-// In place on `count` pixels: matrix * colour + shift (row-major, RGB); of bytes rounded and
-// limited to 0..255.
+// On `count` pixels: matrix * colour + shift (row-major, RGB); of bytes in place, rounded and
+// limited to 0..255; of float32 values as they are, to `out`, which must not overlap `in`.
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
-void map_colours(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count);
+void map_colours(const float (&matrix)[9], const float (&shift)[3], const float* in, int64_t count,
+                 float* out);
+
+// Of each colour. Partial sums are of float32, over rows of an image.
+void sum_colours(const float* pixels, int64_t count, double (&sums)[3]);
 
 }  // namespace resnext

@@ -171,20 +171,19 @@ void render_square(const RecipeOptions& options, const StoredSample& sample, con
   render(options, sample, crop, buffers, options.size, options.size, out);
 }
 
-// The same by the seed's arithmetic, which resizes from the image at its full size.
-void render_values(const StoredSample& sample, const Crop& crop, RecipeBuffers& buffers,
-                   int64_t height, int64_t width, float* out) {
-  ImageView region{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
+// The pixels of the crop, at the image's full size: the seed's resizing begins there.
+ImageView decode_crop(const StoredSample& sample, const Crop& crop, RecipeBuffers& buffers) {
+  const ImageView image{sample.bytes.data(), sample.height, sample.width, sample.width * 3};
   if (sample.storage == Storage::kRaw) {
-    region = region.crop(crop.top, crop.left, crop.height, crop.width);
-  } else {
-    Box box = decode_region(sample.bytes, {crop.top, crop.left, crop.height, crop.width, 0, 0},
-                            buffers.decoded);
-    region = whole_pixels(buffers.decoded.view(), box);
+    return image.crop(crop.top, crop.left, crop.height, crop.width);
   }
-  buffers.bicubic.resize(region,
-                         {crop.resized_height, crop.resized_width, crop.out_top, crop.out_left},
-                         height, width, out);
+  Box box = decode_region(sample.bytes, {crop.top, crop.left, crop.height, crop.width, 0, 0},
+                          buffers.decoded);
+  return whole_pixels(buffers.decoded.view(), box);
+}
+
+ResizedPart resized_part(const Crop& crop, bool mirrored = false) {
+  return {crop.resized_height, crop.resized_width, crop.out_top, crop.out_left, mirrored};
 }
 
 // Of the whole resized image: the centre and the four corners, then those of its mirror image.
@@ -217,7 +216,8 @@ void ten_crops(const RecipeOptions& options, const StoredSample& sample, const C
   all.out_top = all.out_left = 0;
   if (options.name == RecipeName::kSeed) {
     buffers.values.resize(static_cast<size_t>(height * width * 3));
-    render_values(sample, all, buffers, height, width, buffers.values.data());
+    buffers.bicubic.resize(decode_crop(sample, all, buffers), resized_part(all), height, width,
+                           buffers.values.data());
     return cut_ten(buffers.values.data(), height, width, centre, options.size, out, stride);
   }
   Image& whole = buffers.square;
@@ -229,13 +229,15 @@ void ten_crops(const RecipeOptions& options, const StoredSample& sample, const C
 void apply_seed(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
                 KeyedRandom& random, RecipeBuffers& buffers, float* out) {
   const int64_t size = options.size;
-  render_values(sample, crop, buffers, size, size, out);
-  if (!options.training) return;
-  ColourMap map(mean_colour(out, size * size));
+  const ImageView pixels = decode_crop(sample, crop, buffers);
+  if (!options.training) {
+    return buffers.bicubic.resize(pixels, resized_part(crop), size, size, out);
+  }
+  const bool mirrored = random.chance(0.5);
+  ColourMap map(buffers.bicubic.begin(pixels, resized_part(crop, mirrored), size, size));
   colour_jitter(map, kSeedJitter, random);
   lighting(map, kSeedLighting, random);
-  map.apply(out, size * size);
-  if (random.chance(0.5)) flip_horizontal(out, size, size);
+  buffers.bicubic.finish(map, out);
 }
 
 void train_cifar(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,

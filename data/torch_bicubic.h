@@ -9,9 +9,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
+#include "data/colour.h"
 #include "data/image.h"
 #include "data/pixel_kernels.h"
 
@@ -23,6 +25,7 @@ struct ResizedPart {
   int64_t width = 0;
   int64_t top = 0;
   int64_t left = 0;
+  bool mirrored = false;  // the destination: left and right change places
 };
 
 // Holds its tables and rows, so that a reused one does not allocate. One thread at a time.
@@ -31,6 +34,12 @@ class TorchBicubic {
   // Writes out_height x out_width RGB pixels, float32, rows without gaps, to `out`.
   void resize(const ImageView& source, const ResizedPart& part, int64_t out_height,
               int64_t out_width, float* out);
+
+  // The same in two halves, for a map of colours that needs their mean: begin() returns that of
+  // what is to be written, finish() writes, each pixel mapped. The source must live until then.
+  std::array<double, 3> begin(const ImageView& source, const ResizedPart& part, int64_t out_height,
+                              int64_t out_width);
+  void finish(const ColourMap& map, float* out);
 
  private:
   // For each output the first of `taps` neighbours, and their weights, four places each.
@@ -42,19 +51,20 @@ class TorchBicubic {
 
     WeightTable<float> table() const { return {weights.data(), first.data(), used.data(), 4}; }
 
-    void compute(int64_t source_size, int64_t full_size, int64_t out_first, int64_t out_count);
+    void compute(int64_t source_size, int64_t full_size, int64_t out_first, int64_t out_count,
+                 bool mirrored);
   };
 
-  // The source row, resized along with its group of kRowsAtOnce; four rows in a row lie in two
-  // groups, which are kept.
-  const float* row(const ImageView& source, int64_t y, int64_t out_width);
-
-  static constexpr int64_t kHeld = 2;
+  void resize_rows(const ImageView& source, const ResizedPart& part, int64_t out_height,
+                   int64_t out_width);
+  void write_row(int64_t y, float* out) const;
 
   Neighbours horizontal_;
   Neighbours vertical_;
-  std::vector<float> rows_[kHeld];
-  int64_t held_[kHeld] = {-1, -1};  // which group each is
+  int64_t row_values_ = 0;   // of an output row
+  std::vector<float> rows_;  // of the source, at the width of the output; those that are used
+  std::vector<double> row_weights_;  // of a source row in the output, all in all
+  std::vector<float> line_;
   std::vector<uint8_t> columns_;
 };
 

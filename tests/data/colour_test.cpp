@@ -40,17 +40,18 @@ TEST(ColourMap, EqualsTheOperationsOneByOne) {
     std::vector<float> values = values_of(testing::golden_image("resize_bilinear_20x30"));
     ColourMap map(mean_colour(values.data(), 20 * 30));
     operations(map);
-    map.apply(values.data(), 20 * 30);
+    std::vector<float> mapped(values.size());
+    map.apply(values.data(), 20 * 30, mapped.data());
     const std::vector<float> golden = testing::golden_values(std::string("colour_") + name);
     ASSERT_EQ(values.size(), golden.size());
-    for (size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], golden[i], 1e-4) << name;
+    for (size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(mapped[i], golden[i], 1e-4) << name;
   }
 }
 
 TEST(ColourMap, IdentityChangesNothing) {
   const std::vector<float> before = values_of(testing::make_image(20, 20, 1));
-  std::vector<float> values = before;
-  ColourMap(mean_colour(values.data(), 400)).apply(values.data(), 400);
+  std::vector<float> values(before.size());
+  ColourMap(mean_colour(before.data(), 400)).apply(before.data(), 400, values.data());
   EXPECT_EQ(values, before);
 }
 
@@ -58,11 +59,12 @@ TEST(ColourJitter, DrawsWithinItsStrength) {
   // On a grey image of one value only brightness has an effect: 100 * (1 + U(-0.4, 0.4)).
   std::set<int> seen;
   for (uint64_t i = 0; i < 3000; ++i) {
-    float pixel[3] = {100, 100, 100};
+    const float before[3] = {100, 100, 100};
+    float pixel[3];
     KeyedRandom random(RandomUse::kAugment, 1, 1, i);
     ColourMap map({100, 100, 100});
     colour_jitter(map, 0.4, random);
-    map.apply(pixel, 1);
+    map.apply(before, 1, pixel);
     ASSERT_NEAR(pixel[0], pixel[2], 1e-4);
     ASSERT_GE(pixel[0], 60 - 1e-4);
     ASSERT_LE(pixel[0], 140 + 1e-4);
@@ -81,8 +83,9 @@ TEST(Lighting, HasTheDeviationOfItsPrincipalComponents) {
     KeyedRandom random(RandomUse::kAugment, 2, 1, i);
     ColourMap map({128, 128, 128});
     lighting(map, 0.1, random);
-    float pixel[3] = {128, 128, 128};
-    map.apply(pixel, 1);
+    const float before[3] = {128, 128, 128};
+    float pixel[3];
+    map.apply(before, 1, pixel);
     sum += pixel[0] - 128.0;
     squares += (pixel[0] - 128.0) * (pixel[0] - 128.0);
   }

@@ -137,6 +137,7 @@ def random_sized_crop(image, size, random):
 def train(image, size, key):
     random = KeyedRandom(*key)
     image = random_sized_crop(image, size, random)
+    mirrored = random.uniform() < 0.5
     order = [0, 1, 2]
     for left in (3, 2):
         other = random.below(left)
@@ -145,7 +146,7 @@ def train(image, size, key):
         image = OPERATIONS[operation](image, 1 + random.uniform(-0.4, 0.4))
     alpha = np.array([0.1 * random.normal() for _ in range(3)])
     image = image + EIGENVECTORS @ (alpha * EIGENVALUES)
-    return image[:, ::-1] if random.uniform() < 0.5 else image
+    return image[:, ::-1] if mirrored else image
 
 
 def main():

@@ -177,18 +177,31 @@ TEST(PixelKernels, MapColoursNeitherRoundsNorLimits) {
   for_each_target([](const char* name) {
     const float matrix[9] = {1.5F, -0.25F, 0.125F, 0, 1, 0, -1, 0.5F, 2};
     const float shift[3] = {-20, 0.25F, 10};
-    for (int64_t count = 1; count < 20; ++count) {
+    for (int64_t count = 1; count < 70; ++count) {
       const auto before = random_bytes(static_cast<size_t>(count * 3), 3);
-      std::vector<float> pixels(before.begin(), before.end());
-      pixels.push_back(99);
-      map_colours(matrix, shift, pixels.data(), count);
-      for (size_t i = 0; i < static_cast<size_t>(count * 3); ++i) {
+      const std::vector<float> in(before.begin(), before.end());
+      std::vector<float> out(in.size() + 1, 99);
+      map_colours(matrix, shift, in.data(), count, out.data());
+      for (size_t i = 0; i < in.size(); ++i) {
         const uint8_t* p = &before[i / 3 * 3];
         const float* m = matrix + i % 3 * 3;
         const double want = m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + shift[i % 3];
-        ASSERT_NEAR(pixels[i], want, 2e-4) << name;
+        ASSERT_NEAR(out[i], want, 2e-4) << name << " " << count;
       }
-      ASSERT_EQ(pixels.back(), 99) << name;
+      ASSERT_EQ(out.back(), 99) << name;
+    }
+  });
+}
+
+TEST(PixelKernels, SumColoursEqualsPlainSums) {
+  for_each_target([](const char* name) {
+    for (int64_t count = 1; count < 70; ++count) {
+      const auto bytes = random_bytes(static_cast<size_t>(count * 3), 6);
+      const std::vector<float> in(bytes.begin(), bytes.end());
+      double sums[3], want[3] = {};
+      for (size_t i = 0; i < in.size(); ++i) want[i % 3] += in[i];
+      sum_colours(in.data(), count, sums);
+      for (int c = 0; c < 3; ++c) ASSERT_EQ(sums[c], want[c]) << name << " " << count;
     }
   });
 }
