@@ -56,23 +56,18 @@ void ColourMap::add(const Vector& shift) {
   }
 }
 
-void ColourMap::get(float (&matrix)[9], float (&shift)[3]) const {
+PixelMap ColourMap::pixel_map() const {
+  PixelMap map;
   for (size_t c = 0; c < 3; ++c) {
-    for (size_t i = 0; i < 3; ++i) matrix[c * 3 + i] = static_cast<float>(matrix_[c][i]);
-    shift[c] = static_cast<float>(shift_[c]);
+    for (size_t i = 0; i < 3; ++i) map.matrix[c * 3 + i] = static_cast<float>(matrix_[c][i]);
+    map.shift[c] = static_cast<float>(shift_[c]);
   }
+  return map;
 }
 
 void ColourMap::apply(uint8_t* pixels, int64_t count) const {
-  float matrix[9], shift[3];
-  get(matrix, shift);
-  map_colours(matrix, shift, pixels, count);
-}
-
-void ColourMap::apply(const float* in, int64_t count, float* out) const {
-  float matrix[9], shift[3];
-  get(matrix, shift);
-  map_colours(matrix, shift, in, count, out);
+  const PixelMap map = pixel_map();
+  map_colours(map.matrix, map.shift, pixels, count);
 }
 
 Vector mean_colour(const uint8_t* pixels, int64_t count) {
@@ -83,13 +78,6 @@ Vector mean_colour(const uint8_t* pixels, int64_t count) {
   const auto n = static_cast<double>(count);
   return {static_cast<double>(sums[0]) / n, static_cast<double>(sums[1]) / n,
           static_cast<double>(sums[2]) / n};
-}
-
-Vector mean_colour(const float* pixels, int64_t count) {
-  double sums[3];
-  sum_colours(pixels, count, sums);
-  const auto n = static_cast<double>(count);
-  return {sums[0] / n, sums[1] / n, sums[2] / n};
 }
 
 void colour_jitter(ColourMap& map, double strength, KeyedRandom& random) {

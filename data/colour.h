@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "data/keyed_random.h"
+#include "data/pixel_kernels.h"
 
 namespace resnext {
 
@@ -28,14 +29,13 @@ class ColourMap {
   void saturation(double a);  // reference: the pixel's grey
   void add(const std::array<double, 3>& shift);
 
-  // On `count` pixels: of bytes in place; `out` must not overlap `in`.
+  // In place on `count` pixels.
   void apply(uint8_t* pixels, int64_t count) const;
-  void apply(const float* in, int64_t count, float* out) const;
+  // In float32.
+  PixelMap pixel_map() const;
 
  private:
   void scale(double a, double shift);
-  // In float32.
-  void get(float (&matrix)[9], float (&shift)[3]) const;
 
   std::array<double, 3> mean_;  // of the image after the operations so far
   std::array<std::array<double, 3>, 3> matrix_ = {{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
@@ -43,7 +43,6 @@ class ColourMap {
 };
 
 std::array<double, 3> mean_colour(const uint8_t* pixels, int64_t count);
-std::array<double, 3> mean_colour(const float* pixels, int64_t count);
 
 // The seed's ColorJitter: the three operations in random order, each with a = 1 + U(-s, s).
 void colour_jitter(ColourMap& map, double strength, KeyedRandom& random);

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/pixel_kernels.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -78,13 +80,40 @@ void SumAlongRows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t
 }
 
 void BlendAlongRows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
-                    uint8_t* columns, float* out) {
+                    const PixelMap& map, uint8_t* columns, float* out) {
+  // Of pixels of four values: the matrix's columns, one for each colour, and the shift.
+  HWY_ALIGN float terms[4][kColumnBytes] = {};
+  for (int64_t i = 0; i < kColumnBytes; ++i) {
+    const int64_t c = i % 4;
+    for (int64_t from = 0; from < 3 && c < 3; ++from) terms[from][i] = map.matrix[c * 3 + from];
+    if (c < 3) terms[3][i] = map.shift[c];
+  }
   WeighRows(
       in, table, out_width, columns, out, 0.0F,
       [](auto value, auto weight, auto sum) {
         return hn::MulAdd(hn::ConvertTo(hn::DFromV<decltype(sum)>(), value), weight, sum);
       },
-      [](auto sum, float* to) { hn::StoreU(sum, hn::DFromV<decltype(sum)>(), to); });
+      [&](auto sum, float* to) {
+        const hn::DFromV<decltype(sum)> lanes;
+        if constexpr (hn::MaxLanes(lanes) < 4) {
+          hn::StoreU(sum, lanes, to);
+        } else {
+          auto mapped = hn::Load(lanes, terms[3]);
+          mapped = hn::MulAdd(hn::Broadcast<0>(sum), hn::Load(lanes, terms[0]), mapped);
+          mapped = hn::MulAdd(hn::Broadcast<1>(sum), hn::Load(lanes, terms[1]), mapped);
+          mapped = hn::MulAdd(hn::Broadcast<2>(sum), hn::Load(lanes, terms[2]), mapped);
+          hn::StoreU(mapped, lanes, to);
+        }
+      });
+  if constexpr (hn::MaxLanes(HWY_CAPPED(float, kColumnBytes)()) < 4) {
+    for (int64_t i = 0; i < in.rows * out_width; ++i, out += 3) {
+      const float colour[3] = {out[0], out[1], out[2]};
+      for (int c = 0; c < 3; ++c) {
+        out[c] = terms[3][c];
+        for (int from = 0; from < 3; ++from) out[c] += terms[from][c] * colour[from];
+      }
+    }
+  }
 }
 
 void SumAlongColumn(const uint8_t* HWY_RESTRICT in, int64_t stride,
@@ -122,11 +151,15 @@ void BlendAlongColumn(const float* const (&rows)[4], const float (&weights)[4], 
     for (int t = 1; t < 4; ++t) {
       sum = hn::MulAdd(hn::Set(d, weights[t]), hn::LoadU(d, rows[t] + x), sum);
     }
-    hn::StoreU(sum, d, out + x);
+    return sum;
   };
+  // Past the caches where whole vectors can be: an image of a batch is not read again soon.
+  const bool aligned = reinterpret_cast<uintptr_t>(out) % (static_cast<size_t>(step) * 4) == 0;
   int64_t x = 0;
-  for (; x + step <= count; x += step) blend(lanes, x);
-  for (; x < count; ++x) blend(HWY_CAPPED(float, 1)(), x);
+  for (; aligned && x + step <= count; x += step) hn::Stream(blend(lanes, x), lanes, out + x);
+  for (; x + step <= count; x += step) hn::StoreU(blend(lanes, x), lanes, out + x);
+  const HWY_CAPPED(float, 1) one;
+  for (; x < count; ++x) hn::StoreU(blend(one, x), one, out + x);
 }
 
 void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTRICT pixels,
@@ -152,49 +185,22 @@ void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTR
   }
 }
 
-// Three vectors hold whole pixels. Each value is made of the five around it, of which those that
-// are not of its pixel have no weight.
-void MapValues(const float (&m)[9], const float (&shift)[3], const float* HWY_RESTRICT in,
-               int64_t count, float* HWY_RESTRICT out) {
+void SumColours(const uint8_t* HWY_RESTRICT pixels, const float* HWY_RESTRICT weights,
+                int64_t count, double (&sums)[3]) {
   const HWY_CAPPED(float, 16) lanes;
+  const hn::Rebind<int32_t, decltype(lanes)> ints;
+  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
   const auto step = static_cast<int64_t>(hn::Lanes(lanes));
-  HWY_ALIGN float weights[5][3 * 16] = {};
-  HWY_ALIGN float shifts[3 * 16];
-  for (int64_t i = 0; i < 3 * step; ++i) {
-    const int64_t c = i % 3;
-    for (int64_t from = 0; from < 3; ++from) weights[from - c + 2][i] = m[c * 3 + from];
-    shifts[i] = shift[c];
-  }
-  const int64_t values = 3 * count;
-  const auto plain = [&](int64_t x) {
-    const float* pixel = in + x / 3 * 3;
-    const float* row = m + x % 3 * 3;
-    out[x] = row[0] * pixel[0] + row[1] * pixel[1] + row[2] * pixel[2] + shift[x % 3];
+  auto first = hn::Zero(lanes), second = first, third = first;  // whole pixels all together
+  int64_t x = 0;
+  const auto add = [&](auto& sum, int64_t at) {
+    const auto value = hn::ConvertTo(lanes, hn::PromoteTo(ints, hn::LoadU(bytes, pixels + at)));
+    sum = hn::MulAdd(value, hn::LoadU(lanes, weights + at), sum);
   };
-  int64_t x = 0;
-  for (; x < std::min<int64_t>(3, values); ++x) plain(x);
-  for (; x + 3 * step + 2 <= values; x += 3 * step) {
-    for (int64_t k = 0; k < 3 * step; k += step) {
-      auto sum = hn::Load(lanes, shifts + k);
-      for (int64_t d = 0; d < 5; ++d) {
-        sum =
-            hn::MulAdd(hn::LoadU(lanes, in + x + k + d - 2), hn::Load(lanes, weights[d] + k), sum);
-      }
-      hn::StoreU(sum, lanes, out + x + k);
-    }
-  }
-  for (; x < values; ++x) plain(x);
-}
-
-void SumColours(const float* HWY_RESTRICT pixels, int64_t count, double (&sums)[3]) {
-  const HWY_CAPPED(float, 16) lanes;
-  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
-  auto first = hn::Zero(lanes), second = first, third = first;
-  int64_t x = 0;
   for (; x + 3 * step <= 3 * count; x += 3 * step) {
-    first = hn::Add(first, hn::LoadU(lanes, pixels + x));
-    second = hn::Add(second, hn::LoadU(lanes, pixels + x + step));
-    third = hn::Add(third, hn::LoadU(lanes, pixels + x + 2 * step));
+    add(first, x);
+    add(second, x + step);
+    add(third, x + 2 * step);
   }
   HWY_ALIGN float parts[3 * 16];
   hn::Store(first, lanes, parts);
@@ -202,7 +208,7 @@ void SumColours(const float* HWY_RESTRICT pixels, int64_t count, double (&sums)[
   hn::Store(third, lanes, parts + 2 * step);
   for (double& sum : sums) sum = 0;
   for (int64_t i = 0; i < 3 * step; ++i) sums[i % 3] += parts[i];
-  for (; x < 3 * count; ++x) sums[x % 3] += pixels[x];
+  for (; x < 3 * count; ++x) sums[x % 3] += weights[x] * pixels[x];
 }
 
 }  // namespace HWY_NAMESPACE
@@ -217,7 +223,6 @@ HWY_EXPORT(SumAlongColumn);
 HWY_EXPORT(BlendAlongRows);
 HWY_EXPORT(BlendAlongColumn);
 HWY_EXPORT(MapColours);
-HWY_EXPORT(MapValues);
 HWY_EXPORT(SumColours);
 
 void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
@@ -232,9 +237,9 @@ void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights,
 }
 
 void blend_along_rows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
-                      std::vector<uint8_t>& columns, float* out) {
+                      const PixelMap& map, std::vector<uint8_t>& columns, float* out) {
   columns.resize(static_cast<size_t>(in.width * kColumnBytes));
-  HWY_DYNAMIC_DISPATCH(BlendAlongRows)(in, table, out_width, columns.data(), out);
+  HWY_DYNAMIC_DISPATCH(BlendAlongRows)(in, table, out_width, map, columns.data(), out);
 }
 
 void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
@@ -242,18 +247,17 @@ void blend_along_column(const float* const (&rows)[4], const float (&weights)[4]
   HWY_DYNAMIC_DISPATCH(BlendAlongColumn)(rows, weights, count, out);
 }
 
+void flush_stores() {
+  hwy::FlushStream();
+}
+
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels,
                  int64_t count) {
   HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
 }
 
-void map_colours(const float (&matrix)[9], const float (&shift)[3], const float* in, int64_t count,
-                 float* out) {
-  HWY_DYNAMIC_DISPATCH(MapValues)(matrix, shift, in, count, out);
-}
-
-void sum_colours(const float* pixels, int64_t count, double (&sums)[3]) {
-  HWY_DYNAMIC_DISPATCH(SumColours)(pixels, count, sums);
+void sum_colours(const uint8_t* pixels, const float* weights, int64_t count, double (&sums)[3]) {
+  HWY_DYNAMIC_DISPATCH(SumColours)(pixels, weights, count, sums);
 }
 
 }  // namespace resnext

@@ -35,28 +35,35 @@ struct RowGroup {
   int64_t width = 0;
 };
 
+// A colour becomes matrix * colour + shift (row-major, RGB).
+struct PixelMap {
+  float matrix[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+  float shift[3] = {0, 0, 0};
+};
+
 // Makes rows of out_width RGB pixels, without gaps, from pixels of the same row. `columns` is
 // memory to work in. From int32 weights bytes, rounded and limited to 0..255; from float32 values
-// as they are.
+// as they are, each pixel then mapped.
 void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
                     std::vector<uint8_t>& columns, uint8_t* out);
 void blend_along_rows(const RowGroup& in, const WeightTable<float>& table, int64_t out_width,
-                      std::vector<uint8_t>& columns, float* out);
+                      const PixelMap& map, std::vector<uint8_t>& columns, float* out);
 
 // out[x] = weights[0] * in[x] + weights[1] * in[x + stride] + ... for x = 0..bytes-1.
 void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights, int64_t used,
                       int64_t bytes, uint8_t* out);
-// out[x] = weights[0] * rows[0][x] + weights[1] * rows[1][x] + ... for x = 0..count-1.
+// out[x] = weights[0] * rows[0][x] + weights[1] * rows[1][x] + ... for x = 0..count-1. Written past
+// the caches where it is aligned: other threads may read it after flush_stores().
 void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
                         float* out);
+void flush_stores();
 
-// On `count` pixels: matrix * colour + shift (row-major, RGB); of bytes in place, rounded and
-// limited to 0..255; of float32 values as they are, to `out`, which must not overlap `in`.
+// In place on `count` pixels: matrix * colour + shift (row-major, RGB), rounded and limited to
+// 0..255.
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
-void map_colours(const float (&matrix)[9], const float (&shift)[3], const float* in, int64_t count,
-                 float* out);
 
-// Of each colour. Partial sums are of float32, over rows of an image.
-void sum_colours(const float* pixels, int64_t count, double (&sums)[3]);
+// sums[c] = weights[c] * pixels[c] + weights[3 + c] * pixels[3 + c] + ... of `count` pixels.
+// Partial sums are of float32, over rows of an image.
+void sum_colours(const uint8_t* pixels, const float* weights, int64_t count, double (&sums)[3]);
 
 }  // namespace resnext

@@ -2,6 +2,7 @@
 #include "data/torch_bicubic.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "data/pixel_kernels.h"
 
@@ -47,67 +48,77 @@ void TorchBicubic::Neighbours::compute(int64_t source_size, int64_t full_size, i
   }
 }
 
-// Of the source's rows, in groups of kRowsAtOnce, those groups that an output row is made of.
-void TorchBicubic::resize_rows(const ImageView& source, const ResizedPart& part, int64_t out_height,
-                               int64_t out_width) {
-  horizontal_.compute(source.width, part.width, part.left, out_width, part.mirrored);
-  vertical_.compute(source.height, part.height, part.top, out_height, false);
-  row_values_ = out_width * 3;
-  rows_.resize(static_cast<size_t>((source.height + kRowsAtOnce - 1) * row_values_));
-  int64_t next = 0;  // the first row of which nothing is known
-  for (const int64_t first : vertical_.first) {
-    for (; next < first + vertical_.taps; next += kRowsAtOnce) {
-      next = std::max(next, first / kRowsAtOnce * kRowsAtOnce);
-      const int64_t rows = std::min(kRowsAtOnce, source.height - next);
-      blend_along_rows({source.row(next), source.stride, rows, source.width}, horizontal_.table(),
-                       out_width, columns_, &rows_[static_cast<size_t>(next * row_values_)]);
+// Calls add(neighbour, share) for all weights; the shares are 1 in sum.
+template <typename Add>
+void TorchBicubic::Neighbours::add_up(const Add& add) const {
+  const auto count = static_cast<float>(first.size());
+  for (size_t i = 0; i < first.size(); ++i) {
+    for (int64_t t = 0; t < taps; ++t) {
+      add(first[i] + t, weights[4 * i + static_cast<size_t>(t)] / count);
     }
   }
 }
 
-void TorchBicubic::write_row(int64_t y, float* out) const {
-  const int64_t first = vertical_.first[static_cast<size_t>(y)];
-  const float* w = &vertical_.weights[static_cast<size_t>(4 * y)];
-  const float* rows[4];
-  for (int64_t t = 0; t < 4; ++t) {
-    const int64_t row = first + std::min(t, vertical_.taps - 1);
-    rows[t] = &rows_[static_cast<size_t>(row * row_values_)];
-  }
-  blend_along_column(rows, {w[0], w[1], w[2], w[3]}, row_values_, out);
+void TorchBicubic::plan(const ImageView& source, const ResizedPart& part, int64_t out_height,
+                        int64_t out_width) {
+  source_ = source;
+  horizontal_.compute(source.width, part.width, part.left, out_width, part.mirrored);
+  vertical_.compute(source.height, part.height, part.top, out_height, false);
+  std::fill(std::begin(held_), std::end(held_), -1);
 }
 
-void TorchBicubic::resize(const ImageView& source, const ResizedPart& part, int64_t out_height,
-                          int64_t out_width, float* out) {
-  resize_rows(source, part, out_height, out_width);
-  for (int64_t y = 0; y < out_height; ++y, out += row_values_) write_row(y, out);
+const float* TorchBicubic::row(int64_t y, const PixelMap& map) {
+  const int64_t group = y / kRowsAtOnce, first = group * kRowsAtOnce;
+  const auto slot = static_cast<size_t>(group % kHeld);
+  const auto out_width = static_cast<int64_t>(horizontal_.first.size());
+  if (held_[slot] != group) {
+    held_[slot] = group;
+    rows_[slot].resize(static_cast<size_t>(kRowsAtOnce * out_width * 3));
+    const int64_t rows = std::min(kRowsAtOnce, source_.height - first);
+    blend_along_rows({source_.row(first), source_.stride, rows, source_.width}, horizontal_.table(),
+                     out_width, map, columns_, rows_[slot].data());
+  }
+  return rows_[slot].data() + (y - first) * out_width * 3;
 }
 
 std::array<double, 3> TorchBicubic::begin(const ImageView& source, const ResizedPart& part,
                                           int64_t out_height, int64_t out_width) {
-  resize_rows(source, part, out_height, out_width);
-  row_weights_.assign(static_cast<size_t>(source.height), 0);
-  for (size_t y = 0; y < vertical_.first.size(); ++y) {
-    for (size_t t = 0; t < static_cast<size_t>(vertical_.taps); ++t) {
-      row_weights_[static_cast<size_t>(vertical_.first[y]) + t] += vertical_.weights[4 * y + t];
-    }
-  }
+  plan(source, part, out_height, out_width);
+  share_.assign(static_cast<size_t>(3 * source.width), 0);
+  horizontal_.add_up([&](int64_t p, float w) {
+    for (int64_t c = 0; c < 3; ++c) share_[static_cast<size_t>(3 * p + c)] += w;
+  });
+  share_of_row_.assign(static_cast<size_t>(source.height), 0);
+  vertical_.add_up([&](int64_t p, float w) { share_of_row_[static_cast<size_t>(p)] += w; });
   std::array<double, 3> mean{};
-  for (size_t row = 0; row < row_weights_.size(); ++row) {
-    if (row_weights_[row] == 0) continue;
-    const std::array<double, 3> of_row =
-        mean_colour(&rows_[row * static_cast<size_t>(row_values_)], out_width);
-    for (size_t c = 0; c < 3; ++c) mean[c] += row_weights_[row] * of_row[c];
+  for (int64_t y = 0; y < source.height; ++y) {
+    const double share = share_of_row_[static_cast<size_t>(y)];
+    if (share == 0) continue;
+    double sums[3];
+    sum_colours(source.row(y), share_.data(), source.width, sums);
+    for (size_t c = 0; c < 3; ++c) mean[c] += share * sums[c];
   }
-  for (double& m : mean) m /= static_cast<double>(out_height);
   return mean;
 }
 
 void TorchBicubic::finish(const ColourMap& map, float* out) {
-  line_.resize(static_cast<size_t>(row_values_));
-  for (size_t y = 0; y < vertical_.first.size(); ++y, out += row_values_) {
-    write_row(static_cast<int64_t>(y), line_.data());
-    map.apply(line_.data(), row_values_ / 3, out);
+  const PixelMap pixel_map = map.pixel_map();
+  const auto values = static_cast<int64_t>(3 * horizontal_.first.size());
+  for (size_t y = 0; y < vertical_.first.size(); ++y, out += values) {
+    const float* w = &vertical_.weights[4 * y];
+    const float* rows[4];
+    for (int64_t t = 0; t < 4; ++t) {
+      rows[t] = row(vertical_.first[y] + std::min(t, vertical_.taps - 1), pixel_map);
+    }
+    blend_along_column(rows, {w[0], w[1], w[2], w[3]}, values, out);
   }
+  flush_stores();
+}
+
+void TorchBicubic::resize(const ImageView& source, const ResizedPart& part, int64_t out_height,
+                          int64_t out_width, float* out) {
+  plan(source, part, out_height, out_width);
+  finish(ColourMap({}), out);
 }
 
 }  // namespace resnext

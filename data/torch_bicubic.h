@@ -53,18 +53,25 @@ class TorchBicubic {
 
     void compute(int64_t source_size, int64_t full_size, int64_t out_first, int64_t out_count,
                  bool mirrored);
+    template <typename Add>
+    void add_up(const Add& add) const;
   };
 
-  void resize_rows(const ImageView& source, const ResizedPart& part, int64_t out_height,
-                   int64_t out_width);
-  void write_row(int64_t y, float* out) const;
+  void plan(const ImageView& source, const ResizedPart& part, int64_t out_height,
+            int64_t out_width);
+  // The source row, resized and mapped along with its group of kRowsAtOnce; four rows in a row lie
+  // in two groups, which are kept.
+  const float* row(int64_t y, const PixelMap& map);
 
+  static constexpr int64_t kHeld = 2;
+
+  ImageView source_;
   Neighbours horizontal_;
   Neighbours vertical_;
-  int64_t row_values_ = 0;   // of an output row
-  std::vector<float> rows_;  // of the source, at the width of the output; those that are used
-  std::vector<double> row_weights_;  // of a source row in the output, all in all
-  std::vector<float> line_;
+  std::vector<float> rows_[kHeld];
+  int64_t held_[kHeld] = {-1, -1};    // which group each is
+  std::vector<float> share_;          // of each value of a source row, in the output's rows
+  std::vector<double> share_of_row_;  // of each source row, in the output
   std::vector<uint8_t> columns_;
 };
 
