@@ -25,12 +25,43 @@ constexpr int32_t kHalfUnit = 1 << (kWeightBits - 1);
 // Pixels of kRowsAtOnce rows, four bytes each, one column after another; the fourth byte has no
 // meaning.
 void Interleave(const RowGroup& in, uint8_t* HWY_RESTRICT columns) {
+  static_assert(kRowsAtOnce == 4);
+  const uint8_t* rows[kRowsAtOnce];
   for (int64_t r = 0; r < kRowsAtOnce; ++r) {
-    const uint8_t* pixel = in.pixels + std::min(r, in.rows - 1) * in.stride;
-    uint8_t* to = columns + r * 4;
-    for (int64_t x = 1; x < in.width; ++x, pixel += 3, to += kColumnBytes)
-      std::memcpy(to, pixel, 4);
-    std::memcpy(to, pixel, 3);  // the last one has no byte behind it
+    rows[r] = in.pixels + std::min(r, in.rows - 1) * in.stride;
+  }
+  int64_t x = 0;
+#if HWY_TARGET != HWY_SCALAR
+  // Four pixels of each row, then four columns of them.
+  const hn::FixedTag<uint8_t, 16> bytes;
+  const hn::FixedTag<uint32_t, 4> pixels;
+  const hn::FixedTag<uint64_t, 2> pairs;
+  HWY_ALIGN static constexpr uint8_t kSpread[16] = {0, 1, 2, 2, 3, 4,  5,  5,
+                                                    6, 7, 8, 8, 9, 10, 11, 11};
+  const auto spread = hn::Load(bytes, kSpread);
+  const auto four_of = [&](int64_t r) {
+    return hn::BitCast(pixels, hn::TableLookupBytes(hn::LoadU(bytes, rows[r] + 3 * x), spread));
+  };
+  for (; 3 * x + 16 <= 3 * in.width; x += 4) {
+    const auto a = four_of(0), b = four_of(1), c = four_of(2), d = four_of(3);
+    const auto ab = hn::BitCast(pairs, hn::InterleaveLower(pixels, a, b));
+    const auto cd = hn::BitCast(pairs, hn::InterleaveLower(pixels, c, d));
+    const auto ab_high = hn::BitCast(pairs, hn::InterleaveUpper(pixels, a, b));
+    const auto cd_high = hn::BitCast(pairs, hn::InterleaveUpper(pixels, c, d));
+    uint8_t* const to = columns + x * kColumnBytes;
+    const auto store = [&](auto column, int64_t k) {
+      hn::StoreU(hn::BitCast(bytes, column), bytes, to + k * kColumnBytes);
+    };
+    store(hn::InterleaveLower(pairs, ab, cd), 0);
+    store(hn::InterleaveUpper(pairs, ab, cd), 1);
+    store(hn::InterleaveLower(pairs, ab_high, cd_high), 2);
+    store(hn::InterleaveUpper(pairs, ab_high, cd_high), 3);
+  }
+#endif
+  for (; x < in.width; ++x) {
+    for (int64_t r = 0; r < kRowsAtOnce; ++r) {
+      std::memcpy(columns + x * kColumnBytes + 4 * r, rows[r] + 3 * x, 3);
+    }
   }
 }
 
