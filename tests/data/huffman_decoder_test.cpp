@@ -107,15 +107,20 @@ TEST(HuffmanDecoder, EqualsLibjpeg) {
   }
 }
 
+Image noise(int64_t height, int64_t width, KeyedRandom& random) {
+  Image image;
+  image.resize(height, width);
+  for (uint8_t& value : image.pixels) value = random.chance(0.5) ? 255 : 0;
+  return image;
+}
+
 // Codes of more bits than are looked up, and values of up to 11 bits.
 TEST(HuffmanDecoder, EqualsLibjpegOnNoise) {
-  Image noise;
-  noise.resize(200, 300);
   KeyedRandom random(RandomUse::kAugment, 3, 0, 0);
-  for (uint8_t& value : noise.pixels) value = random.chance(0.5) ? 255 : 0;
+  const Image image = noise(200, 300, random);
   for (const bool optimised : {false, true}) {
-    expect_same(encode(noise, {TJSAMP_444, 100, 0, 1, optimised}));
-    expect_same(encode(noise, {TJSAMP_420, 97, 5, 1, optimised}));
+    expect_same(encode(image, {TJSAMP_444, 100, 0, 1, optimised}));
+    expect_same(encode(image, {TJSAMP_420, 97, 5, 1, optimised}));
   }
 }
 
@@ -149,6 +154,17 @@ TEST(HuffmanDecoder, NoticesWhatIsMissing) {
     EXPECT_FALSE(
         decode(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(left)), true))
         << left;
+  }
+}
+
+// The last value of the last block needs no code behind it: only the count of bits tells.
+TEST(HuffmanDecoder, NoticesAMissingLastByte) {
+  KeyedRandom random(RandomUse::kAugment, 4, 0, 0);
+  for (int i = 0; i < 200; ++i) {
+    Bytes bytes = encode(noise(8, 8, random), {TJSAMP_GRAY, 100});
+    bytes.erase(bytes.end() - 3);
+    EXPECT_FALSE(decode(bytes, false)) << i;
+    EXPECT_FALSE(decode(bytes, true)) << i;
   }
 }
 
