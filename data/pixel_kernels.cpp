@@ -65,37 +65,68 @@ void Interleave(const RowGroup& in, uint8_t* HWY_RESTRICT columns) {
   }
 }
 
-// Rows of T from weights W: accumulate(value, weight, sum) takes int32 lanes, store(sum, to) makes
+#if HWY_TARGET != HWY_SCALAR
+// Pixels of four values, one after another, to places `stride` values apart.
+template <class V>
+void SpreadPixels(V bytes, uint8_t* to, int64_t stride) {
+  const hn::RepartitionToWide<hn::RepartitionToWide<hn::DFromV<V>>> pixels;
+  const auto all = hn::BitCast(pixels, bytes);
+  for (size_t p = 0; p < hn::MaxLanes(pixels); ++p, to += stride) {
+    const uint32_t pixel = hn::ExtractLane(all, p);
+    std::memcpy(to, &pixel, sizeof(pixel));
+  }
+}
+
+template <class V>
+void SpreadPixels(V values, float* to, int64_t stride) {
+  const hn::DFromV<V> lanes;
+  if constexpr (hn::MaxLanes(lanes) > 4) {
+    const hn::Half<decltype(lanes)> half;
+    SpreadPixels(hn::LowerHalf(half, values), to, stride);
+    SpreadPixels(hn::UpperHalf(half, values), to + hn::MaxLanes(lanes) / 8 * stride, stride);
+  } else {
+    hn::StoreU(values, lanes, to);
+  }
+}
+#endif
+
+// Rows of T from weights W: accumulate(value, weight, sum) takes int32 lanes, finish(sum) makes
 // values of W lanes.
-template <typename W, typename T, typename Accumulate, typename Store>
+template <typename W, typename T, typename Accumulate, typename Finish>
 void WeighRows(const RowGroup& in, const WeightTable<W>& table, int64_t out_width,
                uint8_t* HWY_RESTRICT columns, T* HWY_RESTRICT out, W initial,
-               const Accumulate& accumulate, const Store& store) {
+               const Accumulate& accumulate, const Finish& finish) {
   Interleave(in, columns);
   const HWY_CAPPED(W, kColumnBytes) lanes;
   const hn::Rebind<int32_t, decltype(lanes)> ints;
   const hn::Rebind<uint8_t, decltype(lanes)> bytes;
-  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
-  HWY_ALIGN T result[kColumnBytes];
-  for (int64_t i = 0; i < out_width; ++i, out += 3) {
+  const hn::Rebind<T, decltype(lanes)> values;
+  constexpr auto kStep = static_cast<int64_t>(hn::MaxLanes(lanes));
+  const int64_t stride = out_width * 3;
+  const auto weigh = [&](int64_t i, int64_t k) {
     const W* weight = table.weights + i * table.taps;
-    const int64_t used = table.used[i];
-    for (int64_t k = 0; k < kColumnBytes; k += step) {
-      const uint8_t* column = columns + table.first[i] * kColumnBytes + k;
-      auto sum = hn::Set(lanes, initial);
-      for (int64_t t = 0; t < used; ++t, column += kColumnBytes) {
-        const auto value = hn::PromoteTo(ints, hn::LoadU(bytes, column));
-        sum = accumulate(value, hn::Set(lanes, weight[t]), sum);
-      }
-      store(sum, result + k);
+    const uint8_t* column = columns + table.first[i] * kColumnBytes + k;
+    auto sum = hn::Set(lanes, initial);
+    for (int64_t t = 0; t < table.used[i]; ++t, column += kColumnBytes) {
+      const auto value = hn::PromoteTo(ints, hn::LoadU(bytes, column));
+      sum = accumulate(value, hn::Set(lanes, weight[t]), sum);
     }
-    // The fourth value is written again with the next pixel.
-    const bool last = i + 1 == out_width;
-    for (int64_t r = 0; r < in.rows; ++r) {
-      T* to = out + r * out_width * 3;
-      const T* from = result + r * 4;
-      last ? std::memcpy(to, from, 3 * sizeof(T)) : std::memcpy(to, from, 4 * sizeof(T));
+    return finish(sum);
+  };
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  // The fourth value is written again with the next pixel.
+  for (; in.rows == kRowsAtOnce && i + 1 < out_width; ++i, out += 3) {
+    for (int64_t k = 0; k < kColumnBytes; k += kStep) {
+      SpreadPixels(weigh(i, k), out + k / 4 * stride, stride);
     }
+  }
+#endif
+  HWY_ALIGN T result[kColumnBytes];
+  for (; i < out_width; ++i, out += 3) {
+    for (int64_t k = 0; k < kColumnBytes; k += kStep) hn::Store(weigh(i, k), values, result + k);
+    for (int64_t r = 0; r < in.rows; ++r)
+      std::memcpy(out + r * stride, result + 4 * r, 3 * sizeof(T));
   }
 }
 
@@ -104,9 +135,9 @@ void SumAlongRows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t
   WeighRows(
       in, table, out_width, columns, out, kHalfUnit,
       [](auto value, auto weight, auto sum) { return hn::Add(sum, hn::Mul(value, weight)); },
-      [](auto sum, uint8_t* to) {
+      [](auto sum) {
         const hn::Rebind<uint8_t, hn::DFromV<decltype(sum)>> bytes;
-        hn::StoreU(hn::DemoteTo(bytes, hn::ShiftRight<kWeightBits>(sum)), bytes, to);
+        return hn::DemoteTo(bytes, hn::ShiftRight<kWeightBits>(sum));
       });
 }
 
@@ -124,16 +155,15 @@ void BlendAlongRows(const RowGroup& in, const WeightTable<float>& table, int64_t
       [](auto value, auto weight, auto sum) {
         return hn::MulAdd(hn::ConvertTo(hn::DFromV<decltype(sum)>(), value), weight, sum);
       },
-      [&](auto sum, float* to) {
+      [&](auto sum) {
         const hn::DFromV<decltype(sum)> lanes;
         if constexpr (hn::MaxLanes(lanes) < 4) {
-          hn::StoreU(sum, lanes, to);
+          return sum;
         } else {
           auto mapped = hn::Load(lanes, terms[3]);
           mapped = hn::MulAdd(hn::Broadcast<0>(sum), hn::Load(lanes, terms[0]), mapped);
           mapped = hn::MulAdd(hn::Broadcast<1>(sum), hn::Load(lanes, terms[1]), mapped);
-          mapped = hn::MulAdd(hn::Broadcast<2>(sum), hn::Load(lanes, terms[2]), mapped);
-          hn::StoreU(mapped, lanes, to);
+          return hn::MulAdd(hn::Broadcast<2>(sum), hn::Load(lanes, terms[2]), mapped);
         }
       });
   if constexpr (hn::MaxLanes(HWY_CAPPED(float, kColumnBytes)()) < 4) {
