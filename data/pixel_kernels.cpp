@@ -246,30 +246,43 @@ void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTR
   }
 }
 
-void SumColours(const uint8_t* HWY_RESTRICT pixels, const float* HWY_RESTRICT weights,
-                int64_t count, double (&sums)[3]) {
-  const HWY_CAPPED(float, 16) lanes;
+void SumColours(const PixelShares& in, double (&sums)[3]) {
+  const HWY_CAPPED(float, kColumnBytes) lanes;
   const hn::Rebind<int32_t, decltype(lanes)> ints;
   const hn::Rebind<uint8_t, decltype(lanes)> bytes;
   const auto step = static_cast<int64_t>(hn::Lanes(lanes));
-  auto first = hn::Zero(lanes), second = first, third = first;  // whole pixels all together
-  int64_t x = 0;
-  const auto add = [&](auto& sum, int64_t at) {
-    const auto value = hn::ConvertTo(lanes, hn::PromoteTo(ints, hn::LoadU(bytes, pixels + at)));
-    sum = hn::MulAdd(value, hn::LoadU(lanes, weights + at), sum);
-  };
-  for (; x + 3 * step <= 3 * count; x += 3 * step) {
-    add(first, x);
-    add(second, x + step);
-    add(third, x + 2 * step);
+  // Three vectors are whole pixels. Columns that are none have no share.
+  const int64_t values = 3 * in.width;
+  const int64_t padded = (values + 3 * step - 1) / (3 * step) * (3 * step);
+  auto first = hn::Zero(lanes), second = first, third = first;
+  for (double& sum : sums) sum = 0;
+  for (int64_t y = 0; y < in.height; ++y) {
+    if (in.rows[y] == 0) continue;
+    const uint8_t* pixels = in.pixels + y * in.stride;
+    if (y * in.stride + padded > (in.height - 1) * in.stride + values) {
+      for (int64_t x = 0; x < values; ++x) sums[x % 3] += in.rows[y] * in.columns[x] * pixels[x];
+      continue;
+    }
+    auto a = hn::Zero(lanes), b = a, c = a;
+    const auto add = [&](auto& sum, int64_t x) {
+      const auto value = hn::ConvertTo(lanes, hn::PromoteTo(ints, hn::LoadU(bytes, pixels + x)));
+      sum = hn::MulAdd(value, hn::LoadU(lanes, in.columns + x), sum);
+    };
+    for (int64_t x = 0; x < padded; x += 3 * step) {
+      add(a, x);
+      add(b, x + step);
+      add(c, x + 2 * step);
+    }
+    const auto share = hn::Set(lanes, in.rows[y]);
+    first = hn::MulAdd(a, share, first);
+    second = hn::MulAdd(b, share, second);
+    third = hn::MulAdd(c, share, third);
   }
-  HWY_ALIGN float parts[3 * 16];
+  HWY_ALIGN float parts[3 * kColumnBytes];
   hn::Store(first, lanes, parts);
   hn::Store(second, lanes, parts + step);
   hn::Store(third, lanes, parts + 2 * step);
-  for (double& sum : sums) sum = 0;
   for (int64_t i = 0; i < 3 * step; ++i) sums[i % 3] += parts[i];
-  for (; x < 3 * count; ++x) sums[x % 3] += weights[x] * pixels[x];
 }
 
 }  // namespace HWY_NAMESPACE
@@ -317,8 +330,8 @@ void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pix
   HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
 }
 
-void sum_colours(const uint8_t* pixels, const float* weights, int64_t count, double (&sums)[3]) {
-  HWY_DYNAMIC_DISPATCH(SumColours)(pixels, weights, count, sums);
+void sum_colours(const PixelShares& in, double (&sums)[3]) {
+  HWY_DYNAMIC_DISPATCH(SumColours)(in, sums);
 }
 
 }  // namespace resnext

@@ -62,8 +62,18 @@ void flush_stores();
 // 0..255.
 void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
 
-// sums[c] = weights[c] * pixels[c] + weights[3 + c] * pixels[3 + c] + ... of `count` pixels.
-// Partial sums are of float32, over rows of an image.
-void sum_colours(const uint8_t* pixels, const float* weights, int64_t count, double (&sums)[3]);
+// An image and what share its rows and columns have in something.
+struct PixelShares {
+  const uint8_t* pixels = nullptr;
+  int64_t stride = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  const float* rows = nullptr;     // [height]
+  const float* columns = nullptr;  // [3 * width], and kPadding zeros behind it
+  static constexpr int64_t kPadding = 3 * kColumnBytes;
+};
+
+// The shares of each colour, added up in float32.
+void sum_colours(const PixelShares& in, double (&sums)[3]);
 
 }  // namespace resnext

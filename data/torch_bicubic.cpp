@@ -84,21 +84,17 @@ const float* TorchBicubic::row(int64_t y, const PixelMap& map) {
 std::array<double, 3> TorchBicubic::begin(const ImageView& source, const ResizedPart& part,
                                           int64_t out_height, int64_t out_width) {
   plan(source, part, out_height, out_width);
-  share_.assign(static_cast<size_t>(3 * source.width), 0);
+  column_shares_.assign(static_cast<size_t>(3 * source.width + PixelShares::kPadding), 0);
   horizontal_.add_up([&](int64_t p, float w) {
-    for (int64_t c = 0; c < 3; ++c) share_[static_cast<size_t>(3 * p + c)] += w;
+    for (int64_t c = 0; c < 3; ++c) column_shares_[static_cast<size_t>(3 * p + c)] += w;
   });
-  share_of_row_.assign(static_cast<size_t>(source.height), 0);
-  vertical_.add_up([&](int64_t p, float w) { share_of_row_[static_cast<size_t>(p)] += w; });
-  std::array<double, 3> mean{};
-  for (int64_t y = 0; y < source.height; ++y) {
-    const double share = share_of_row_[static_cast<size_t>(y)];
-    if (share == 0) continue;
-    double sums[3];
-    sum_colours(source.row(y), share_.data(), source.width, sums);
-    for (size_t c = 0; c < 3; ++c) mean[c] += share * sums[c];
-  }
-  return mean;
+  row_shares_.assign(static_cast<size_t>(source.height), 0);
+  vertical_.add_up([&](int64_t p, float w) { row_shares_[static_cast<size_t>(p)] += w; });
+  double mean[3];
+  sum_colours({source.pixels, source.stride, source.height, source.width, row_shares_.data(),
+               column_shares_.data()},
+              mean);
+  return {mean[0], mean[1], mean[2]};
 }
 
 void TorchBicubic::finish(const ColourMap& map, float* out) {

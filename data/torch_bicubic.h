@@ -70,8 +70,8 @@ class TorchBicubic {
   Neighbours vertical_;
   std::vector<float> rows_[kHeld];
   int64_t held_[kHeld] = {-1, -1};    // which group each is
-  std::vector<float> share_;          // of each value of a source row, in the output's rows
-  std::vector<double> share_of_row_;  // of each source row, in the output
+  std::vector<float> column_shares_;  // of each value of a source row in the mean
+  std::vector<float> row_shares_;
   std::vector<uint8_t> columns_;
 };
 

@@ -180,14 +180,24 @@ TEST(PixelKernels, BlendAlongColumnEqualsPlainSums) {
 TEST(PixelKernels, SumColoursEqualsPlainSums) {
   for_each_target([](const char* name) {
     KeyedRandom random(RandomUse::kAugment, 9, 0, 6);
-    for (int64_t count = 1; count < 70; ++count) {
-      const auto pixels = random_bytes(static_cast<size_t>(count * 3), 6);
-      std::vector<float> weights(pixels.size());
-      for (float& w : weights) w = static_cast<float>(random.uniform(-0.2, 0.8));
+    for (int64_t width = 1; width < 70; ++width) {
+      const int64_t height = 1 + width % 7, stride = 3 * width + width % 3;
+      const auto pixels = random_bytes(static_cast<size_t>((height - 1) * stride + 3 * width), 6);
+      std::vector<float> rows(static_cast<size_t>(height)), columns;
+      for (float& share : rows) share = random.chance(0.3) ? 0 : 0.1F;
+      for (int64_t i = 0; i < 3 * width; ++i) {
+        columns.push_back(static_cast<float>(random.uniform(-0.2, 0.8)));
+      }
+      columns.resize(columns.size() + PixelShares::kPadding, 0);
       double sums[3], want[3] = {};
-      for (size_t i = 0; i < pixels.size(); ++i) want[i % 3] += double{weights[i]} * pixels[i];
-      sum_colours(pixels.data(), weights.data(), count, sums);
-      for (int c = 0; c < 3; ++c) ASSERT_NEAR(sums[c], want[c], 2e-3) << name << " " << count;
+      for (int64_t y = 0; y < height; ++y) {
+        for (int64_t x = 0; x < 3 * width; ++x) {
+          want[x % 3] += double{rows[static_cast<size_t>(y)]} * columns[static_cast<size_t>(x)] *
+                         pixels[static_cast<size_t>(y * stride + x)];
+        }
+      }
+      sum_colours({pixels.data(), stride, height, width, rows.data(), columns.data()}, sums);
+      for (int c = 0; c < 3; ++c) ASSERT_NEAR(sums[c], want[c], 2e-3) << name << " " << width;
     }
   });
 }
