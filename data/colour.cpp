@@ -56,8 +56,7 @@ void ColourMap::add(const Vector& shift) {
   }
 }
 
-template <typename T>
-void ColourMap::apply_to(T* pixels, int64_t count) const {
+void ColourMap::apply(float* pixels, int64_t count) const {
   float matrix[9];
   float shift[3];
   for (size_t c = 0; c < 3; ++c) {
@@ -65,24 +64,6 @@ void ColourMap::apply_to(T* pixels, int64_t count) const {
     shift[c] = static_cast<float>(shift_[c]);
   }
   map_colours(matrix, shift, pixels, count);
-}
-
-void ColourMap::apply(uint8_t* pixels, int64_t count) const {
-  apply_to(pixels, count);
-}
-
-void ColourMap::apply(float* pixels, int64_t count) const {
-  apply_to(pixels, count);
-}
-
-Vector mean_colour(const uint8_t* pixels, int64_t count) {
-  std::array<uint64_t, 3> sums{};
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    for (size_t c = 0; c < 3; ++c) sums[c] += pixels[c];
-  }
-  const auto n = static_cast<double>(count);
-  return {static_cast<double>(sums[0]) / n, static_cast<double>(sums[1]) / n,
-          static_cast<double>(sums[2]) / n};
 }
 
 Vector mean_colour(const float* pixels, int64_t count) {

@@ -129,10 +129,9 @@ void BlendAlongColumn(const float* const (&rows)[4], const float (&weights)[4], 
   for (; x < count; ++x) blend(HWY_CAPPED(float, 1)(), x);
 }
 
-// `store` writes four lanes, of which the last is not used, to a pixel of T.
-template <typename T, typename Store>
-void MapPixels(const float (&m)[9], const float (&shift)[3], T* HWY_RESTRICT pixels, int64_t count,
-               const Store& store) {
+// Four lanes a pixel, of which the last is not used.
+void MapColours(const float (&m)[9], const float (&shift)[3], float* HWY_RESTRICT pixels,
+                int64_t count) {
   const HWY_CAPPED(float, 4) lanes;
   const auto step = static_cast<int64_t>(hn::Lanes(lanes));
   HWY_ALIGN float columns[4][4] = {};  // of the matrix, one for each colour; then the shift
@@ -141,28 +140,16 @@ void MapPixels(const float (&m)[9], const float (&shift)[3], T* HWY_RESTRICT pix
     columns[3][c] = shift[c];
   }
   for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    T result[4];
+    float result[4];
     for (int64_t k = 0; k < 4; k += step) {
       const auto column = [&](int c) { return hn::Load(lanes, columns[c] + k); };
-      auto sum = hn::MulAdd(column(0), hn::Set(lanes, static_cast<float>(pixels[0])), column(3));
-      sum = hn::MulAdd(column(1), hn::Set(lanes, static_cast<float>(pixels[1])), sum);
-      sum = hn::MulAdd(column(2), hn::Set(lanes, static_cast<float>(pixels[2])), sum);
-      store(sum, result + k);
+      auto sum = hn::MulAdd(column(0), hn::Set(lanes, pixels[0]), column(3));
+      sum = hn::MulAdd(column(1), hn::Set(lanes, pixels[1]), sum);
+      sum = hn::MulAdd(column(2), hn::Set(lanes, pixels[2]), sum);
+      hn::StoreU(sum, lanes, result + k);
     }
-    std::memcpy(pixels, result, 3 * sizeof(T));
+    std::memcpy(pixels, result, 3 * sizeof(float));
   }
-}
-
-void MapColours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count) {
-  MapPixels(matrix, shift, pixels, count, [](auto sum, uint8_t* to) {
-    const hn::Rebind<uint8_t, hn::DFromV<decltype(sum)>> bytes;
-    hn::StoreU(hn::DemoteTo(bytes, hn::NearestInt(sum)), bytes, to);
-  });
-}
-
-void MapValues(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count) {
-  MapPixels(matrix, shift, pixels, count,
-            [](auto sum, float* to) { hn::StoreU(sum, hn::DFromV<decltype(sum)>(), to); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -177,7 +164,6 @@ HWY_EXPORT(SumAlongColumn);
 HWY_EXPORT(BlendAlongRows);
 HWY_EXPORT(BlendAlongColumn);
 HWY_EXPORT(MapColours);
-HWY_EXPORT(MapValues);
 
 void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
                     std::vector<uint8_t>& columns, uint8_t* out) {
@@ -201,13 +187,8 @@ void blend_along_column(const float* const (&rows)[4], const float (&weights)[4]
   HWY_DYNAMIC_DISPATCH(BlendAlongColumn)(rows, weights, count, out);
 }
 
-void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels,
-                 int64_t count) {
-  HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
-}
-
 void map_colours(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count) {
-  HWY_DYNAMIC_DISPATCH(MapValues)(matrix, shift, pixels, count);
+  HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
 }
 
 }  // namespace resnext

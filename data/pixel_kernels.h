@@ -50,9 +50,7 @@ void sum_along_column(const uint8_t* in, int64_t stride, const int32_t* weights,
 void blend_along_column(const float* const (&rows)[4], const float (&weights)[4], int64_t count,
                         float* out);
 
-// In place on `count` pixels: matrix * colour + shift (row-major, RGB); of bytes rounded and
-// limited to 0..255.
-void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
+// In place on `count` pixels: matrix * colour + shift (row-major, RGB).
 void map_colours(const float (&matrix)[9], const float (&shift)[3], float* pixels, int64_t count);
 
 }  // namespace resnext

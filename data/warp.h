@@ -26,12 +26,14 @@ struct Affine {
   double yx = 0, yy = 1, y0 = 0;
 };
 
-// Anticlockwise around the middle of an image of this size.
+// Anticlockwise around the middle of an image of this size; as Pillow's Image.rotate, by a sine and
+// a cosine of 15 decimals, so that right angles are.
 Affine rotation(double degrees, int64_t size);
 
-// In place. Bilinear and bicubic (Keys 1981 with a = -1) read the border's pixels again beyond it;
-// `scratch` is memory to work in, resized.
-void warp(const Affine& map, const WarpStyle& style, uint8_t* pixels, int64_t size,
+// To another place. The nearest pixel is that of Pillow's positions, which have 16 fractional bits
+// (affine_fixed in its src/libImaging/Geometry.c). Bilinear and bicubic (Keys 1981 with a = -1) are
+// in float32 and read the border's pixels again beyond it; `scratch` is memory to work in, resized.
+void warp(const Affine& map, const WarpStyle& style, const uint8_t* in, int64_t size, uint8_t* out,
           std::vector<uint8_t>& scratch);
 
 }  // namespace resnext

@@ -1,0 +1,143 @@
+// The vector loops. This file is compiled once for each instruction set (foreach_target.h), and
+// multiply and add are not fused in it.
+// SPDX-License-Identifier: BSD-3-Clause
+#include "data/warp_kernels.h"
+
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "data/warp_kernels.cpp"
+// clang-format off
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace resnext {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr int64_t kPixelBytes = 3;
+
+// `d` of the way between the two in the middle of at(0), at(1), ...; of equal ones exactly theirs.
+template <int kTaps, typename V, typename At>
+V Between(const At& at, V d) {
+  if constexpr (kTaps == 1) {
+    return at(0);
+  } else if constexpr (kTaps == 2) {
+    const V first = at(0);
+    return hn::Add(first, hn::Mul(hn::Sub(at(1), first), d));
+  } else {
+    const V v0 = at(0), v1 = at(1), v2 = at(2), v3 = at(3);
+    const V change = hn::Sub(v0, v1);
+    const V slope = hn::Sub(v2, v0);
+    const V square = hn::Sub(hn::Add(hn::Add(change, change), v2), v3);
+    const V cube = hn::Sub(v3, hn::Add(change, v2));
+    const V curve = hn::Add(square, hn::Mul(d, cube));
+    return hn::Add(v1, hn::Mul(d, hn::Add(slope, hn::Mul(d, curve))));
+  }
+}
+
+float Fraction(int64_t position) {
+  const auto fraction = static_cast<int32_t>(position >> (kPositionBits - 24) & 0xffffff);
+  return static_cast<float>(fraction) * 0x1p-24F;
+}
+
+// Of as many bytes as there are lanes.
+template <int kX, int kY, typename D>
+hn::Vec<hn::Rebind<uint8_t, D>> Blend(D floats, const uint8_t* p, int64_t stride, float dx,
+                                      float dy) {
+  const hn::Rebind<int32_t, D> ints;
+  const hn::Rebind<uint8_t, D> bytes;
+  const auto vx = hn::Set(floats, dx), vy = hn::Set(floats, dy);
+  const auto row = [&](int j) {
+    const auto value = [&](int i) {
+      const auto pixel = hn::LoadU(bytes, p + j * stride + i * kPixelBytes);
+      return hn::ConvertTo(floats, hn::PromoteTo(ints, pixel));
+    };
+    return Between<kX>(value, vx);
+  };
+  return hn::DemoteTo(bytes, hn::ConvertTo(ints, Between<kY>(row, vy)));
+}
+
+// Where all pixels are in a row and between the same neighbours' middles.
+template <int kX, int kY>
+void BlendEvenly(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
+                 int64_t count, uint8_t* HWY_RESTRICT out) {
+  const float dx = Fraction(x.start), dy = Fraction(y.start);
+  in += (y.start >> kPositionBits) * stride + (x.start >> kPositionBits) * kPixelBytes;
+  const hn::ScalableTag<float> all;
+  const auto at = [&](auto floats, int64_t i) {
+    const auto value = Blend<kX, kY>(floats, in + i, stride, dx, dy);
+    hn::StoreU(value, hn::Rebind<uint8_t, decltype(floats)>(), out + i);
+  };
+  const auto step = static_cast<int64_t>(hn::Lanes(all));
+  int64_t i = 0;
+  for (; i + step <= count * kPixelBytes; i += step) at(all, i);
+  for (; i < count * kPixelBytes; ++i) at(HWY_CAPPED(float, 1)(), i);
+}
+
+// Each where it is: four bytes at once, of which the last is not used.
+template <int kX, int kY>
+void BlendEach(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
+               int64_t count, uint8_t* HWY_RESTRICT out) {
+  const HWY_CAPPED(float, 4) floats;
+  const hn::Rebind<uint8_t, decltype(floats)> bytes;
+  int64_t at_x = x.start, at_y = y.start;
+  for (int64_t i = 0; i < count; ++i, at_x += x.step, at_y += y.step, out += kPixelBytes) {
+    const uint8_t* p =
+        in + (at_y >> kPositionBits) * stride + (at_x >> kPositionBits) * kPixelBytes;
+    HWY_ALIGN uint8_t pixel[4];
+    for (size_t k = 0; k < 4; k += hn::Lanes(floats)) {
+      hn::Store(Blend<kX, kY>(floats, p + k, stride, Fraction(at_x), Fraction(at_y)), bytes,
+                pixel + k);
+    }
+    // The fourth byte is written again with the next pixel.
+    i + 1 < count ? std::memcpy(out, pixel, 4) : std::memcpy(out, pixel, kPixelBytes);
+  }
+}
+
+template <int kX, int kY>
+void BlendRow(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
+              int64_t count, uint8_t* HWY_RESTRICT out) {
+  const bool even = x.step == int64_t{1} << kPositionBits && y.step == 0;
+  (even ? BlendEvenly<kX, kY> : BlendEach<kX, kY>)(in, stride, x, y, count, out);
+}
+
+void BlendPixels(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
+                 const Taps& taps, int64_t count, uint8_t* HWY_RESTRICT out) {
+  const auto with = [&](auto blend) { blend(in, stride, x, y, count, out); };
+  switch (taps.along_row * 8 + taps.along_column) {
+    case 1 * 8 + 1:
+      return with(BlendRow<1, 1>);
+    case 1 * 8 + 2:
+      return with(BlendRow<1, 2>);
+    case 2 * 8 + 1:
+      return with(BlendRow<2, 1>);
+    case 2 * 8 + 2:
+      return with(BlendRow<2, 2>);
+    case 1 * 8 + 4:
+      return with(BlendRow<1, 4>);
+    case 4 * 8 + 1:
+      return with(BlendRow<4, 1>);
+    default:
+      return with(BlendRow<4, 4>);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace resnext
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace resnext {
+
+HWY_EXPORT(BlendPixels);
+
+void blend_pixels(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
+                  const Taps& taps, int64_t count, uint8_t* out) {
+  HWY_DYNAMIC_DISPATCH(BlendPixels)(in, stride, x, y, taps, count, out);
+}
+
+}  // namespace resnext
+#endif
