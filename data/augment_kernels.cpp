@@ -24,17 +24,20 @@ using Vector = hn::Vec<Bytes>;
 
 constexpr size_t kBytesAtOnce = hn::MaxLanes(Bytes());
 
-// Calls work(in, out) for each `block` bytes; the rest is worked on in a block of its own, of which
-// the other bytes are 0.
+// Calls work(in, out) for each `block` bytes, of which it may read `reach`; the rest is worked on
+// in a place of its own, where the other bytes are 0.
 template <size_t kMost, typename Work>
-void ForBlocks(const uint8_t* in, size_t bytes, uint8_t* out, size_t block, const Work& work) {
+void ForBlocks(const uint8_t* in, size_t bytes, uint8_t* out, size_t block, size_t reach,
+               const Work& work) {
   size_t i = 0;
-  for (; i + block <= bytes; i += block) work(in + i, out + i);
-  if (i == bytes) return;
-  HWY_ALIGN uint8_t rest[kMost] = {};
-  std::memcpy(rest, in + i, bytes - i);
-  work(rest, rest);
-  std::memcpy(out + i, rest, bytes - i);
+  for (; i + reach <= bytes; i += block) work(in + i, out + i);
+  for (; i < bytes; i += block) {
+    HWY_ALIGN uint8_t rest[kMost] = {};
+    const size_t count = std::min(block, bytes - i);
+    std::memcpy(rest, in + i, count);
+    work(rest, rest);
+    std::memcpy(out + i, rest, count);
+  }
 }
 
 // A table in vector registers.
@@ -79,31 +82,23 @@ class Table {
 void LookUp(const ByteTable& table, const uint8_t* in, size_t bytes, uint8_t* out) {
   const Bytes d;
   const Table found(table);
-  ForBlocks<kBytesAtOnce>(in, bytes, out, hn::Lanes(d), [&](const uint8_t* from, uint8_t* to) {
+  const size_t block = hn::Lanes(d);
+  ForBlocks<kBytesAtOnce>(in, bytes, out, block, block, [&](const uint8_t* from, uint8_t* to) {
     hn::StoreU(found(hn::LoadU(d, from)), d, to);
   });
 }
 
-// Calls work(red, green, blue) for vectors of pixels, which it may change.
-template <typename D, typename Work>
-void ForPixels(D d, const uint8_t* in, size_t count, uint8_t* out, const Work& work) {
-  ForBlocks<3 * hn::MaxLanes(D())>(in, 3 * count, out, 3 * hn::Lanes(d),
-                                   [&](const uint8_t* from, uint8_t* to) {
-                                     hn::Vec<D> r, g, b;
-                                     hn::LoadInterleaved3(d, from, r, g, b);
-                                     work(r, g, b);
-                                     hn::StoreInterleaved3(r, g, b, d, to);
-                                   });
-}
-
 void LookUpColours(const std::array<ByteTable, 3>& tables, const uint8_t* in, size_t count,
                    uint8_t* out) {
+  const Bytes d;
   const Table red(tables[0]), green(tables[1]), blue(tables[2]);
-  ForPixels(Bytes(), in, count, out, [&](Vector& r, Vector& g, Vector& b) {
-    r = red(r);
-    g = green(g);
-    b = blue(b);
-  });
+  const size_t block = 3 * hn::Lanes(d);
+  ForBlocks<3 * kBytesAtOnce>(in, 3 * count, out, block, block,
+                              [&](const uint8_t* from, uint8_t* to) {
+                                Vector r, g, b;
+                                hn::LoadInterleaved3(d, from, r, g, b);
+                                hn::StoreInterleaved3(red(r), green(g), blue(b), d, to);
+                              });
 }
 
 void FindColourRange(const uint8_t* in, size_t count, ColourRange& range) {
@@ -129,57 +124,122 @@ void FindColourRange(const uint8_t* in, size_t count, ColourRange& range) {
   for (size_t i = blocks * block; i < 3 * count; ++i) widen(i % 3, in[i], in[i]);
 }
 
-// Of as many pixels as there are int32 lanes.
-template <typename D8>
-hn::Vec<hn::Rebind<int32_t, D8>> Grey(D8 bytes, hn::Vec<D8> r, hn::Vec<D8> g, hn::Vec<D8> b) {
-  const hn::Rebind<int32_t, D8> ints;
-  const auto part = [&](hn::Vec<D8> v, int32_t weight) {
-    return hn::Mul(hn::PromoteTo(ints, v), hn::Set(ints, weight));
+// ---- pixels in int32 lanes ----------------------------------------------------------------------
+
+using Pixels = hn::ScalableTag<int32_t>;
+using PixelVector = hn::Vec<Pixels>;
+
+// Bytes that LoadPixels() reads, of which it uses three quarters.
+constexpr size_t kPixelReach = 4 * hn::MaxLanes(Pixels());
+
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE PixelVector LoadPixels(const uint8_t* in) {
+  return hn::Set(Pixels(), in[0] | in[1] << 8 | in[2] << 16);
+}
+
+HWY_INLINE void StorePixels(PixelVector v, uint8_t* out) {
+  const int32_t pixel = hn::GetLane(v);
+  std::memcpy(out, &pixel, 3);
+}
+#else
+// Lanes of a block of four pixels, whose 12 bytes are the block's first.
+HWY_INLINE hn::Vec<hn::Repartition<uint8_t, Pixels>> InBlocks(PixelVector v,
+                                                              const uint8_t (&bytes)[16]) {
+  const hn::Repartition<uint8_t, Pixels> d;
+  return hn::TableLookupBytesOr0(hn::BitCast(d, v), hn::LoadDup128(d, bytes));
+}
+
+HWY_INLINE PixelVector LanesAt(PixelVector v, const int32_t (&from)[16]) {
+  const Pixels d;
+  static_assert(hn::MaxLanes(d) <= 16);
+  const auto all = hn::Set(d, static_cast<int32_t>(hn::Lanes(d)) - 1);
+  return hn::TableLookupLanes(v, hn::IndicesFromVec(d, hn::And(hn::LoadU(d, from), all)));
+}
+
+// The lanes hold red, green, blue and 0, from the lowest byte.
+HWY_INLINE PixelVector LoadPixels(const uint8_t* in) {
+  const Pixels d;
+  static constexpr int32_t kLanes[16] = {0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 10, 11, 12};
+  alignas(16) static constexpr uint8_t kBytes[16] = {0, 1, 2, 128, 3, 4,  5,  128,
+                                                     6, 7, 8, 128, 9, 10, 11, 128};
+  const auto v = hn::BitCast(d, hn::LoadU(hn::Repartition<uint8_t, Pixels>(), in));
+  return hn::BitCast(d, InBlocks(LanesAt(v, kLanes), kBytes));
+}
+
+HWY_INLINE void StorePixels(PixelVector v, uint8_t* out) {
+  const Pixels d;
+  static constexpr int32_t kLanes[16] = {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0};
+  alignas(16) static constexpr uint8_t kBytes[16] = {0,  1,  2,  4,  5,   6,   8,   9,
+                                                     10, 12, 13, 14, 128, 128, 128, 128};
+  const auto packed = LanesAt(hn::BitCast(d, InBlocks(v, kBytes)), kLanes);
+  const auto used = hn::FirstN(d, hn::Lanes(d) / 4 * 3);
+  hn::BlendedStore(packed, used, d, reinterpret_cast<int32_t*>(out));
+}
+#endif
+
+HWY_INLINE PixelVector Red(PixelVector v) {
+  return hn::And(v, hn::Set(Pixels(), 0xff));
+}
+HWY_INLINE PixelVector Green(PixelVector v) {
+  return Red(hn::ShiftRight<8>(v));
+}
+HWY_INLINE PixelVector Blue(PixelVector v) {
+  return hn::ShiftRight<16>(v);
+}
+
+HWY_INLINE PixelVector Grey(PixelVector v) {
+  const auto part = [](PixelVector channel, int32_t weight) {
+    return hn::Mul(channel, hn::Set(Pixels(), weight));
   };
-  const auto sum = hn::Add(hn::Add(part(r, 19595), part(g, 38470)), part(b, 7471));
-  return hn::ShiftRight<16>(hn::Add(sum, hn::Set(ints, 0x8000)));
+  const auto sum =
+      hn::Add(hn::Add(part(Red(v), 19595), part(Green(v), 38470)), part(Blue(v), 7471));
+  return hn::ShiftRight<16>(hn::Add(sum, hn::Set(Pixels(), 0x8000)));
 }
 
 int64_t SumOfGreys(const uint8_t* in, size_t count) {
-  const hn::ScalableTag<int32_t> ints;
-  const hn::Rebind<uint8_t, decltype(ints)> bytes;
+  const Pixels d;
   constexpr size_t kPixels = size_t{1} << 16;  // whose sum fits
+  const size_t block = 3 * hn::Lanes(d);
   int64_t total = 0;
-  for (size_t i = 0; i < count; i += kPixels) {
-    auto sum = hn::Zero(ints);
-    const size_t block = 3 * hn::Lanes(bytes), end = 3 * std::min(kPixels, count - i);
-    const auto add = [&](const uint8_t* from) {
-      hn::Vec<decltype(bytes)> r, g, b;
-      hn::LoadInterleaved3(bytes, from, r, g, b);
-      sum = hn::Add(sum, Grey(bytes, r, g, b));
-    };
-    size_t k = 0;
-    for (; k + block <= end; k += block) add(in + 3 * i + k);
-    HWY_ALIGN uint8_t rest[3 * hn::MaxLanes(bytes)] = {};  // black adds nothing
-    std::memcpy(rest, in + 3 * i + k, end - k);
-    add(rest);
-    total += hn::GetLane(hn::SumOfLanes(ints, sum));
+  for (size_t begin = 0; begin < count; begin += kPixels) {
+    const uint8_t* from = in + 3 * begin;
+    const size_t end = 3 * std::min(kPixels, count - begin);
+    auto sum = hn::Zero(d);
+    size_t i = 0;
+    for (; i + kPixelReach <= end; i += block) sum = hn::Add(sum, Grey(LoadPixels(from + i)));
+    for (; i < end; i += block) {
+      HWY_ALIGN uint8_t rest[kPixelReach] = {};  // black adds nothing
+      std::memcpy(rest, from + i, std::min(block, end - i));
+      sum = hn::Add(sum, Grey(LoadPixels(rest)));
+    }
+    total += hn::GetLane(hn::SumOfLanes(d, sum));
   }
   return total;
 }
 
+// Limited to 0..255.
 template <typename D32>
-hn::Vec<hn::Rebind<uint8_t, D32>> Blend(D32 ints, hn::Vec<D32> from, hn::Vec<D32> to,
-                                        float factor) {
+hn::Vec<D32> Blend(D32 ints, hn::Vec<D32> from, hn::Vec<D32> to, float factor) {
   const hn::Rebind<float, D32> floats;
   const auto step = hn::Mul(hn::Set(floats, factor), hn::ConvertTo(floats, hn::Sub(to, from)));
-  const auto value = hn::Add(hn::ConvertTo(floats, from), step);
-  return hn::DemoteTo(hn::Rebind<uint8_t, D32>(), hn::ConvertTo(ints, value));
+  const auto value = hn::ConvertTo(ints, hn::Add(hn::ConvertTo(floats, from), step));
+  return hn::Max(hn::Min(value, hn::Set(ints, 255)), hn::Zero(ints));
 }
 
 void BlendFromGrey(float factor, const uint8_t* in, size_t count, uint8_t* out) {
-  const hn::ScalableTag<int32_t> ints;
-  const hn::Rebind<uint8_t, decltype(ints)> bytes;
-  ForPixels(bytes, in, count, out, [&](auto& r, auto& g, auto& b) {
-    const auto grey = Grey(bytes, r, g, b);
-    for (auto* c : {&r, &g, &b}) *c = Blend(ints, grey, hn::PromoteTo(ints, *c), factor);
-  });
+  const Pixels d;
+  ForBlocks<kPixelReach>(in, 3 * count, out, 3 * hn::Lanes(d), kPixelReach,
+                         [&](const uint8_t* from, uint8_t* to) {
+                           const PixelVector v = LoadPixels(from), grey = Grey(v);
+                           const auto r = Blend(d, grey, Red(v), factor);
+                           const auto g = Blend(d, grey, Green(v), factor);
+                           const auto b = Blend(d, grey, Blue(v), factor);
+                           const auto gb = hn::Or(hn::ShiftLeft<8>(g), hn::ShiftLeft<16>(b));
+                           StorePixels(hn::Or(r, gb), to);
+                         });
 }
+
+// ---- neighbours ---------------------------------------------------------------------------------
 
 // Calls at(d, i) so that the lanes of all calls cover [begin, end), some of them twice.
 template <typename D, typename At>
@@ -217,7 +277,8 @@ void SharpenPart(float factor, const uint8_t* in, size_t stride, size_t count,
     const auto smooth = hn::MulHigh(hn::Add(sum, hn::Set(words, 6)), hn::Set(words, 5042));
     const auto from =
         hn::PromoteTo(ints, hn::BitCast(hn::RebindToSigned<decltype(words)>(), smooth));
-    hn::StoreU(Blend(ints, from, hn::PromoteTo(ints, middle), factor), bytes, out + i);
+    const auto value = Blend(ints, from, hn::PromoteTo(ints, middle), factor);
+    hn::StoreU(hn::DemoteTo(bytes, value), bytes, out + i);
   });
 }
 

@@ -32,7 +32,7 @@ struct RecipeBuffers {
   Image decoded;
   Image square;
   std::vector<Operation> operations;  // on this sample
-  std::vector<uint8_t> augmented;     // the other place, where they go to and fro
+  std::vector<uint8_t> augmented;     // the other place of those that need two
   std::vector<uint8_t> warped;
   Resampler resampler;
   Filter filter = Filter::kBilinear;  // of this sample
@@ -283,19 +283,22 @@ void draw_operations(const RecipeOptions& options, KeyedRandom& random, RecipeBu
   }
 }
 
-// Where the square must be for the operations on it to end in `out`.
+// Where the square must be for the operations on it to end in `out`; those in one place find it in
+// the cache.
 uint8_t* first_place(const RecipeOptions& options, RecipeBuffers& buffers, uint8_t* out) {
-  if (buffers.operations.size() % 2 == 0) return out;
   buffers.augmented.resize(static_cast<size_t>(options.size * options.size * 3));
-  return buffers.augmented.data();
+  const auto moves = std::ranges::count_if(buffers.operations, [](const Operation& operation) {
+    return needs_two_places(operation.kind);
+  });
+  return moves % 2 == 0 ? out : buffers.augmented.data();
 }
 
 void augment(const RecipeOptions& options, RecipeBuffers& buffers, uint8_t* square, uint8_t* out) {
-  buffers.augmented.resize(static_cast<size_t>(options.size * options.size * 3));
   uint8_t* other = square == out ? buffers.augmented.data() : out;
   for (const Operation& operation : buffers.operations) {
-    augment(operation, square, options.size, other, buffers.warped);
-    std::swap(square, other);
+    const bool moves = needs_two_places(operation.kind);
+    augment(operation, square, options.size, moves ? other : square, buffers.warped);
+    if (moves) std::swap(square, other);
   }
 }
 

@@ -123,6 +123,11 @@ bool has_sign(Augmentation kind) {
   return kind >= Augmentation::kShearX && kind <= Augmentation::kSharpness;
 }
 
+bool needs_two_places(Augmentation kind) {
+  return (kind >= Augmentation::kShearX && kind <= Augmentation::kRotate) ||
+         kind == Augmentation::kSharpness;
+}
+
 void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_t* out,
              std::vector<uint8_t>& scratch) {
   const int64_t count = size * size;
@@ -134,7 +139,7 @@ void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_
   const auto mapped = [&](const ByteTable& table) { look_up(table, in, count * 3, out); };
   switch (operation.kind) {
     case Augmentation::kIdentity:
-      std::memcpy(out, in, static_cast<size_t>(count * 3));
+      if (in != out) std::memcpy(out, in, static_cast<size_t>(count * 3));
       return;
     case Augmentation::kShearX:
       return warped({1, magnitude, 0, 0, 1, 0});

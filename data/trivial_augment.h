@@ -49,7 +49,11 @@ struct Operation {
   WarpStyle style = {};  // of what is sheared, moved or turned
 };
 
-// To another place. `scratch` is memory to work in, resized.
+// Whether augment() needs two places: of what is sheared, moved, turned or sharpened.
+bool needs_two_places(Augmentation kind);
+
+// From `in` to `out`, which may be one place for the other kinds. `scratch` is memory to work in,
+// resized.
 void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_t* out,
              std::vector<uint8_t>& scratch);
 

@@ -19,6 +19,25 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kPixelBytes = 3;
 
+void NearestPixels(const PositionLine& x, const PositionLine& y, int32_t width, int64_t count,
+                   int32_t* HWY_RESTRICT bytes) {
+  const auto at = [&](auto ints, int64_t i) {
+    const auto lanes = hn::Iota(ints, 0);
+    const auto pixel = [&](const PositionLine& line) {
+      const auto first = hn::Set(ints, static_cast<int32_t>(line.start + i * line.step));
+      const auto step = hn::Set(ints, static_cast<int32_t>(line.step));
+      return hn::ShiftRight<kNearestBits>(hn::Add(first, hn::Mul(lanes, step)));
+    };
+    const auto place = hn::Add(hn::Mul(pixel(y), hn::Set(ints, width)), pixel(x));
+    hn::StoreU(hn::Mul(place, hn::Set(ints, int32_t{kPixelBytes})), ints, bytes + i);
+  };
+  const hn::ScalableTag<int32_t> all;
+  const auto step = static_cast<int64_t>(hn::Lanes(all));
+  int64_t i = 0;
+  for (; i + step <= count; i += step) at(all, i);
+  for (; i < count; ++i) at(HWY_CAPPED(int32_t, 1)(), i);
+}
+
 // `d` of the way between the two in the middle of at(0), at(1), ...; of equal ones exactly theirs.
 template <int kTaps, typename V, typename At>
 V Between(const At& at, V d) {
@@ -38,8 +57,8 @@ V Between(const At& at, V d) {
   }
 }
 
-float Fraction(int64_t position) {
-  const auto fraction = static_cast<int32_t>(position >> (kPositionBits - 24) & 0xffffff);
+HWY_INLINE float Fraction(int64_t position) {
+  const auto fraction = static_cast<int32_t>(position >> (kBetweenBits - 24) & 0xffffff);
   return static_cast<float>(fraction) * 0x1p-24F;
 }
 
@@ -65,7 +84,7 @@ template <int kX, int kY>
 void BlendEvenly(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
                  int64_t count, uint8_t* HWY_RESTRICT out) {
   const float dx = Fraction(x.start), dy = Fraction(y.start);
-  in += (y.start >> kPositionBits) * stride + (x.start >> kPositionBits) * kPixelBytes;
+  in += (y.start >> kBetweenBits) * stride + (x.start >> kBetweenBits) * kPixelBytes;
   const hn::ScalableTag<float> all;
   const auto at = [&](auto floats, int64_t i) {
     const auto value = Blend<kX, kY>(floats, in + i, stride, dx, dy);
@@ -85,8 +104,7 @@ void BlendEach(const uint8_t* in, int64_t stride, const PositionLine& x, const P
   const hn::Rebind<uint8_t, decltype(floats)> bytes;
   int64_t at_x = x.start, at_y = y.start;
   for (int64_t i = 0; i < count; ++i, at_x += x.step, at_y += y.step, out += kPixelBytes) {
-    const uint8_t* p =
-        in + (at_y >> kPositionBits) * stride + (at_x >> kPositionBits) * kPixelBytes;
+    const uint8_t* p = in + (at_y >> kBetweenBits) * stride + (at_x >> kBetweenBits) * kPixelBytes;
     HWY_ALIGN uint8_t pixel[4];
     for (size_t k = 0; k < 4; k += hn::Lanes(floats)) {
       hn::Store(Blend<kX, kY>(floats, p + k, stride, Fraction(at_x), Fraction(at_y)), bytes,
@@ -100,7 +118,7 @@ void BlendEach(const uint8_t* in, int64_t stride, const PositionLine& x, const P
 template <int kX, int kY>
 void BlendRow(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
               int64_t count, uint8_t* HWY_RESTRICT out) {
-  const bool even = x.step == int64_t{1} << kPositionBits && y.step == 0;
+  const bool even = x.step == int64_t{1} << kBetweenBits && y.step == 0;
   (even ? BlendEvenly<kX, kY> : BlendEach<kX, kY>)(in, stride, x, y, count, out);
 }
 
@@ -132,7 +150,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace resnext {
 
+HWY_EXPORT(NearestPixels);
 HWY_EXPORT(BlendPixels);
+
+void nearest_pixels(const PositionLine& x, const PositionLine& y, int64_t width, int64_t count,
+                    int32_t* bytes) {
+  HWY_DYNAMIC_DISPATCH(NearestPixels)(x, y, static_cast<int32_t>(width), count, bytes);
+}
 
 void blend_pixels(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
                   const Taps& taps, int64_t count, uint8_t* out) {

@@ -8,14 +8,24 @@
 
 namespace resnext {
 
-// Positions in fixed point: int64 with 40 fractional bits.
-inline constexpr int kPositionBits = 40;
-
-// Position of the first pixel of a row, and how far each is from the one before.
+// Positions of a row's pixels, in fixed point: the first, and how far each is from the one before.
 struct PositionLine {
   int64_t start = 0;
   int64_t step = 0;
 };
+
+// Fractional bits of positions: of the nearest pixel, as Pillow has it (affine_fixed in its
+// src/libImaging/Geometry.c), and between pixels.
+inline constexpr int kNearestBits = 16;
+inline constexpr int kBetweenBits = 40;
+
+// The largest square that nearest_pixels() takes; its positions are int32.
+inline constexpr int64_t kLargestSquare = 16384;
+
+// Where in rows of `width` pixels, in bytes from the first, the pixels of a row are read: those at
+// (x, y), which all lie inside.
+void nearest_pixels(const PositionLine& x, const PositionLine& y, int64_t width, int64_t count,
+                    int32_t* bytes);
 
 // How many pixels of a row and of a column one is made of: 1 (it lies in the middle of them), 2
 // (bilinear) or 4 (bicubic; Keys 1981 with a = -1).
