@@ -13,6 +13,7 @@ namespace resnext {
 namespace {
 
 constexpr int64_t kBorder = 2;  // that bicubic reads beyond the image
+constexpr int64_t kSlack = 16;  // bytes behind it
 
 // Positions in the source, in fixed point.
 struct Axis {
@@ -119,7 +120,7 @@ void warp_nearest(const Affine& map, const uint8_t* outside, const uint8_t* in, 
   read_rows(x, y, kNearestBits, outside, size, out, read);
 }
 
-// The image with its border repeated around it, in rows of so many pixels; one more byte.
+// The image with its border repeated around it, in rows of so many pixels.
 int64_t extended_side(int64_t size) {
   return size + 2 * kBorder;
 }
@@ -176,7 +177,7 @@ void warp(const Affine& map, const WarpStyle& style, const uint8_t* in, int64_t 
   const bool nearest = style.sampling == Sampling::kNearest || (whole_x && whole_y);
   // A row of what is outside; the extended image.
   const int64_t side = nearest ? 0 : extended_side(size);
-  scratch.resize(static_cast<size_t>(size * 3 + side * side * 3 + 1));
+  scratch.resize(static_cast<size_t>(size * 3 + side * side * 3 + kSlack));
   uint8_t* outside = scratch.data();
   fill_pixels(outside, size, style.outside);
   if (nearest) return warp_nearest(map, outside, in, size, out);

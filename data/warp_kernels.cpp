@@ -62,6 +62,12 @@ HWY_INLINE float Fraction(int64_t position) {
   return static_cast<float>(fraction) * 0x1p-24F;
 }
 
+template <typename D>
+hn::Vec<hn::Rebind<uint8_t, D>> ToBytes(D, hn::Vec<D> v) {
+  const auto ints = hn::ConvertTo(hn::Rebind<int32_t, D>(), v);
+  return hn::DemoteTo(hn::Rebind<uint8_t, D>(), ints);
+}
+
 // Of as many bytes as there are lanes.
 template <int kX, int kY, typename D>
 hn::Vec<hn::Rebind<uint8_t, D>> Blend(D floats, const uint8_t* p, int64_t stride, float dx,
@@ -76,7 +82,7 @@ hn::Vec<hn::Rebind<uint8_t, D>> Blend(D floats, const uint8_t* p, int64_t stride
     };
     return Between<kX>(value, vx);
   };
-  return hn::DemoteTo(bytes, hn::ConvertTo(ints, Between<kY>(row, vy)));
+  return ToBytes(floats, Between<kY>(row, vy));
 }
 
 // Where all pixels are in a row and between the same neighbours' middles.
@@ -96,19 +102,64 @@ void BlendEvenly(const uint8_t* in, int64_t stride, const PositionLine& x, const
   for (; i < count * kPixelBytes; ++i) at(HWY_CAPPED(float, 1)(), i);
 }
 
-// Each where it is: four bytes at once, of which the last is not used.
+// A pixel as four bytes, of which the last has no meaning.
+template <int kX, int kY>
+HWY_INLINE void BlendPixel(const uint8_t* p, int64_t stride, float dx, float dy,
+                           uint8_t* HWY_RESTRICT out) {
+  const HWY_CAPPED(float, 4) pixel;
+  for (size_t k = 0; k < 4; k += hn::Lanes(pixel)) {
+    const hn::Rebind<uint8_t, decltype(pixel)> bytes;
+    hn::Store(Blend<kX, kY>(pixel, p + k, stride, dx, dy), bytes, out + k);
+  }
+}
+
+// Four pixels as four bytes each; reads 16 bytes.
+HWY_INLINE void SpreadFour(const uint8_t* p, uint8_t* HWY_RESTRICT bytes) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int i = 0; i < 4; ++i) std::memcpy(bytes + 4 * i, p + kPixelBytes * i, 4);
+#else
+  const HWY_CAPPED(uint8_t, 16) d;
+  alignas(16) static constexpr uint8_t kFrom[16] = {0, 1, 2, 128, 3, 4,  5,  128,
+                                                    6, 7, 8, 128, 9, 10, 11, 128};
+  hn::Store(hn::TableLookupBytesOr0(hn::LoadU(d, p), hn::Load(d, kFrom)), d, bytes);
+#endif
+}
+
+// The same of four columns: in each at once, then between them.
+template <int kY>
+HWY_INLINE void BlendPixelOfFour(const uint8_t* p, int64_t stride, float dx, float dy,
+                                 uint8_t* HWY_RESTRICT out) {
+  HWY_ALIGN uint8_t rows[kY][16];
+  for (int j = 0; j < kY; ++j) SpreadFour(p + j * stride, rows[j]);
+  HWY_ALIGN float columns[16];
+  const HWY_CAPPED(float, 16) all;
+  for (size_t k = 0; k < 16; k += hn::Lanes(all)) {
+    const auto row = [&](int j) {
+      const auto bytes = hn::Load(hn::Rebind<uint8_t, decltype(all)>(), rows[j] + k);
+      return hn::ConvertTo(all, hn::PromoteTo(hn::Rebind<int32_t, decltype(all)>(), bytes));
+    };
+    hn::Store(Between<kY>(row, hn::Set(all, dy)), all, columns + k);
+  }
+  const HWY_CAPPED(float, 4) pixel;
+  for (size_t k = 0; k < 4; k += hn::Lanes(pixel)) {
+    const auto column = [&](int i) { return hn::Load(pixel, columns + 4 * i + k); };
+    hn::Store(ToBytes(pixel, Between<4>(column, hn::Set(pixel, dx))),
+              hn::Rebind<uint8_t, decltype(pixel)>(), out + k);
+  }
+}
+
+// Each where it is.
 template <int kX, int kY>
 void BlendEach(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
                int64_t count, uint8_t* HWY_RESTRICT out) {
-  const HWY_CAPPED(float, 4) floats;
-  const hn::Rebind<uint8_t, decltype(floats)> bytes;
   int64_t at_x = x.start, at_y = y.start;
   for (int64_t i = 0; i < count; ++i, at_x += x.step, at_y += y.step, out += kPixelBytes) {
     const uint8_t* p = in + (at_y >> kBetweenBits) * stride + (at_x >> kBetweenBits) * kPixelBytes;
     HWY_ALIGN uint8_t pixel[4];
-    for (size_t k = 0; k < 4; k += hn::Lanes(floats)) {
-      hn::Store(Blend<kX, kY>(floats, p + k, stride, Fraction(at_x), Fraction(at_y)), bytes,
-                pixel + k);
+    if constexpr (kX == 4) {
+      BlendPixelOfFour<kY>(p, stride, Fraction(at_x), Fraction(at_y), pixel);
+    } else {
+      BlendPixel<kX, kY>(p, stride, Fraction(at_x), Fraction(at_y), pixel);
     }
     // The fourth byte is written again with the next pixel.
     i + 1 < count ? std::memcpy(out, pixel, 4) : std::memcpy(out, pixel, kPixelBytes);

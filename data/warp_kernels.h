@@ -34,11 +34,11 @@ struct Taps {
   int along_column = 1;
 };
 
-// Writes `count` RGB pixels that are made of those around each (x, y), in float32 with rows first,
-// limited to 0..255, then without their fraction. Of x and y the whole part says where the first
-// pixel of each is, counted from `in`, whose rows are `stride` bytes apart; the fraction is the way
-// from the one to the other of the two in the middle. Where the last pixel that is read ends, one
-// more byte must be readable. With (1, 1) taps pixels are copied.
+// Writes `count` RGB pixels that are made of those around each (x, y), in float32, limited to
+// 0..255, then without their fraction. Of x and y the whole part says where the first pixel of each
+// is, counted from `in`, whose rows are `stride` bytes apart; the fraction is the way from the one
+// to the other of the two in the middle. From each first pixel of a row on 16 bytes must be
+// readable.
 void blend_pixels(const uint8_t* in, int64_t stride, const PositionLine& x, const PositionLine& y,
                   const Taps& taps, int64_t count, uint8_t* out);
 
