@@ -278,7 +278,8 @@ void SharpenPart(float factor, const uint8_t* in, size_t stride, size_t count,
     const auto from =
         hn::PromoteTo(ints, hn::BitCast(hn::RebindToSigned<decltype(words)>(), smooth));
     const auto value = Blend(ints, from, hn::PromoteTo(ints, middle), factor);
-    hn::StoreU(hn::DemoteTo(bytes, value), bytes, out + i);
+    hn::StoreU(hn::U8FromU32(hn::BitCast(hn::RebindToUnsigned<decltype(ints)>(), value)), bytes,
+               out + i);
   });
 }
 
