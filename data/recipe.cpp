@@ -323,6 +323,9 @@ RecipeOptions resolved(RecipeOptions options) {
 
 Recipe::Recipe(const RecipeOptions& options) : options_(resolved(options)) {
   if (options.size <= 0) throw ConfigError("data.size", "must be positive", "give 224, or 32");
+  if (options.size > kLargestSide) {
+    throw ConfigError("data.size", "must be at most " + std::to_string(kLargestSide), "give 224");
+  }
   if (options.resize <= 0) throw ConfigError("data.resize", "must be positive", "give 256");
   if (options.crops != 1 && (options.crops != kTenCrops || options.training)) {
     throw ConfigError("data.crops", "must be 1, or 10 in validation", "give 1 or 10");

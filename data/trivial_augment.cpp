@@ -28,6 +28,7 @@ ByteTable auto_contrast_table(int low, int high) {
 
 void auto_contrast(const uint8_t* in, int64_t count, uint8_t* out) {
   const ColourRange range = colour_range(in, count);
+  if (in == out && range.low == Colour{0, 0, 0} && range.high == Colour{255, 255, 255}) return;
   std::array<ByteTable, 3> tables;
   for (size_t c = 0; c < 3; ++c) tables[c] = auto_contrast_table(range.low[c], range.high[c]);
   look_up(tables, in, count, out);
@@ -178,7 +179,8 @@ void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<Operati
   const auto kind = static_cast<Augmentation>(random.below(kAugmentations));
   double magnitude = magnitude_of(kind, static_cast<int>(random.below(kStrengths)));
   if (has_sign(kind) && random.chance(0.5)) magnitude = -magnitude;
-  if (kind != Augmentation::kIdentity) drawn.push_back({kind, magnitude, {sampling}});
+  const bool unchanged = kind == Augmentation::kIdentity || (has_sign(kind) && magnitude == 0);
+  if (!unchanged) drawn.push_back({kind, magnitude, {sampling}});
 }
 
 }  // namespace resnext

@@ -57,7 +57,7 @@ bool needs_two_places(Augmentation kind);
 void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_t* out,
              std::vector<uint8_t>& scratch);
 
-// Draws kind, strength and sign. Adds the operation to `drawn`, but not kIdentity.
+// Draws kind, strength and sign. Adds the operation to `drawn` if it changes anything.
 void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<Operation>& drawn);
 
 }  // namespace resnext

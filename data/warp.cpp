@@ -163,9 +163,8 @@ void warp_between(const Axis& x, const Axis& y, const Taps& taps, const uint8_t*
 
 Affine rotation(double degrees, int64_t size) {
   const double angle = degrees * std::numbers::pi / 180;
-  const auto rounded = [](double x) { return std::nearbyint(x * 1e15) / 1e15; };
-  const double c = rounded(std::cos(angle));
-  const double s = rounded(std::sin(angle));
+  const double c = std::cos(angle);
+  const double s = std::sin(angle);
   const double middle = static_cast<double>(size) / 2;
   return {c, -s, middle - c * middle + s * middle, s, c, middle - s * middle - c * middle};
 }

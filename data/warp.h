@@ -26,9 +26,11 @@ struct Affine {
   double yx = 0, yy = 1, y0 = 0;
 };
 
-// Anticlockwise around the middle of an image of this size; as Pillow's Image.rotate, by a sine and
-// a cosine of 15 decimals, so that right angles are.
+// Anticlockwise around the middle of an image of this size.
 Affine rotation(double degrees, int64_t size);
+
+// The largest side, as positions are int32.
+inline constexpr int64_t kLargestSide = 16384;
 
 // To another place. The nearest pixel is that of Pillow's positions, which have 16 fractional bits
 // (affine_fixed in its src/libImaging/Geometry.c). Bilinear and bicubic (Keys 1981 with a = -1) are

@@ -19,11 +19,8 @@ struct PositionLine {
 inline constexpr int kNearestBits = 16;
 inline constexpr int kBetweenBits = 40;
 
-// The largest square that nearest_pixels() takes; its positions are int32.
-inline constexpr int64_t kLargestSquare = 16384;
-
 // Where in rows of `width` pixels, in bytes from the first, the pixels of a row are read: those at
-// (x, y), which all lie inside.
+// (x, y), which all lie inside a square of kLargestSide (warp.h) at most.
 void nearest_pixels(const PositionLine& x, const PositionLine& y, int64_t width, int64_t count,
                     int32_t* bytes);
 

@@ -3,7 +3,9 @@
 #include "data/trivial_augment.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <cstdlib>
 #include <set>
 #include <string>
 
@@ -49,6 +51,70 @@ TEST(TrivialAugment, ColoursEqualTorchvision) {
   EXPECT_EQ(largest_difference(A::kSolarize, 119, "Solarize_119"), 0);
   EXPECT_EQ(largest_difference(A::kEqualize, 0, "Equalize_0"), 0);
   EXPECT_EQ(largest_difference(A::kAutoContrast, 0, "AutoContrast_0", "square_dull"), 0);
+}
+
+// Each kind with a strength and, where it reads between pixels, in each way.
+std::vector<Operation> all_operations() {
+  std::vector<Operation> all;
+  for (int k = 0; k <= static_cast<int>(Augmentation::kInvert); ++k) {
+    const auto kind = static_cast<Augmentation>(k);
+    for (const int strength : {1, 17, 30}) {
+      const double magnitude =
+          kind == Augmentation::kSolarizeAdd ? 40 : magnitude_of(kind, strength);
+      for (const Sampling sampling :
+           {Sampling::kNearest, Sampling::kBilinear, Sampling::kBicubic}) {
+        all.push_back({kind, magnitude, {sampling}});
+        if (has_sign(kind)) all.push_back({kind, -magnitude, {sampling}});
+      }
+    }
+  }
+  return all;
+}
+
+TEST(TrivialAugment, OnePlaceIsAsGoodAsTwoWhereItSaysSo) {
+  const Image source = golden_image("square");
+  for (const Operation& operation : all_operations()) {
+    if (needs_two_places(operation.kind)) continue;
+    std::vector<uint8_t> place = source.pixels, out(place.size()), scratch;
+    augment(operation, place.data(), source.height, out.data(), scratch);
+    augment(operation, place.data(), source.height, place.data(), scratch);
+    EXPECT_EQ(place, out) << static_cast<int>(operation.kind);
+  }
+}
+
+// Bytes that end where memory ends.
+class BytesAtTheEnd {
+ public:
+  explicit BytesAtTheEnd(size_t count) : count_(count) {
+    memory_ =
+        mmap(nullptr, pages() + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory_ == MAP_FAILED || mprotect(end(), kPage, PROT_NONE) != 0) std::abort();
+  }
+  ~BytesAtTheEnd() { munmap(memory_, pages() + kPage); }
+  BytesAtTheEnd(const BytesAtTheEnd&) = delete;
+  BytesAtTheEnd& operator=(const BytesAtTheEnd&) = delete;
+
+  uint8_t* data() const { return end() - count_; }
+
+ private:
+  static constexpr size_t kPage = 65536;  // as large as they come
+  size_t pages() const { return (count_ + kPage - 1) / kPage * kPage; }
+  uint8_t* end() const { return static_cast<uint8_t*>(memory_) + pages(); }
+
+  size_t count_;
+  void* memory_;
+};
+
+TEST(TrivialAugment, TouchesNoByteBehindTheImages) {
+  for (const int64_t size : {1, 2, 3, 5, 16, 24, 33}) {
+    const auto bytes = static_cast<size_t>(size * size * 3);
+    const BytesAtTheEnd in(bytes), out(bytes);
+    for (size_t i = 0; i < bytes; ++i) in.data()[i] = static_cast<uint8_t>(i * 37);
+    std::vector<uint8_t> scratch;
+    for (const Operation& operation : all_operations()) {
+      augment(operation, in.data(), size, out.data(), scratch);
+    }
+  }
 }
 
 // What trivial_augment() draws for a number, applied to an image.
