@@ -75,7 +75,7 @@ bool rand_has_sign(Augmentation kind, bool increasing) {
 
 void rand_augment(const AugmentOptions& options, int64_t size, Colour outside,
                   std::optional<Sampling> sampling, KeyedRandom& random,
-                  std::vector<Operation>& drawn) {
+                  std::vector<AugmentOperation>& drawn) {
   for (int64_t i = 0; i < options.operations; ++i) {
     const Augmentation kind = kKinds[random.below(std::size(kKinds))];
     if (!random.chance(options.probability)) continue;

@@ -33,6 +33,6 @@ bool rand_has_sign(Augmentation kind, bool increasing);
 // turns.
 void rand_augment(const AugmentOptions& options, int64_t size, Colour outside,
                   std::optional<Sampling> sampling, KeyedRandom& random,
-                  std::vector<Operation>& drawn);
+                  std::vector<AugmentOperation>& drawn);
 
 }  // namespace resnext

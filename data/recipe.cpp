@@ -31,8 +31,8 @@ namespace resnext {
 struct RecipeBuffers {
   Image decoded;
   Image square;
-  std::vector<Operation> operations;  // on this sample
-  std::vector<uint8_t> augmented;     // the other place of those that need two
+  std::vector<AugmentOperation> operations;  // on this sample
+  std::vector<uint8_t> augmented;            // the other place of those that need two
   std::vector<uint8_t> warped;
   Resampler resampler;
   Filter filter = Filter::kBilinear;  // of this sample
@@ -287,15 +287,15 @@ void draw_operations(const RecipeOptions& options, KeyedRandom& random, RecipeBu
 // the cache.
 uint8_t* first_place(const RecipeOptions& options, RecipeBuffers& buffers, uint8_t* out) {
   buffers.augmented.resize(static_cast<size_t>(options.size * options.size * 3));
-  const auto moves = std::ranges::count_if(buffers.operations, [](const Operation& operation) {
-    return needs_two_places(operation.kind);
-  });
+  const auto moves = std::ranges::count_if(
+      buffers.operations,
+      [](const AugmentOperation& operation) { return needs_two_places(operation.kind); });
   return moves % 2 == 0 ? out : buffers.augmented.data();
 }
 
 void augment(const RecipeOptions& options, RecipeBuffers& buffers, uint8_t* square, uint8_t* out) {
   uint8_t* other = square == out ? buffers.augmented.data() : out;
-  for (const Operation& operation : buffers.operations) {
+  for (const AugmentOperation& operation : buffers.operations) {
     const bool moves = needs_two_places(operation.kind);
     augment(operation, square, options.size, moves ? other : square, buffers.warped);
     if (moves) std::swap(square, other);

@@ -129,7 +129,7 @@ bool needs_two_places(Augmentation kind) {
          kind == Augmentation::kSharpness;
 }
 
-void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_t* out,
+void augment(const AugmentOperation& operation, const uint8_t* in, int64_t size, uint8_t* out,
              std::vector<uint8_t>& scratch) {
   const int64_t count = size * size;
   const double magnitude = operation.magnitude;
@@ -175,7 +175,7 @@ void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_
   }
 }
 
-void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<Operation>& drawn) {
+void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<AugmentOperation>& drawn) {
   const auto kind = static_cast<Augmentation>(random.below(kAugmentations));
   double magnitude = magnitude_of(kind, static_cast<int>(random.below(kStrengths)));
   if (has_sign(kind) && random.chance(0.5)) magnitude = -magnitude;

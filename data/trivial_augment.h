@@ -41,7 +41,7 @@ inline constexpr int kStrengths = 31;
 double magnitude_of(Augmentation kind, int strength);
 bool has_sign(Augmentation kind);
 
-struct Operation {
+struct AugmentOperation {
   Augmentation kind = Augmentation::kIdentity;
   // As torchvision counts it: slope, pixels, degrees anticlockwise, change of the blend factor,
   // bits kept, or threshold; of kSolarizeAdd, what is added.
@@ -54,10 +54,10 @@ bool needs_two_places(Augmentation kind);
 
 // From `in` to `out`, which may be one place for the other kinds. `scratch` is memory to work in,
 // resized.
-void augment(const Operation& operation, const uint8_t* in, int64_t size, uint8_t* out,
+void augment(const AugmentOperation& operation, const uint8_t* in, int64_t size, uint8_t* out,
              std::vector<uint8_t>& scratch);
 
 // Draws kind, strength and sign. Adds the operation to `drawn` if it changes anything.
-void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<Operation>& drawn);
+void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<AugmentOperation>& drawn);
 
 }  // namespace resnext

@@ -186,10 +186,10 @@ TEST(Laws, RandomErasing) {
 
 // ---- TrivialAugment -------------------------------------------------------------------------
 
-std::vector<uint8_t> applied(const std::vector<Operation>& operations, std::vector<uint8_t> pixels,
-                             int64_t side) {
+std::vector<uint8_t> applied(const std::vector<AugmentOperation>& operations,
+                             std::vector<uint8_t> pixels, int64_t side) {
   std::vector<uint8_t> out(pixels.size()), scratch;
-  for (const Operation& operation : operations) {
+  for (const AugmentOperation& operation : operations) {
     augment(operation, pixels.data(), side, out.data(), scratch);
     std::swap(pixels, out);
   }
@@ -242,7 +242,7 @@ TEST(Laws, TrivialAugmentsDraws) {
   std::map<std::vector<uint8_t>, int> seen;
   for (int i = 0; i < kDraws; ++i) {
     KeyedRandom random = random_of(i);
-    std::vector<Operation> drawn;
+    std::vector<AugmentOperation> drawn;
     trivial_augment(random, Sampling::kNearest, drawn);
     ++seen[applied(drawn, source, kSide)];
   }
@@ -296,7 +296,7 @@ TEST(Laws, RandAugmentsLevelsKindsAndSigns) {
     Sample ours, reference;
     for (int i = 0; i < kDraws; ++i) {
       KeyedRandom random = random_of(i);
-      std::vector<Operation> drawn;
+      std::vector<AugmentOperation> drawn;
       rand_augment(options, 3, {90, 90, 90}, std::nullopt, random, drawn);
       ours.push_back(applied(drawn, std::vector<uint8_t>(3 * 3 * 3, 90), 3)[12]);
       reference.push_back(reference_grey(90, options, generator));
@@ -318,13 +318,13 @@ TEST(Laws, RandAugmentsRotations) {
   std::map<std::vector<uint8_t>, int> seen;
   for (int i = 0; i < kDraws; ++i) {
     KeyedRandom random = random_of(i);
-    std::vector<Operation> drawn;
+    std::vector<AugmentOperation> drawn;
     rand_augment(options, kSide, {1, 2, 3}, std::nullopt, random, drawn);
     ++seen[applied(drawn, source, kSide)];
   }
   for (const double degrees : {27.0, -27.0}) {
     for (const Sampling sampling : {Sampling::kBilinear, Sampling::kBicubic}) {
-      const Operation turn{Augmentation::kRotate, degrees, {sampling, {1, 2, 3}}};
+      const AugmentOperation turn{Augmentation::kRotate, degrees, {sampling, {1, 2, 3}}};
       expect_share(seen[applied({turn}, source, kSide)], 0.7 / 15 / 4, "rotations");
     }
   }

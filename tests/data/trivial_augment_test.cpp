@@ -54,8 +54,8 @@ TEST(TrivialAugment, ColoursEqualTorchvision) {
 }
 
 // Each kind with a strength and, where it reads between pixels, in each way.
-std::vector<Operation> all_operations() {
-  std::vector<Operation> all;
+std::vector<AugmentOperation> all_operations() {
+  std::vector<AugmentOperation> all;
   for (int k = 0; k <= static_cast<int>(Augmentation::kInvert); ++k) {
     const auto kind = static_cast<Augmentation>(k);
     for (const int strength : {1, 17, 30}) {
@@ -73,7 +73,7 @@ std::vector<Operation> all_operations() {
 
 TEST(TrivialAugment, OnePlaceIsAsGoodAsTwoWhereItSaysSo) {
   const Image source = golden_image("square");
-  for (const Operation& operation : all_operations()) {
+  for (const AugmentOperation& operation : all_operations()) {
     if (needs_two_places(operation.kind)) continue;
     std::vector<uint8_t> place = source.pixels, out(place.size()), scratch;
     augment(operation, place.data(), source.height, out.data(), scratch);
@@ -111,7 +111,7 @@ TEST(TrivialAugment, TouchesNoByteBehindTheImages) {
     const BytesAtTheEnd in(bytes), out(bytes);
     for (size_t i = 0; i < bytes; ++i) in.data()[i] = static_cast<uint8_t>(i * 37);
     std::vector<uint8_t> scratch;
-    for (const Operation& operation : all_operations()) {
+    for (const AugmentOperation& operation : all_operations()) {
       augment(operation, in.data(), size, out.data(), scratch);
     }
   }
@@ -121,7 +121,7 @@ TEST(TrivialAugment, TouchesNoByteBehindTheImages) {
 std::vector<uint8_t> drawn(const std::vector<uint8_t>& pixels, int64_t size, uint64_t number,
                            Sampling sampling) {
   KeyedRandom random(RandomUse::kAugment, 1, 1, number);
-  std::vector<Operation> operations;
+  std::vector<AugmentOperation> operations;
   trivial_augment(random, sampling, operations);
   if (operations.empty()) return pixels;
   std::vector<uint8_t> out(pixels.size()), scratch;
