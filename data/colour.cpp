@@ -65,21 +65,6 @@ PixelMap ColourMap::pixel_map() const {
   return map;
 }
 
-void ColourMap::apply(uint8_t* pixels, int64_t count) const {
-  const PixelMap map = pixel_map();
-  map_colours(map.matrix, map.shift, pixels, count);
-}
-
-Vector mean_colour(const uint8_t* pixels, int64_t count) {
-  std::array<uint64_t, 3> sums{};
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    for (size_t c = 0; c < 3; ++c) sums[c] += pixels[c];
-  }
-  const auto n = static_cast<double>(count);
-  return {static_cast<double>(sums[0]) / n, static_cast<double>(sums[1]) / n,
-          static_cast<double>(sums[2]) / n};
-}
-
 void colour_jitter(ColourMap& map, double strength, KeyedRandom& random) {
   using Operation = void (ColourMap::*)(double);
   std::array<Operation, 3> operations = {&ColourMap::brightness, &ColourMap::contrast,

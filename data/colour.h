@@ -2,8 +2,7 @@
 //
 // Each of these operations is linear in the pixel's colour once the image's mean colour is known,
 // and so is any sequence of them. The map is composed first and then applied to each pixel in
-// float32; bytes are rounded and limited to 0..255 once. Colours are on a scale of 0..255. Local;
-// thread-safe.
+// float32; nothing is limited. Colours are on a scale of 0..255. Local; thread-safe.
 //
 // blend(image, reference, a) = a * image + (1 - a) * reference, with the references and the
 // lighting constants of fb.resnet.torch (datasets/transforms.lua, datasets/imagenet.lua); grey is
@@ -29,8 +28,6 @@ class ColourMap {
   void saturation(double a);  // reference: the pixel's grey
   void add(const std::array<double, 3>& shift);
 
-  // In place on `count` pixels.
-  void apply(uint8_t* pixels, int64_t count) const;
   // In float32.
   PixelMap pixel_map() const;
 
@@ -41,8 +38,6 @@ class ColourMap {
   std::array<std::array<double, 3>, 3> matrix_ = {{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
   std::array<double, 3> shift_ = {0, 0, 0};
 };
-
-std::array<double, 3> mean_colour(const uint8_t* pixels, int64_t count);
 
 // The seed's ColorJitter: the three operations in random order, each with a = 1 + U(-s, s).
 void colour_jitter(ColourMap& map, double strength, KeyedRandom& random);

@@ -223,29 +223,6 @@ void BlendAlongColumn(const float* const (&rows)[4], const float (&weights)[4], 
   for (; x < count; ++x) hn::StoreU(blend(one, x), one, out + x);
 }
 
-void MapColours(const float (&m)[9], const float (&shift)[3], uint8_t* HWY_RESTRICT pixels,
-                int64_t count) {
-  const HWY_CAPPED(float, 4) lanes;
-  const hn::Rebind<uint8_t, decltype(lanes)> bytes;
-  const auto step = static_cast<int64_t>(hn::Lanes(lanes));
-  HWY_ALIGN float columns[4][4] = {};  // of the matrix, one for each colour; then the shift
-  for (int c = 0; c < 3; ++c) {
-    for (int i = 0; i < 3; ++i) columns[i][c] = m[c * 3 + i];
-    columns[3][c] = shift[c];
-  }
-  for (int64_t i = 0; i < count; ++i, pixels += 3) {
-    uint8_t result[4];
-    for (int64_t k = 0; k < 4; k += step) {
-      const auto column = [&](int c) { return hn::Load(lanes, columns[c] + k); };
-      auto sum = hn::MulAdd(column(0), hn::Set(lanes, static_cast<float>(pixels[0])), column(3));
-      sum = hn::MulAdd(column(1), hn::Set(lanes, static_cast<float>(pixels[1])), sum);
-      sum = hn::MulAdd(column(2), hn::Set(lanes, static_cast<float>(pixels[2])), sum);
-      hn::StoreU(hn::DemoteTo(bytes, hn::NearestInt(sum)), bytes, result + k);
-    }
-    std::memcpy(pixels, result, 3);
-  }
-}
-
 void SumColours(const PixelShares& in, double (&sums)[3]) {
   const HWY_CAPPED(float, kColumnBytes) lanes;
   const hn::Rebind<int32_t, decltype(lanes)> ints;
@@ -296,7 +273,6 @@ HWY_EXPORT(SumAlongRows);
 HWY_EXPORT(SumAlongColumn);
 HWY_EXPORT(BlendAlongRows);
 HWY_EXPORT(BlendAlongColumn);
-HWY_EXPORT(MapColours);
 HWY_EXPORT(SumColours);
 
 void sum_along_rows(const RowGroup& in, const WeightTable<int32_t>& table, int64_t out_width,
@@ -323,11 +299,6 @@ void blend_along_column(const float* const (&rows)[4], const float (&weights)[4]
 
 void flush_stores() {
   hwy::FlushStream();
-}
-
-void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels,
-                 int64_t count) {
-  HWY_DYNAMIC_DISPATCH(MapColours)(matrix, shift, pixels, count);
 }
 
 void sum_colours(const PixelShares& in, double (&sums)[3]) {

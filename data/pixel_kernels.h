@@ -58,10 +58,6 @@ void blend_along_column(const float* const (&rows)[4], const float (&weights)[4]
                         float* out);
 void flush_stores();
 
-// In place on `count` pixels: matrix * colour + shift (row-major, RGB), rounded and limited to
-// 0..255.
-void map_colours(const float (&matrix)[9], const float (&shift)[3], uint8_t* pixels, int64_t count);
-
 // An image and what share its rows and columns have in something.
 struct PixelShares {
   const uint8_t* pixels = nullptr;

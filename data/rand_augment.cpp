@@ -73,9 +73,9 @@ bool rand_has_sign(Augmentation kind, bool increasing) {
   return moves(kind) || (increasing && is_enhancement(kind));
 }
 
-void rand_augment(const AugmentOptions& options, uint8_t* pixels, int64_t size, Colour outside,
+void rand_augment(const AugmentOptions& options, int64_t size, Colour outside,
                   std::optional<Sampling> sampling, KeyedRandom& random,
-                  std::vector<uint8_t>& scratch) {
+                  std::vector<AugmentOperation>& drawn) {
   for (int64_t i = 0; i < options.operations; ++i) {
     const Augmentation kind = kKinds[random.below(std::size(kKinds))];
     if (!random.chance(options.probability)) continue;
@@ -86,7 +86,7 @@ void rand_augment(const AugmentOptions& options, uint8_t* pixels, int64_t size, 
     if (rand_has_sign(kind, options.increasing) && random.chance(0.5)) magnitude = -magnitude;
     WarpStyle style{sampling.value_or(Sampling::kBilinear), outside};
     if (moves(kind) && !sampling && random.chance(0.5)) style.sampling = Sampling::kBicubic;
-    augment(kind, magnitude, pixels, size, scratch, style);
+    drawn.push_back({kind, magnitude, style});
   }
 }
 

@@ -29,9 +29,10 @@ std::span<const Augmentation> rand_augment_kinds();
 double rand_magnitude(Augmentation kind, double level, int64_t size, bool increasing);
 bool rand_has_sign(Augmentation kind, bool increasing);
 
-// Draws all, and applies it. `sampling`: instead of bilinear and bicubic by turns.
-void rand_augment(const AugmentOptions& options, uint8_t* pixels, int64_t size, Colour outside,
+// Draws all, and adds what is applied to `drawn`. `sampling`: instead of bilinear and bicubic by
+// turns.
+void rand_augment(const AugmentOptions& options, int64_t size, Colour outside,
                   std::optional<Sampling> sampling, KeyedRandom& random,
-                  std::vector<uint8_t>& scratch);
+                  std::vector<AugmentOperation>& drawn);
 
 }  // namespace resnext

@@ -30,7 +30,9 @@ namespace resnext {
 struct RecipeBuffers {
   Image decoded;
   Image square;
-  std::vector<uint8_t> augmented;
+  std::vector<AugmentOperation> operations;  // on this sample
+  std::vector<uint8_t> augmented;            // the other place of those that need two
+  std::vector<uint8_t> warped;
   Resampler resampler;
   Filter filter = Filter::kBilinear;  // of this sample
   bool mirrored = false;              // this sample, where it is flipped as it is resized
@@ -240,35 +242,70 @@ void apply_seed(const RecipeOptions& options, const StoredSample& sample, const 
   buffers.bicubic.finish(map, out);
 }
 
-void train_cifar(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
-                 KeyedRandom& random, RecipeBuffers& buffers, uint8_t* out) {
+// In training of cifar: where the padded image is cut.
+struct CifarCut {
+  int64_t top = 0;
+  int64_t left = 0;
+  bool mirrored = false;
+};
+
+CifarCut draw_cifar_cut(KeyedRandom& random) {
+  CifarCut cut;
+  cut.top = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
+  cut.left = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
+  cut.mirrored = random.chance(0.5);
+  return cut;
+}
+
+void render_cifar(const RecipeOptions& options, const StoredSample& sample, const Crop& crop,
+                  const CifarCut& cut, RecipeBuffers& buffers, uint8_t* out) {
   const int64_t size = options.size;
   buffers.square.resize(size, size);
   render_square(options, sample, crop, buffers, buffers.square.pixels.data());
-  const auto top = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
-  const auto left = static_cast<int64_t>(random.below(2 * kCifarPadding + 1));
-  pad_and_crop(buffers.square.view(), kCifarPadding, to_colour(options.fill), top, left, size, size,
-               out);
-  if (random.chance(0.5)) flip_horizontal(out, size, size);
+  pad_and_crop(buffers.square.view(), kCifarPadding, to_colour(options.fill), cut.top, cut.left,
+               size, size, out);
+  if (cut.mirrored) flip_horizontal(out, size, size);
 }
 
-// What AugmentOptions asks for, resolved.
-void augment(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers,
-             uint8_t* out) {
-  const int64_t size = options.size;
+// What AugmentOptions asks for, resolved; into buffers.operations.
+void draw_operations(const RecipeOptions& options, KeyedRandom& random, RecipeBuffers& buffers) {
+  buffers.operations.clear();
+  if (!options.training) return;
   const std::optional<Sampling> sampling = sampling_of(options);
   if (options.augment.policy == AugmentPolicy::kTrivial) {
     const auto drawn = [&] {
       return random.chance(0.5) ? Sampling::kBilinear : Sampling::kBicubic;
     };
-    trivial_augment(out, size, random, buffers.augmented, sampling ? *sampling : drawn());
+    trivial_augment(random, sampling ? *sampling : drawn(), buffers.operations);
   }
   if (options.augment.policy == AugmentPolicy::kRand) {
-    rand_augment(options.augment, out, size, to_colour(options.fill), sampling, random,
-                 buffers.augmented);
+    rand_augment(options.augment, options.size, to_colour(options.fill), sampling, random,
+                 buffers.operations);
   }
+}
+
+// Where the square must be for the operations on it to end in `out`; those in one place find it in
+// the cache.
+uint8_t* first_place(const RecipeOptions& options, RecipeBuffers& buffers, uint8_t* out) {
+  buffers.augmented.resize(static_cast<size_t>(options.size * options.size * 3));
+  const auto moves = std::ranges::count_if(
+      buffers.operations,
+      [](const AugmentOperation& operation) { return needs_two_places(operation.kind); });
+  return moves % 2 == 0 ? out : buffers.augmented.data();
+}
+
+void augment(const RecipeOptions& options, RecipeBuffers& buffers, uint8_t* square, uint8_t* out) {
+  uint8_t* other = square == out ? buffers.augmented.data() : out;
+  for (const AugmentOperation& operation : buffers.operations) {
+    const bool moves = needs_two_places(operation.kind);
+    augment(operation, square, options.size, moves ? other : square, buffers.warped);
+    if (moves) std::swap(square, other);
+  }
+}
+
+void erase(const RecipeOptions& options, KeyedRandom& random, uint8_t* out) {
   if (options.augment.erasing > 0 && random.chance(options.augment.erasing)) {
-    random_erasing(out, size, size, to_colour(options.fill), random);
+    random_erasing(out, options.size, options.size, to_colour(options.fill), random);
   }
 }
 
@@ -287,6 +324,9 @@ RecipeOptions resolved(RecipeOptions options) {
 
 Recipe::Recipe(const RecipeOptions& options) : options_(resolved(options)) {
   if (options.size <= 0) throw ConfigError("data.size", "must be positive", "give 224, or 32");
+  if (options.size > kLargestSide) {
+    throw ConfigError("data.size", "must be at most " + std::to_string(kLargestSide), "give 224");
+  }
   if (options.resize <= 0) throw ConfigError("data.resize", "must be positive", "give 256");
   if (options.crops != 1 && (options.crops != kTenCrops || options.training)) {
     throw ConfigError("data.crops", "must be 1, or 10 in validation", "give 1 or 10");
@@ -317,14 +357,24 @@ void Recipe::apply(const StoredSample& sample, const SampleKey& key, RecipeScrat
     apply_seed(options_, sample, crop, random, buffers, reinterpret_cast<float*>(out));
     return;
   }
-  if (options_.training && options_.name == RecipeName::kCifar) {
-    train_cifar(options_, sample, crop, random, buffers, out);
+  // All is drawn before the first pixel is made, as that says in which place.
+  const bool cifar = options_.training && options_.name == RecipeName::kCifar;
+  CifarCut cut;
+  if (cifar) {
+    cut = draw_cifar_cut(random);
   } else {
     buffers.mirrored =
         options_.training && options_.name != RecipeName::kNone && random.chance(0.5);
-    render_square(options_, sample, crop, buffers, out);
   }
-  if (options_.training) augment(options_, random, buffers, out);
+  draw_operations(options_, random, buffers);
+  uint8_t* square = first_place(options_, buffers, out);
+  if (cifar) {
+    render_cifar(options_, sample, crop, cut, buffers, square);
+  } else {
+    render_square(options_, sample, crop, buffers, square);
+  }
+  augment(options_, buffers, square, out);
+  if (options_.training) erase(options_, random, out);
 }
 
 }  // namespace resnext

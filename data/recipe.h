@@ -74,7 +74,8 @@ class RecipeScratch {
 
 class Recipe {
  public:
-  // Throws ConfigError when size or resize is not positive, or several crops are for training.
+  // Throws ConfigError when size or resize is not positive or size is above kLargestSide (warp.h),
+  // or several crops are for training.
   explicit Recipe(const RecipeOptions& options);
 
   const RecipeOptions& options() const { return options_; }

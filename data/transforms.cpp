@@ -9,10 +9,6 @@
 namespace resnext {
 namespace {
 
-void fill_pixels(uint8_t* out, int64_t count, Colour fill) {
-  for (int64_t i = 0; i < count; ++i, out += 3) std::memcpy(out, fill.data(), 3);
-}
-
 template <typename T>
 void flip(T* pixels, int64_t height, int64_t width) {
   for (int64_t y = 0; y < height; ++y) {
@@ -23,6 +19,14 @@ void flip(T* pixels, int64_t height, int64_t width) {
 }
 
 }  // namespace
+
+void fill_pixels(uint8_t* out, int64_t count, const Colour& colour) {
+  std::array<uint8_t, 24> some;
+  for (size_t i = 0; i < some.size(); ++i) some[i] = colour[i % 3];
+  int64_t left = 3 * count;
+  for (; left >= 24; left -= 24, out += 24) std::memcpy(out, some.data(), 24);
+  std::memcpy(out, some.data(), static_cast<size_t>(left));
+}
 
 void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width) {
   flip(pixels, height, width);

@@ -14,6 +14,9 @@ namespace resnext {
 
 using Colour = std::array<uint8_t, 3>;
 
+// Writes `count` pixels of one colour.
+void fill_pixels(uint8_t* out, int64_t count, const Colour& colour);
+
 // Mirrors left and right.
 void flip_horizontal(uint8_t* pixels, int64_t height, int64_t width);
 void flip_horizontal(float* pixels, int64_t height, int64_t width);

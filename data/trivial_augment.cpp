@@ -5,109 +5,100 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
-#include "data/colour.h"
+#include "data/augment_kernels.h"
 
 namespace resnext {
 namespace {
 
-using Table = std::array<uint8_t, 256>;
-
-void look_up(const Table& table, size_t channel, uint8_t* pixels, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    uint8_t& value = pixels[static_cast<size_t>(i) * 3 + channel];
-    value = table[value];
-  }
-}
-
-void look_up_all(const Table& table, uint8_t* pixels, int64_t count) {
-  for (int64_t i = 0; i < 3 * count; ++i) pixels[i] = table[pixels[i]];
-}
-
-using Histogram = std::array<int64_t, 256>;
-
-Histogram histogram(size_t channel, const uint8_t* pixels, int64_t count) {
-  Histogram bins{};
-  for (int64_t i = 0; i < count; ++i) ++bins[pixels[static_cast<size_t>(i) * 3 + channel]];
-  return bins;
+template <typename Function>
+ByteTable table_of(const Function& function) {
+  ByteTable table{};
+  for (int i = 0; i < 256; ++i) table[static_cast<size_t>(i)] = static_cast<uint8_t>(function(i));
+  return table;
 }
 
 // Stretches the used range to 0..255.
-Table auto_contrast_table(const Histogram& bins) {
-  Table table{};
-  const auto used = [](int64_t n) { return n > 0; };
-  const auto low = std::find_if(bins.begin(), bins.end(), used) - bins.begin();
-  const auto high = 255 - (std::find_if(bins.rbegin(), bins.rend(), used) - bins.rbegin());
-  const double scale = high > low ? 255.0 / static_cast<double>(high - low) : 1;
-  const double offset = high > low ? -static_cast<double>(low) * scale : 0;
-  for (size_t i = 0; i < table.size(); ++i) {
-    table[i] =
-        static_cast<uint8_t>(std::clamp(static_cast<double>(i) * scale + offset, 0.0, 255.0));
+ByteTable auto_contrast_table(int low, int high) {
+  const double scale = high > low ? 255.0 / (high - low) : 1;
+  const double offset = high > low ? -low * scale : 0;
+  return table_of([&](int i) { return std::clamp(i * scale + offset, 0.0, 255.0); });
+}
+
+void auto_contrast(const uint8_t* in, int64_t count, uint8_t* out) {
+  const ColourRange range = colour_range(in, count);
+  if (in == out && range.low == Colour{0, 0, 0} && range.high == Colour{255, 255, 255}) return;
+  std::array<ByteTable, 3> tables;
+  for (size_t c = 0; c < 3; ++c) tables[c] = auto_contrast_table(range.low[c], range.high[c]);
+  look_up(tables, in, count, out);
+}
+
+using Histogram = std::array<uint32_t, 256>;
+
+// Counts four pixels in tables of their own, as equal neighbours would wait for each other.
+std::array<Histogram, 3> histograms(const uint8_t* in, int64_t count) {
+  std::array<std::array<Histogram, 3>, 4> parts{};
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4, in += 12) {
+    for (size_t k = 0; k < 12; ++k) ++parts[k / 3][k % 3][in[k]];
   }
-  return table;
+  for (; i < count; ++i, in += 3) {
+    for (size_t c = 0; c < 3; ++c) ++parts[0][c][in[c]];
+  }
+  for (size_t k = 1; k < 4; ++k) {
+    for (size_t c = 0; c < 3; ++c) {
+      for (size_t v = 0; v < 256; ++v) parts[0][c][v] += parts[k][c][v];
+    }
+  }
+  return parts[0];
 }
 
 // Pillow's ImageOps.equalize: the cumulative histogram in steps of a 255th of all pixels but those
 // of the brightest value.
-Table equalize_table(const Histogram& bins, int64_t count) {
-  Table table{};
-  const auto last = std::find_if(bins.rbegin(), bins.rend(), [](int64_t n) { return n > 0; });
+ByteTable equalize_table(const Histogram& bins, int64_t count) {
+  const auto last = std::find_if(bins.rbegin(), bins.rend(), [](uint32_t n) { return n > 0; });
   const int64_t step = (count - *last) / 255;
   int64_t below = step / 2;
-  for (size_t i = 0; i < table.size(); ++i) {
-    table[i] = static_cast<uint8_t>(step == 0 ? static_cast<int64_t>(i)
-                                              : std::min<int64_t>(255, below / step));
-    below += bins[i];
-  }
-  return table;
+  return table_of([&](int i) -> int64_t {
+    const int64_t value = step == 0 ? i : std::min<int64_t>(255, below / step);
+    below += bins[static_cast<size_t>(i)];
+    return value;
+  });
 }
 
-// Blends with the image smoothed by [1 1 1; 1 5 1; 1 1 1] / 13; the border stays.
-void sharpness(double factor, uint8_t* pixels, int64_t size, std::vector<uint8_t>& scratch) {
-  scratch.assign(pixels, pixels + size * size * 3);
-  const int64_t stride = size * 3;
-  for (int64_t y = 1; y < size - 1; ++y) {
-    for (int64_t i = y * stride + 3; i < (y + 1) * stride - 3; ++i) {
-      const uint8_t* p = scratch.data() + i;
-      int sum = 4 * p[0];
-      for (const int64_t row : {-stride, int64_t{0}, stride}) {
-        sum += p[row - 3] + p[row] + p[row + 3];
-      }
-      const int smooth = (2 * sum + 13) / 26;  // rounded to the nearest
-      const double value = smooth + factor * (p[0] - smooth);
-      pixels[i] = static_cast<uint8_t>(std::clamp(value, 0.0, 255.0));
-    }
-  }
+void equalize(const uint8_t* in, int64_t count, uint8_t* out) {
+  const std::array<Histogram, 3> bins = histograms(in, count);
+  std::array<ByteTable, 3> tables;
+  for (size_t c = 0; c < 3; ++c) tables[c] = equalize_table(bins[c], count);
+  look_up(tables, in, count, out);
 }
 
-void change_colours(void (ColourMap::*operation)(double), double factor, uint8_t* pixels,
-                    int64_t count) {
-  ColourMap map(mean_colour(pixels, count));
-  (map.*operation)(factor);
-  map.apply(pixels, count);
+// Pillow's blend of one value with each; augment_kernels.h says how.
+ByteTable blend_table(int from, double factor) {
+  return table_of([from, f = static_cast<float>(factor)](int i) {
+    const float step = f * static_cast<float>(i - from);
+    return std::clamp(static_cast<float>(from) + step, 0.0F, 255.0F);
+  });
 }
 
-Table posterize_table(int bits) {
-  Table table{};
-  for (size_t i = 0; i < 256; ++i) table[i] = static_cast<uint8_t>(i & (0xffU << (8 - bits)));
-  return table;
+// Pillow's ImageEnhance.Contrast: the rounded mean of its greys.
+int mean_grey(const uint8_t* in, int64_t count) {
+  const auto sum = static_cast<double>(sum_of_greys(in, count));
+  return static_cast<int>(sum / static_cast<double>(count) + 0.5);
 }
 
-Table solarize_table(double threshold) {
-  Table table{};
-  for (size_t i = 0; i < 256; ++i) {
-    table[i] = static_cast<uint8_t>(static_cast<double>(i) < threshold ? i : 255 - i);
-  }
-  return table;
+ByteTable posterize_table(int bits) {
+  return table_of([bits](int i) { return i & 0xff << (8 - bits); });
+}
+
+ByteTable solarize_table(double threshold) {
+  return table_of([threshold](int i) { return i < threshold ? i : 255 - i; });
 }
 
 // What is darker than the middle becomes so much brighter (timm's SolarizeAdd).
-Table solarize_add_table(int added) {
-  Table table{};
-  for (int i = 0; i < 256; ++i) {
-    table[static_cast<size_t>(i)] = static_cast<uint8_t>(i < 128 ? std::min(255, i + added) : i);
-  }
-  return table;
+ByteTable solarize_add_table(int added) {
+  return table_of([added](int i) { return i < 128 ? std::min(255, i + added) : i; });
 }
 
 }  // namespace
@@ -133,12 +124,23 @@ bool has_sign(Augmentation kind) {
   return kind >= Augmentation::kShearX && kind <= Augmentation::kSharpness;
 }
 
-void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
-             std::vector<uint8_t>& scratch, const WarpStyle& style) {
+bool needs_two_places(Augmentation kind) {
+  return (kind >= Augmentation::kShearX && kind <= Augmentation::kRotate) ||
+         kind == Augmentation::kSharpness;
+}
+
+void augment(const AugmentOperation& operation, const uint8_t* in, int64_t size, uint8_t* out,
+             std::vector<uint8_t>& scratch) {
   const int64_t count = size * size;
-  const auto warped = [&](const Affine& map) { warp(map, style, pixels, size, scratch); };
-  switch (kind) {
+  const double magnitude = operation.magnitude;
+  const double factor = 1 + magnitude;  // of a blend
+  const auto warped = [&](const Affine& map) {
+    warp(map, operation.style, in, size, out, scratch);
+  };
+  const auto mapped = [&](const ByteTable& table) { look_up(table, in, count * 3, out); };
+  switch (operation.kind) {
     case Augmentation::kIdentity:
+      if (in != out) std::memcpy(out, in, static_cast<size_t>(count * 3));
       return;
     case Augmentation::kShearX:
       return warped({1, magnitude, 0, 0, 1, 0});
@@ -151,38 +153,34 @@ void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
     case Augmentation::kRotate:
       return warped(rotation(magnitude, size));
     case Augmentation::kBrightness:
-      return change_colours(&ColourMap::brightness, 1 + magnitude, pixels, count);
+      return mapped(blend_table(0, factor));
     case Augmentation::kColour:
-      return change_colours(&ColourMap::saturation, 1 + magnitude, pixels, count);
+      return blend_from_grey(static_cast<float>(factor), in, count, out);
     case Augmentation::kContrast:
-      return change_colours(&ColourMap::contrast, 1 + magnitude, pixels, count);
+      return mapped(blend_table(mean_grey(in, count), factor));
     case Augmentation::kSharpness:
-      return sharpness(1 + magnitude, pixels, size, scratch);
+      return blend_from_smooth(static_cast<float>(factor), in, size, out);
     case Augmentation::kPosterize:
-      return look_up_all(posterize_table(static_cast<int>(magnitude)), pixels, count);
+      return mapped(posterize_table(static_cast<int>(magnitude)));
     case Augmentation::kSolarize:
-      return look_up_all(solarize_table(magnitude), pixels, count);
+      return mapped(solarize_table(magnitude));
     case Augmentation::kSolarizeAdd:
-      return look_up_all(solarize_add_table(static_cast<int>(magnitude)), pixels, count);
+      return mapped(solarize_add_table(static_cast<int>(magnitude)));
     case Augmentation::kInvert:
-      return look_up_all(solarize_table(0), pixels, count);
+      return mapped(solarize_table(0));
     case Augmentation::kAutoContrast:
+      return auto_contrast(in, count, out);
     case Augmentation::kEqualize:
-      for (size_t c = 0; c < 3; ++c) {
-        const Histogram bins = histogram(c, pixels, count);
-        look_up(kind == Augmentation::kEqualize ? equalize_table(bins, count)
-                                                : auto_contrast_table(bins),
-                c, pixels, count);
-      }
+      return equalize(in, count, out);
   }
 }
 
-void trivial_augment(uint8_t* pixels, int64_t size, KeyedRandom& random,
-                     std::vector<uint8_t>& scratch, Sampling sampling) {
+void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<AugmentOperation>& drawn) {
   const auto kind = static_cast<Augmentation>(random.below(kAugmentations));
   double magnitude = magnitude_of(kind, static_cast<int>(random.below(kStrengths)));
   if (has_sign(kind) && random.chance(0.5)) magnitude = -magnitude;
-  augment(kind, magnitude, pixels, size, scratch, {sampling});
+  const bool unchanged = kind == Augmentation::kIdentity || (has_sign(kind) && magnitude == 0);
+  if (!unchanged) drawn.push_back({kind, magnitude, {sampling}});
 }
 
 }  // namespace resnext

@@ -41,14 +41,23 @@ inline constexpr int kStrengths = 31;
 double magnitude_of(Augmentation kind, int strength);
 bool has_sign(Augmentation kind);
 
-// In place. `magnitude`, as torchvision counts it: slope, pixels, degrees anticlockwise, change of
-// the blend factor, bits kept, or threshold; of kSolarizeAdd, what is added. `scratch` is memory to
-// work in, resized. `style` is for what is sheared, moved or turned.
-void augment(Augmentation kind, double magnitude, uint8_t* pixels, int64_t size,
-             std::vector<uint8_t>& scratch, const WarpStyle& style = {});
+struct AugmentOperation {
+  Augmentation kind = Augmentation::kIdentity;
+  // As torchvision counts it: slope, pixels, degrees anticlockwise, change of the blend factor,
+  // bits kept, or threshold; of kSolarizeAdd, what is added.
+  double magnitude = 0;
+  WarpStyle style = {};  // of what is sheared, moved or turned
+};
 
-// Draws kind, strength and sign, and applies them.
-void trivial_augment(uint8_t* pixels, int64_t size, KeyedRandom& random,
-                     std::vector<uint8_t>& scratch, Sampling sampling = Sampling::kNearest);
+// Whether augment() needs two places: of what is sheared, moved, turned or sharpened.
+bool needs_two_places(Augmentation kind);
+
+// From `in` to `out`, which may be one place for the other kinds. `scratch` is memory to work in,
+// resized.
+void augment(const AugmentOperation& operation, const uint8_t* in, int64_t size, uint8_t* out,
+             std::vector<uint8_t>& scratch);
+
+// Draws kind, strength and sign. Adds the operation to `drawn` if it changes anything.
+void trivial_augment(KeyedRandom& random, Sampling sampling, std::vector<AugmentOperation>& drawn);
 
 }  // namespace resnext

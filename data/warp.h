@@ -29,9 +29,13 @@ struct Affine {
 // Anticlockwise around the middle of an image of this size.
 Affine rotation(double degrees, int64_t size);
 
-// In place. Bilinear and bicubic (Keys 1981 with a = -1) read the border's pixels again beyond it;
-// `scratch` is memory to work in, resized.
-void warp(const Affine& map, const WarpStyle& style, uint8_t* pixels, int64_t size,
+// The largest side, as positions are int32.
+inline constexpr int64_t kLargestSide = 16384;
+
+// To another place. The nearest pixel is that of Pillow's positions, which have 16 fractional bits
+// (affine_fixed in its src/libImaging/Geometry.c). Bilinear and bicubic (Keys 1981 with a = -1) are
+// in float32 and read the border's pixels again beyond it; `scratch` is memory to work in, resized.
+void warp(const Affine& map, const WarpStyle& style, const uint8_t* in, int64_t size, uint8_t* out,
           std::vector<uint8_t>& scratch);
 
 }  // namespace resnext

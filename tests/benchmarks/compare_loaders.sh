@@ -47,6 +47,8 @@ ours lib-full files --what full
 ours lib-entropy files --what entropy
 ours raw raw
 for recipe in none seed torchvision-v2; do ours "raw-$recipe" raw --recipe "$recipe"; done
+ours raw-v2-bilinear raw --recipe torchvision-v2 --interpolation bilinear
+ours raw-rand raw --augment rand
 ours memory raw --what memory
 peer() {
   if "$python" -c "import $2" >/dev/null 2>&1; then
@@ -97,4 +99,5 @@ awk -v order="${names[*]}" -v load="$(cut -d' ' -f1 /proc/loadavg)" '
     ratio("raw", "ffcv-raw"); ratio("raw", "memory")
     ratio("jpeg-none", "jpeg"); ratio("jpeg-seed", "jpeg"); ratio("jpeg-torchvision-v2", "jpeg")
     ratio("raw-none", "raw"); ratio("raw-seed", "raw"); ratio("raw-torchvision-v2", "raw")
+    ratio("raw-v2-bilinear", "raw"); ratio("raw-rand", "raw")
   }' "$work/results"

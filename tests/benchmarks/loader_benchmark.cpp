@@ -1,12 +1,14 @@
 // Times the input pipeline, or what bounds it, on the samples of a container.
 //
-//   loader_benchmark FILE.h5 [--what loader --recipe torchvision --augment recipe --threads 1
-//                             --batch 64 --size 224 --seconds 3]
+//   loader_benchmark FILE.h5 [--what loader --recipe torchvision --augment recipe
+//                             --interpolation auto --threads 1 --batch 64 --size 224 --seconds 3]
 // loader: the worker's own DataLoader in training, up to next(). The others work on one thread on
 // samples that lie in memory: crop is libjpeg-turbo alone on the loader's random crops
 // (jpeg_skip_scanlines, jpeg_crop_scanline), full the whole decode, entropy the Huffman codes of
 // the whole (jpeg_read_coefficients), memory a copy of the stored bytes. Prints images per second
-// of the clock, and CPU time per image of all threads, which other programs disturb less.
+// of the clock, and CPU time per image of all threads, which other programs disturb less. augment
+// prints the CPU time of each operation of augmentation on a square in the cache, over all its
+// strengths.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
@@ -22,6 +24,7 @@
 #include "data/image_decoder.h"
 #include "data/jpeg_library.h"
 #include "data/recipe.h"
+#include "data/trivial_augment.h"
 
 namespace {
 
@@ -116,6 +119,51 @@ void measure_bound(const Settings& s) {
   });
 }
 
+double augment_seconds(Augmentation kind, Sampling sampling, const std::vector<uint8_t>& square,
+                       int64_t size) {
+  std::vector<uint8_t> out(square.size()), scratch;
+  double least = 1;
+  for (int round = 0; round < 9; ++round) {
+    const double begin = cpu_seconds();
+    for (int strength = 0; strength < kStrengths; ++strength) {
+      const double sign = has_sign(kind) && strength % 2 == 1 ? -1 : 1;
+      augment({kind, sign * magnitude_of(kind, strength), {sampling}}, square.data(), size,
+              out.data(), scratch);
+    }
+    least = std::min(least, (cpu_seconds() - begin) / kStrengths);
+  }
+  return least;
+}
+
+void measure_augment(const Settings& s) {
+  const char* const names[] = {"identity",     "shear-x",   "shear-y",      "translate-x",
+                               "translate-y",  "rotate",    "brightness",   "colour",
+                               "contrast",     "sharpness", "posterize",    "solarize",
+                               "autocontrast", "equalize",  "solarize-add", "invert"};
+  const Container container(s.file);
+  std::vector<uint8_t> bytes;
+  container.read_sample(0, bytes);
+  RecipeOptions options = s.recipe;
+  options.name = RecipeName::kNone;
+  options.augment = {};
+  const Recipe recipe(options);
+  RecipeScratch scratch;
+  std::vector<uint8_t> square(static_cast<size_t>(recipe.square_bytes()));
+  recipe.apply({container.storage(), bytes, container.height(), container.width()}, {}, scratch,
+               square.data());
+  for (const Sampling sampling : {Sampling::kNearest, Sampling::kBilinear, Sampling::kBicubic}) {
+    for (size_t kind = 0; kind < std::size(names); ++kind) {
+      const auto augmentation = static_cast<Augmentation>(kind);
+      const bool warped =
+          augmentation >= Augmentation::kShearX && augmentation <= Augmentation::kRotate;
+      if (sampling != Sampling::kNearest && !warped) continue;
+      const char* const reading[] = {"", " bilinear", " bicubic"};
+      fmt::print("augment {}{}: {:.1f} us\n", names[kind], reading[static_cast<int>(sampling)],
+                 augment_seconds(augmentation, sampling, square, options.size) * 1e6);
+    }
+  }
+}
+
 Settings parse(int argc, char** argv) {
   Settings s;
   CLI::App app("Times the input pipeline.");
@@ -128,12 +176,19 @@ Settings parse(int argc, char** argv) {
                                                          {"none", AugmentPolicy::kNone},
                                                          {"trivial", AugmentPolicy::kTrivial},
                                                          {"rand", AugmentPolicy::kRand}};
+  const std::map<std::string, Interpolation> interpolations = {
+      {"auto", Interpolation::kAuto},
+      {"bilinear", Interpolation::kBilinear},
+      {"bicubic", Interpolation::kBicubic},
+      {"random", Interpolation::kRandom}};
   app.add_option("FILE", s.file)->required();
   app.add_option("--what", s.what)
-      ->check(CLI::IsMember({"loader", "crop", "full", "entropy", "memory"}));
+      ->check(CLI::IsMember({"loader", "crop", "full", "entropy", "memory", "augment"}));
   app.add_option("--recipe", s.recipe.name)->transform(CLI::CheckedTransformer(recipes));
   app.add_option("--augment", s.recipe.augment.policy)
       ->transform(CLI::CheckedTransformer(policies));
+  app.add_option("--interpolation", s.recipe.interpolation)
+      ->transform(CLI::CheckedTransformer(interpolations));
   app.add_option("--threads", s.threads);
   app.add_option("--batch", s.batch);
   app.add_option("--size", s.recipe.size);
@@ -150,7 +205,13 @@ Settings parse(int argc, char** argv) {
 
 int main(int argc, char** argv) try {
   const Settings s = parse(argc, argv);
-  s.what == "loader" ? measure_loader(s) : measure_bound(s);
+  if (s.what == "loader") {
+    measure_loader(s);
+  } else if (s.what == "augment") {
+    measure_augment(s);
+  } else {
+    measure_bound(s);
+  }
   return 0;
 } catch (const std::exception& error) {
   fmt::print(stderr, "loader_benchmark: {}\n", error.what());

@@ -186,6 +186,16 @@ TEST(Laws, RandomErasing) {
 
 // ---- TrivialAugment -------------------------------------------------------------------------
 
+std::vector<uint8_t> applied(const std::vector<AugmentOperation>& operations,
+                             std::vector<uint8_t> pixels, int64_t side) {
+  std::vector<uint8_t> out(pixels.size()), scratch;
+  for (const AugmentOperation& operation : operations) {
+    augment(operation, pixels.data(), side, out.data(), scratch);
+    std::swap(pixels, out);
+  }
+  return pixels;
+}
+
 // torchvision.transforms.TrivialAugmentWide._augmentation_space with 31 bins.
 TEST(Laws, TrivialAugmentsMagnitudes) {
   using A = Augmentation;
@@ -216,26 +226,25 @@ TEST(Laws, TrivialAugmentsMagnitudes) {
 // Every result is that of a kind, a strength and a sign; each result is as frequent as its causes.
 TEST(Laws, TrivialAugmentsDraws) {
   constexpr int64_t kSide = 9;
-  std::vector<uint8_t> source(kSide * kSide * 3), scratch;
+  std::vector<uint8_t> source(kSide * kSide * 3);
   for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 37 % 251 + 2);
   std::map<std::vector<uint8_t>, double> probability;
   for (int kind = 0; kind < kAugmentations; ++kind) {
     for (int strength = 0; strength < kStrengths; ++strength) {
       for (const double sign : {-1.0, 1.0}) {
         const auto k = static_cast<Augmentation>(kind);
-        std::vector<uint8_t> result = source;
-        augment(k, (has_sign(k) ? sign : 1) * magnitude_of(k, strength), result.data(), kSide,
-                scratch);
-        probability[result] += 1.0 / (kAugmentations * kStrengths * 2);
+        const double magnitude = (has_sign(k) ? sign : 1) * magnitude_of(k, strength);
+        probability[applied({{k, magnitude}}, source, kSide)] +=
+            1.0 / (kAugmentations * kStrengths * 2);
       }
     }
   }
   std::map<std::vector<uint8_t>, int> seen;
   for (int i = 0; i < kDraws; ++i) {
-    std::vector<uint8_t> result = source;
     KeyedRandom random = random_of(i);
-    trivial_augment(result.data(), kSide, random, scratch);
-    ++seen[result];
+    std::vector<AugmentOperation> drawn;
+    trivial_augment(random, Sampling::kNearest, drawn);
+    ++seen[applied(drawn, source, kSide)];
   }
   double chi_square = 0;  // Pearson 1900; its mean is the number of results less one
   for (const auto& [result, p] : probability) {
@@ -267,7 +276,7 @@ double reference_grey(double v, const AugmentOptions& o, Generator& generator) {
     if (kind == 3) v = v < 128 ? std::min(255.0, v + added) : v;
     if (kind != 4) continue;
     const double factor = o.increasing ? 1 + sign * 0.9 * part : 0.1 + 1.8 * part;
-    v = std::clamp(std::round(v * factor), 0.0, 255.0);
+    v = std::clamp(std::trunc(v * factor), 0.0, 255.0);
   }
   return v;
 }
@@ -285,12 +294,11 @@ TEST(Laws, RandAugmentsLevelsKindsAndSigns) {
   for (const AugmentOptions& options : {narrow, wide, fixed, falling}) {
     Generator generator(5);
     Sample ours, reference;
-    std::vector<uint8_t> scratch;
     for (int i = 0; i < kDraws; ++i) {
-      std::vector<uint8_t> pixels(3 * 3 * 3, 90);
       KeyedRandom random = random_of(i);
-      rand_augment(options, pixels.data(), 3, {90, 90, 90}, std::nullopt, random, scratch);
-      ours.push_back(pixels[12]);
+      std::vector<AugmentOperation> drawn;
+      rand_augment(options, 3, {90, 90, 90}, std::nullopt, random, drawn);
+      ours.push_back(applied(drawn, std::vector<uint8_t>(3 * 3 * 3, 90), 3)[12]);
       reference.push_back(reference_grey(90, options, generator));
     }
     expect_same_law(ours, reference, "grey value");
@@ -301,7 +309,7 @@ TEST(Laws, RandAugmentsLevelsKindsAndSigns) {
 // Geometry: one image in 15 is turned, each way half of the time, read one way or the other.
 TEST(Laws, RandAugmentsRotations) {
   constexpr int64_t kSide = 9;
-  std::vector<uint8_t> source(kSide * kSide * 3), scratch;
+  std::vector<uint8_t> source(kSide * kSide * 3);
   for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint8_t>(i * 37 % 251 + 2);
   AugmentOptions options;
   options.deviation = 0;
@@ -309,16 +317,15 @@ TEST(Laws, RandAugmentsRotations) {
   options.probability = 0.7;
   std::map<std::vector<uint8_t>, int> seen;
   for (int i = 0; i < kDraws; ++i) {
-    std::vector<uint8_t> pixels = source;
     KeyedRandom random = random_of(i);
-    rand_augment(options, pixels.data(), kSide, {1, 2, 3}, std::nullopt, random, scratch);
-    ++seen[pixels];
+    std::vector<AugmentOperation> drawn;
+    rand_augment(options, kSide, {1, 2, 3}, std::nullopt, random, drawn);
+    ++seen[applied(drawn, source, kSide)];
   }
   for (const double degrees : {27.0, -27.0}) {
     for (const Sampling sampling : {Sampling::kBilinear, Sampling::kBicubic}) {
-      std::vector<uint8_t> pixels = source;
-      augment(Augmentation::kRotate, degrees, pixels.data(), kSide, scratch, {sampling, {1, 2, 3}});
-      expect_share(seen[pixels], 0.7 / 15 / 4, "rotations");
+      const AugmentOperation turn{Augmentation::kRotate, degrees, {sampling, {1, 2, 3}}};
+      expect_share(seen[applied({turn}, source, kSide)], 0.7 / 15 / 4, "rotations");
     }
   }
 }

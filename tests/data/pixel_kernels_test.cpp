@@ -3,34 +3,21 @@
 #include "data/pixel_kernels.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
-#include <functional>
 #include <vector>
 
 #include "data/keyed_random.h"
+#include "tests/data/vector_targets.h"
 
 namespace resnext {
 namespace {
 
-void for_each_target(const std::function<void(const char* name)>& check) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    check(hwy::TargetName(target));
-  }
-  hwy::SetSupportedTargetsForTest(0);
-}
+using testing::for_each_target;
+using testing::random_bytes;
 
 uint8_t to_byte(int64_t sum) {
   return static_cast<uint8_t>(std::clamp<int64_t>((sum + (1 << 21)) >> kWeightBits, 0, 255));
-}
-
-std::vector<uint8_t> random_bytes(size_t count, uint64_t number) {
-  KeyedRandom random(RandomUse::kAugment, 8, 0, number);
-  std::vector<uint8_t> bytes(count);
-  for (uint8_t& b : bytes) b = static_cast<uint8_t>(random.next());
-  return bytes;
 }
 
 // Weights that sum to about 1, some negative, as bicubic ones are.
@@ -95,26 +82,6 @@ TEST(PixelKernels, SumAlongRowsEqualsPlainSums) {
         ASSERT_EQ(out[static_cast<size_t>(j)], to_byte(sum)) << name << " " << width;
       }
       ASSERT_EQ(out.back(), 99) << name << ": nothing is written beyond the end";
-    }
-  });
-}
-
-TEST(PixelKernels, MapColoursRoundsAndLimits) {
-  for_each_target([](const char* name) {
-    const float matrix[9] = {1.5F, -0.25F, 0.125F, 0, 1, 0, -1, 0.5F, 2};
-    const float shift[3] = {-20, 0.25F, 10};
-    for (int64_t count = 1; count < 20; ++count) {
-      const auto before = random_bytes(static_cast<size_t>(count * 3), 3);
-      auto pixels = before;
-      pixels.push_back(99);
-      map_colours(matrix, shift, pixels.data(), count);
-      for (size_t i = 0; i < static_cast<size_t>(count * 3); ++i) {
-        const uint8_t* p = &before[i / 3 * 3];
-        const float* m = matrix + i % 3 * 3;
-        const double want = m[0] * p[0] + m[1] * p[1] + m[2] * p[2] + shift[i % 3];
-        ASSERT_NEAR(pixels[i], std::clamp(want, 0.0, 255.0), 0.501) << name;
-      }
-      ASSERT_EQ(pixels.back(), 99) << name;
     }
   });
 }

@@ -66,10 +66,11 @@ TEST(RandAugment, LevelsMeanWhatTimmsMean) {
 
 int largest_difference(Augmentation kind, double magnitude, const WarpStyle& style,
                        const std::string& golden) {
-  Image image = golden_image("square");
+  const Image image = golden_image("square");
+  Image out = image;
   std::vector<uint8_t> scratch;
-  augment(kind, magnitude, image.pixels.data(), image.height, scratch, style);
-  return difference(image.view(), golden_image(golden).view()).largest;
+  augment({kind, magnitude, style}, image.pixels.data(), image.height, out.pixels.data(), scratch);
+  return difference(out.view(), golden_image(golden).view()).largest;
 }
 
 TEST(RandAugment, MovedPixelsEqualPillows) {

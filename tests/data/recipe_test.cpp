@@ -318,6 +318,7 @@ TEST(Recipe, RefusesDamageAndImpossibleOptions) {
                DamagedImage);
   EXPECT_THROW(Recipe(options_of(RecipeName::kSeed, true, 0, 8)), ConfigError);
   EXPECT_THROW(Recipe(options_of(RecipeName::kSeed, true, 8, -1)), ConfigError);
+  EXPECT_THROW(Recipe(options_of(RecipeName::kTorchvision, true, 16385, 16385)), ConfigError);
 }
 
 }  // namespace
