@@ -417,6 +417,38 @@ TEST_F(Hdf5Kinds, ImagesOfAnotherScaleAreRefusedAndBlackOnesSaid) {
   EXPECT_NE(bits.remarks()[0].find("all but black"), std::string::npos);
 }
 
+TEST_F(Hdf5Kinds, PackingTakesTheClassesOfAList) {
+  const std::string list = folder_ / "classes";
+  const std::string lines = "owl\ncat\nant\ndog\n";
+  testing::write_bytes(list, Bytes(lines.begin(), lines.end()));
+  const auto packed = [&](const std::function<void(Hdf5Editor&)>& fill) {
+    with_labels(fill);
+    ContainerSource source{path()};
+    source.classes = list;
+    pack_hdf5(source, folder_ / "packed.h5");
+    return Container(folder_ / "packed.h5");
+  };
+  const auto numbers = [](Hdf5Editor& f) { f.put("labels", {kCount}, Bytes{2, 0, 1, 1, 0}); };
+  const auto texts = [](Hdf5Editor& f) {
+    f.put_texts("labels", {"owl", "ant", "cat", "cat", "ant"});
+  };
+  const ClassNames names = {"owl", "cat", "ant", "dog"};
+  EXPECT_EQ(packed(numbers).class_names(), names);
+  EXPECT_EQ(labels(packed(numbers)), (std::vector<int64_t>{2, 0, 1, 1, 0}));
+  EXPECT_EQ(packed(texts).class_names(), names);
+  EXPECT_EQ(labels(packed(texts)), (std::vector<int64_t>{0, 2, 1, 1, 2}));
+  expect_refused(
+      [&] { packed([](Hdf5Editor& f) {
+              f.put("labels", {kCount}, Bytes{2, 0, 1, 4, 0});
+            }); },
+      "has 5 classes");
+  expect_refused(
+      [&] {
+        packed([](Hdf5Editor& f) { f.put_texts("labels", {"owl", "ant", "cat", "emu", "ant"}); });
+      },
+      "only here: emu");
+}
+
 TEST_F(Hdf5Kinds, RowsOfPixelsAreNoGreyImages) {
   write([&](Hdf5Editor& f) {
     f.put("images", {kCount, kPixels, 3}, rgb_);

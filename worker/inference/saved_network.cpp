@@ -121,6 +121,12 @@ SavedNetwork load_network(const CommandLine& line, RunConfig config, DataSets* s
                           Communicator& communicator, at::Device device) {
   const StartPoint start = find_weights(line, config, communicator);
   if (start.data) follow_checkpoint(line, *start.data, config);
+  if (!start.resumed && config.model.reset_classifier && line.action != Action::kFeatures) {
+    throw ConfigError(
+        "model.reset_classifier",
+        "leaves " + config.model.pretrained + " with a classifier that has learned nothing",
+        "train with it first, or leave it out");
+  }
   DataRecord data = start.data.value_or(unknown_data());
   if (sets != nullptr) {
     take_classes(start, config, *sets);
