@@ -55,7 +55,7 @@ struct Others {
     std::vector<std::string> words;
     const auto add = [&](const Counted& kind, const std::string& what) {
       if (kind.count == 0) return;
-      words.push_back(std::to_string(kind.count) + what + " (the first: " + kind.first + ")");
+      words.push_back(std::to_string(kind.count) + what + " (such as " + kind.first + ")");
     };
     add(hidden, " hidden files or folders have names that begin with a dot and are left out");
     add(other, std::string(" files are not named ") + kImageNames + " and are left out");

@@ -37,6 +37,10 @@ void take_classes(const StartPoint& start, const RunConfig& config, DataSets& se
   if (start.data) {
     sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
   } else if (all_exist(config.data.train)) {
+    sets.remarks.push_back(
+        fmt::format("the weights do not say what their classes are: taken as those of {}, in its "
+                    "order",
+                    name_some(config.data.train)));
     sets.adopt_classes(open_split(config.data, /*training=*/true).class_names(),
                        name_some(config.data.train), config.run.accept_new_data);
   } else {
