@@ -381,6 +381,18 @@ TEST_F(Hdf5Kinds, ACompressionThatIsNotInstalledIsNamed) {
   expect_refused([&] { Container{path()}; }, "not installed: squeeze (filter 510)");
 }
 
+// What is opened for a call is closed before its failure is told.
+TEST_F(Hdf5Kinds, ClosingForgetsNoError) {
+  const auto lock = lock_hdf5();
+  const Hdf5ErrorsSilenced silenced;
+  Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  EXPECT_LT(H5Fopen((folder_ / "none.h5").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), 0);
+  const std::string told = hdf5_error();
+  EXPECT_TRUE(space.close());
+  EXPECT_FALSE(told.empty());
+  EXPECT_EQ(hdf5_error(), told);
+}
+
 TEST_F(Hdf5Kinds, AnEmptySampleIsNoImage) {
   write([&](Hdf5Editor& f) {
     f.put_sequences("images", {{1, 2, 3}, {}});

@@ -180,6 +180,8 @@ TEST_F(DataSetsTest, NamesThatAreKeptAlikeAreRefused) {
   train({"caf\xe9", "caf\xe8"}, {0, 1});
   validation({"caf\xe8", "caf\xe9"}, {0, 1});
   expect_refused({"as UTF-8", "two classes are named"});
+  train({"caf\xef\xbf\xbd", "b"}, {0, 1});  // both of the two would be its first
+  expect_refused({"validation.h5, as UTF-8", "two classes are named"});
 }
 
 // Folders 0, 1, 2, 10 are in order of name; another program's file numbers its labels.
