@@ -25,6 +25,10 @@ InputFile::InputFile(std::string path)
     throw DataError(path_, std::string("cannot be opened: ") + std::strerror(errno),
                     "check the path and its permissions");
   }
+  if (S_ISDIR(status.st_mode)) {
+    throw DataError(path_, "is a folder",
+                    "name a file: of a folder of images `resnext_data pack imagefolder` makes one");
+  }
   if (!S_ISREG(status.st_mode)) throw DataError(path_, "is not a file", "name a file");
   size_ = static_cast<uint64_t>(status.st_size);
 }

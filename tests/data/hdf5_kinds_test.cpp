@@ -371,6 +371,8 @@ TEST_F(Hdf5Kinds, ImagesOfALinkedFileAreReadFromThere) {
   expect_pixels(container, /*grey=*/false);
   std::filesystem::remove(std::string(folder_ / "other.h5"));
   expect_refused([&] { Container{path()}; }, "images: is a link that leads nowhere");
+  expect_refused([&] { Container{folder_ / ""}; },
+                 "is a folder; name a file: of a folder of images");
 }
 
 TEST_F(Hdf5Kinds, ACompressionThatIsNotInstalledIsNamed) {
