@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/classes.h"
 
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -26,7 +30,31 @@ ClassNames names_of_container(const std::string& path) {
   return names;
 }
 
+// In quotation marks where blanks at an end would not be seen.
+std::string visible(const std::string& name) {
+  constexpr const char* kBlanks = " \t\r\n";
+  const bool hidden = !name.empty() && (std::strchr(kBlanks, name.front()) != nullptr ||
+                                        std::strchr(kBlanks, name.back()) != nullptr);
+  return hidden ? "'" + name + "'" : name;
+}
+
 }  // namespace
+
+std::optional<int64_t> number_of(const std::string& name) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return value;
+}
+
+bool are_numbers(const ClassNames& names) {
+  return std::ranges::all_of(names,
+                             [](const std::string& name) { return number_of(name).has_value(); });
+}
+
+void sort_by_number(ClassNames& numbers) {
+  std::ranges::stable_sort(numbers, {}, [](const std::string& name) { return number_of(name); });
+}
 
 void check_class_names(const ClassNames& names, const std::string& where) {
   std::unordered_set<std::string> seen;
@@ -75,7 +103,9 @@ std::string name_some(const ClassNames& names) {
   constexpr size_t kNamed = 8;
   if (names.empty()) return "none";
   std::string text;
-  for (size_t i = 0; i < names.size() && i < kNamed; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  for (size_t i = 0; i < names.size() && i < kNamed; ++i) {
+    text += (i == 0 ? "" : ", ") + visible(names[i]);
+  }
   if (names.size() > kNamed) text += " and " + std::to_string(names.size() - kNamed) + " more";
   return text;
 }

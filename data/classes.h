@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,15 @@ std::vector<int64_t> places_of(const ClassNames& names, const ClassNames& all);
 
 // Those of `names` that are not among `others`, in their order.
 ClassNames missing_from(const ClassNames& others, const ClassNames& names);
+
+// The whole number that a name is; nothing when it is another.
+std::optional<int64_t> number_of(const std::string& name);
+
+// Whether all names are whole numbers: they then have two orders.
+bool are_numbers(const ClassNames& names);
+
+// 0, 1, 2, 10; in order of name it is 0, 1, 10, 2.
+void sort_by_number(ClassNames& numbers);
 
 // "a, b, c and 7 more"; "none".
 std::string name_some(const ClassNames& names);

@@ -38,8 +38,7 @@ void match_classes(const ContainerFile& first, ContainerFile& file) {
         file.path,
         "its classes are not those of " + first.path + ": only here: " + name_some(unknown) +
             "; only there: " + name_some(missing_from(file.class_names, first.class_names)),
-        "pack it with the list of those: resnext_data pack imagefolder ... --classes "
-        "FILE.h5");
+        "pack it with those classes: resnext_data pack imagefolder|hdf5 ... --classes FILE.h5");
   }
   if (file.class_names.empty() || file.class_names == first.class_names) return;
   const std::vector<int64_t> places = places_of(file.class_names, first.class_names);
@@ -61,6 +60,9 @@ struct Container::Impl {
   explicit Impl(const SyntheticSet& set) { add(std::make_unique<ContainerFile>(set)); }
 
   void add(std::unique_ptr<ContainerFile> file);
+  // Those of a list; those, with the place of each old class among them.
+  void take_classes(const std::string& list);
+  void take_classes(const ClassNames& names, const std::vector<int64_t>& places);
   const ContainerFile& first() const { return *files.front(); }
   int64_t count() const { return ends.back(); }
   // The file of a sample, and its place there. Throws DataError.
@@ -73,6 +75,28 @@ Container::Impl::Impl(const std::vector<ContainerSource>& sources, bool verify) 
     add(std::make_unique<ContainerFile>(source, verify));
   }
   if (files.empty()) throw DataError("container", "no file is named", "name a file");
+  if (!sources.front().classes.empty()) take_classes(sources.front().classes);
+}
+
+void Container::Impl::take_classes(const std::string& list) {
+  const ClassNames all = read_class_list(list);
+  ClassNames own = class_names;
+  if (own.empty())
+    own.assign(all.begin(), all.begin() + std::min<ptrdiff_t>(classes, std::ssize(all)));
+  const ClassNames unknown = missing_from(all, own);
+  if (!unknown.empty() || classes > std::ssize(all)) {
+    throw DataError(path,
+                    "has " + std::to_string(classes) + " classes, " + list + " " +
+                        std::to_string(all.size()) + "; only here: " + name_some(unknown),
+                    "give --classes the list that holds them");
+  }
+  take_classes(all, places_of(own, all));
+}
+
+void Container::Impl::take_classes(const ClassNames& names, const std::vector<int64_t>& places) {
+  for (int64_t& label : labels) label = places.at(static_cast<size_t>(label));
+  class_names = names;
+  classes = static_cast<int64_t>(names.size());
 }
 
 void Container::Impl::add(std::unique_ptr<ContainerFile> file) {
@@ -137,9 +161,7 @@ std::vector<int64_t> Container::class_counts() const {
   return counts;
 }
 void Container::adopt_classes(const ClassNames& names, const std::vector<int64_t>& places) {
-  for (int64_t& label : impl_->labels) label = places.at(static_cast<size_t>(label));
-  impl_->class_names = names;
-  impl_->classes = static_cast<int64_t>(names.size());
+  impl_->take_classes(names, places);
 }
 std::array<double, 3> Container::mean() const {
   return impl_->first().mean;

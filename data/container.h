@@ -44,6 +44,9 @@ struct ContainerSource {
   std::string labels = {};  // the same, or the address of a dataset in another file
   // Pixels between two levels become the nearer one; else they are refused.
   bool rounded = false;
+  // A list of classes as read_class_list() reads it: labels become places in it, by the file's
+  // names, or where it has none they are places already. Empty: the file's own.
+  std::string classes = {};
 };
 
 class InputFile;

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/container_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "comm/common/error.h"
@@ -123,30 +126,35 @@ void ContainerFile::check_raw_shape(const DatasetInfo& images) {
   }
 }
 
-// From a few images, spread over the set; reading holds all others to it.
-void ContainerFile::choose_scale(const Hdf5Reader& reader, const DatasetInfo& images) {
+// Chooses the scale from a few images, spread over the set; reading holds all others to it.
+void ContainerFile::check_levels(const Hdf5Reader& reader, const DatasetInfo& images) {
   constexpr uint64_t kLooked = 16;
-  double largest = 0;
-  for (uint64_t i = 0; i < std::min(kLooked, count); ++i) {
-    const auto values = reader.doubles(images, i * count / std::min(kLooked, count), 1);
+  double largest = 0, average = 0;
+  const uint64_t looked = std::min(kLooked, count);
+  for (uint64_t i = 0; i < looked; ++i) {
+    const auto values = reader.doubles(images, i * count / looked, 1);
     const auto [low, high] = std::ranges::minmax_element(values);
     if (!(*low >= 0)) {
       fail(images.name, "has the value " + std::to_string(*low) + ", which is no pixel",
            "store the images before they are normalised, in 0..255 or 0..1");
     }
     largest = std::max(largest, *high);
-  }
-  constexpr double kDarkest = 16;  // no set of photographs in 0..255 is as dark
-  if (!images.is_integer && largest > 1 && largest < kDarkest) {
-    fail(images.name,
-         "has " + std::to_string(largest) + " as its largest value: neither in 0..1 nor in 0..255",
-         "store the images in 0..255 or 0..1");
+    average += std::accumulate(values.begin(), values.end(), 0.0) /
+               static_cast<double>(values.size() * looked);
   }
   format.scale = scale_of(largest, images.is_integer);
+  if (!is_too_dark(largest, average, format.scale)) return;
+  const std::string seen = fmt::format(
+      "{:g} as the largest value of {} images and {:.3g} on average", largest, looked, average);
+  if (largest > 0 && !(images.is_integer && format.scale == PixelScale::kLevels)) {
+    fail(images.name, "has " + seen + ": in neither 0..1, 0..255 nor 0..65535",
+         "scale the images to one of these");
+  }
+  remarks.push_back(path + ":" + images.name + " has " + seen +
+                    ": in 0..255 these images are all but black");
 }
 
 void ContainerFile::open_converted(const Hdf5Reader& reader, DatasetInfo images) {
-  if (!images.is_uint8) choose_scale(reader, images);
   remarks.push_back(path + ":" + images.name + " is read as " + format.in_words() +
                     ", slowly; a fast container is made by: resnext_data pack hdf5 " +
                     from.address + " OUT.h5");
@@ -189,6 +197,7 @@ void ContainerFile::open_samples(const Hdf5Reader& reader) {
   if (count == 0) fail(images.name, "holds no image");
   if (count > kMaxSamples) fail(images.name, std::to_string(count) + " images are too many");
   reader.check_stored(images);
+  if (storage == Storage::kRaw && !own_format) check_levels(reader, images);
   if (storage == Storage::kRaw && !(images.is_uint8 && format.is_plain())) {
     return open_converted(reader, std::move(images));
   }
@@ -240,21 +249,24 @@ void ContainerFile::read_own_labels(const Hdf5Reader& reader) {
 }
 
 void ContainerFile::take_labels(const Hdf5Reader& reader, const std::string& name,
-                                const ClassNames& names) {
-  Hdf5Labels read = read_hdf5_labels(reader, reader.dataset(name), count, names);
+                                const ClassNames& otherwise) {
+  const DatasetInfo info = reader.dataset(name);
+  const ClassNames names = find_class_names(reader, info);
+  Hdf5Labels read = read_hdf5_labels(reader, info, count, names.empty() ? otherwise : names);
   labels = std::move(read.labels);
   class_names = std::move(read.class_names);
+  classes = read.classes;
 }
 
 void ContainerFile::read_labels(const Hdf5Reader& reader) {
   if (own_format) return read_own_labels(reader);
-  const ClassNames names = reader.strings_attribute("class_names").value_or(ClassNames{});
   const DataAddress other = parse_data_address(from.labels);
   if (other.object == "/") {
-    return take_labels(reader, from.labels.empty() ? find_labels(reader) : from.labels, names);
+    return take_labels(reader, from.labels.empty() ? find_labels(reader) : from.labels, {});
   }
   const InputFile readable(other.file);
-  take_labels(Hdf5Reader(other.file), other.object, names);
+  take_labels(Hdf5Reader(other.file), other.object,
+              reader.strings_attribute("class_names").value_or(ClassNames{}));
 }
 
 void ContainerFile::read_crcs(const Hdf5Reader& reader) {
@@ -274,7 +286,8 @@ void ContainerFile::read_classes(const Hdf5Reader& reader) {
   }
   check_class_names(class_names, path + ":class_names");
   const auto highest = std::ranges::max_element(labels);
-  classes = class_names.empty() ? *highest + 1 : static_cast<int64_t>(class_names.size());
+  classes = class_names.empty() ? std::max(classes, *highest + 1)
+                                : static_cast<int64_t>(class_names.size());
   constexpr int64_t kMaxClasses = 1 << 24;
   if (classes > kMaxClasses) fail("labels", "the largest is " + std::to_string(*highest));
   check_labels();

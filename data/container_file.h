@@ -52,7 +52,7 @@ struct ContainerFile {
   DatasetInfo find_images(const Hdf5Reader& reader) const;
   void check_shape(const DatasetInfo& images);
   void check_raw_shape(const DatasetInfo& images);
-  void choose_scale(const Hdf5Reader& reader, const DatasetInfo& images);
+  void check_levels(const Hdf5Reader& reader, const DatasetInfo& images);
   void open_converted(const Hdf5Reader& reader, DatasetInfo images);
   void check_storage_attribute(const Hdf5Reader& reader) const;
   std::vector<uint64_t> read_offsets(const Hdf5Reader& reader, const DatasetInfo& images);
@@ -60,7 +60,7 @@ struct ContainerFile {
   std::string find_labels(const Hdf5Reader& reader) const;
   void read_labels(const Hdf5Reader& reader);
   void read_own_labels(const Hdf5Reader& reader);
-  void take_labels(const Hdf5Reader& reader, const std::string& name, const ClassNames& names);
+  void take_labels(const Hdf5Reader& reader, const std::string& name, const ClassNames& otherwise);
   void read_crcs(const Hdf5Reader& reader);
   void read_classes(const Hdf5Reader& reader);
   void check_labels() const;

@@ -25,6 +25,10 @@ InputFile::InputFile(std::string path)
     throw DataError(path_, std::string("cannot be opened: ") + std::strerror(errno),
                     "check the path and its permissions");
   }
+  if (S_ISDIR(status.st_mode)) {
+    throw DataError(path_, "is a folder",
+                    "name a file: of a folder of images `resnext_data pack imagefolder` makes one");
+  }
   if (!S_ISREG(status.st_mode)) throw DataError(path_, "is not a file", "name a file");
   size_ = static_cast<uint64_t>(status.st_size);
 }
@@ -71,13 +75,18 @@ std::vector<std::string> read_lines(const std::string& path) {
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (text.find('\0') != std::string_view::npos) {
+    throw DataError(path, "is no plain text: it has zero bytes", "save it as UTF-8 text");
+  }
   std::vector<std::string> lines;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    while (line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-    if (!line.empty()) lines.emplace_back(line);
+    constexpr std::string_view kBlanks = " \t\r";
+    const size_t begin = line.find_first_not_of(kBlanks);
+    if (begin == std::string_view::npos) continue;
+    lines.emplace_back(line.substr(begin, line.find_last_not_of(kBlanks) + 1 - begin));
   }
   return lines;
 }

@@ -4,6 +4,16 @@
 
 namespace resnext {
 
+// Each call into HDF5 forgets what the one before has reported, closing too.
+bool Hdf5Handle::close() {
+  if (id_ < 0) return true;
+  const hid_t reported = H5Eget_num(H5E_DEFAULT) > 0 ? H5Eget_current_stack() : H5I_INVALID_HID;
+  const bool closed = close_(std::exchange(id_, H5I_INVALID_HID)) >= 0;
+  if (reported < 0) return closed;
+  closed ? H5Eset_current_stack(reported) : H5Eclose_stack(reported);
+  return closed;
+}
+
 std::unique_lock<std::mutex> lock_hdf5() {
   static std::mutex mutex;  // HDF5's own state is one for the process, so is this
   // We close what we open; HDF5's clean-up at exit would complain about what a damaged file left.

@@ -33,11 +33,9 @@ class Hdf5Handle {
 
   hid_t get() const { return id_; }
   explicit operator bool() const { return id_ >= 0; }
-  // False when HDF5 reports an error, e.g. because the disk is full.
-  bool close() {
-    if (id_ < 0) return true;
-    return close_(std::exchange(id_, H5I_INVALID_HID)) >= 0;
-  }
+  // False when HDF5 reports an error, e.g. because the disk is full. One that was reported before
+  // and is not told yet stays what hdf5_error() tells.
+  bool close();
 
  private:
   hid_t id_ = H5I_INVALID_HID;

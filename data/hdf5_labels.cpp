@@ -61,12 +61,24 @@ std::vector<int64_t> whole_numbers(const Hdf5Reader& reader, const DatasetInfo& 
   return labels;
 }
 
-Hdf5Labels named(const Hdf5Reader& reader, const DatasetInfo& info, const ClassNames& class_names) {
-  const std::vector<std::string> texts = reader.strings(info);
-  const std::set<std::string> used(texts.begin(), texts.end());
+// The names that an enumeration's values stand for.
+std::vector<std::string> member_names(const Hdf5Reader& reader, const DatasetInfo& info) {
+  std::vector<std::string> texts;
+  for (const double value : reader.doubles(info, 0, info.dims[0])) {
+    const auto found = info.members.find(value);
+    if (found == info.members.end()) {
+      fail(reader, info,
+           fmt::format("label {} of sample {} is none of its enumeration", value, texts.size()));
+    }
+    texts.push_back(found->second);
+  }
+  return texts;
+}
+
+Hdf5Labels named(const Hdf5Reader& reader, const DatasetInfo& info,
+                 const std::vector<std::string>& texts, const ClassNames& class_names) {
   Hdf5Labels result;
   result.class_names = class_names;
-  if (class_names.empty()) result.class_names.assign(used.begin(), used.end());
   result.labels = places_of(texts, result.class_names);
   const auto unknown = std::ranges::find(result.labels, -1);
   if (unknown == result.labels.end()) return result;
@@ -75,7 +87,29 @@ Hdf5Labels named(const Hdf5Reader& reader, const DatasetInfo& info, const ClassN
            "' is not among the class names");
 }
 
+ClassNames in_order(const std::vector<std::string>& texts) {
+  const std::set<std::string> used(texts.begin(), texts.end());
+  return {used.begin(), used.end()};
+}
+
+ClassNames in_order(const std::map<double, std::string>& members) {
+  ClassNames names;
+  for (const auto& [value, name] : members) names.push_back(name);
+  return names;
+}
+
 }  // namespace
+
+ClassNames find_class_names(const Hdf5Reader& reader, const DatasetInfo& labels) {
+  constexpr const char* kName = "class_names";
+  if (auto names = reader.strings_attribute(kName)) return *names;
+  if (auto names = reader.strings_attribute(kName, labels)) return *names;
+  if (reader.has_dataset(kName)) {
+    const DatasetInfo names = reader.dataset(kName);
+    if (names.is_text) return reader.strings(names);
+  }
+  return reader.root_strings_attribute(kName).value_or(ClassNames{});
+}
 
 bool can_be_labels(const DatasetInfo& info, uint64_t count) {
   if (info.dims.empty() || info.dims[0] != count || !(info.is_numeric || info.is_text))
@@ -92,9 +126,13 @@ Hdf5Labels read_hdf5_labels(const Hdf5Reader& reader, const DatasetInfo& info, u
   const uint64_t length = row_length(info);
   if (info.is_text) {
     if (length != 1) fail(reader, info, "has more than one name for an image");
-    return named(reader, info, class_names);
+    const std::vector<std::string> texts = reader.strings(info);
+    return named(reader, info, texts, class_names.empty() ? in_order(texts) : class_names);
   }
-  return {length == 1 ? whole_numbers(reader, info) : one_hot(reader, info), class_names};
+  if (length > 1) return {one_hot(reader, info), class_names, static_cast<int64_t>(length)};
+  if (info.members.empty()) return {whole_numbers(reader, info), class_names};
+  return named(reader, info, member_names(reader, info),
+               class_names.empty() ? in_order(info.members) : class_names);
 }
 
 }  // namespace resnext

@@ -15,8 +15,13 @@ namespace resnext {
 
 struct Hdf5Labels {
   std::vector<int64_t> labels;
-  ClassNames class_names;  // of strings: the names that occur, in order; else empty
+  ClassNames class_names;  // those given, else of strings those that occur, of enumerations all
+  int64_t classes = 0;     // at least so many, of one-hot rows; 0: as many as the labels say
 };
+
+// The names of the classes: text named class_names, an attribute of the reader's group or of the
+// labels, a dataset of the group, or an attribute of the file. Empty: there are none.
+ClassNames find_class_names(const Hdf5Reader& reader, const DatasetInfo& labels);
 
 // Whether `info` can be the labels of `count` images, by shape and type.
 bool can_be_labels(const DatasetInfo& info, uint64_t count);

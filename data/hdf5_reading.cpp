@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "data/hdf5_reading.h"
 
+#include <array>
+#include <cstring>
+
 #include "comm/common/error.h"
 #include "data/hdf5_storage.h"
 
@@ -12,6 +15,28 @@ constexpr uint64_t kMaxAttributeElements = 1 << 24;
 
 Hdf5Handle own_type(hid_t id) {
   return {id, H5Tclose};
+}
+
+// The names of an enumeration by value. h5py writes truth values as one of FALSE and TRUE.
+std::map<double, std::string> members_of(hid_t type) {
+  std::map<double, std::string> members;
+  const Hdf5Handle base = own_type(H5Tget_super(type));
+  for (int i = 0; i < H5Tget_nmembers(type); ++i) {
+    std::array<uint64_t, 4> element{};  // of any integer type
+    const auto index = static_cast<unsigned>(i);
+    if (H5Tget_size(type) > sizeof element ||
+        H5Tget_member_value(type, index, element.data()) < 0 ||
+        H5Tconvert(base.get(), H5T_NATIVE_DOUBLE, 1, element.data(), nullptr, H5P_DEFAULT) < 0) {
+      return {};
+    }
+    double value = 0;
+    std::memcpy(&value, element.data(), sizeof value);
+    char* name = H5Tget_member_name(type, index);
+    members.emplace(value, name);
+    H5free_memory(name);
+  }
+  const std::map<double, std::string> truth = {{0, "FALSE"}, {1, "TRUE"}};
+  return members == truth ? std::map<double, std::string>{} : members;
 }
 
 // Describes the element type of `info`.
@@ -26,13 +51,25 @@ void describe_type(DatasetInfo& info) {
   info.is_numeric = kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
   info.is_text = kind == H5T_STRING;
   info.is_uint8 = is_uint8(type.get());
+  if (kind == H5T_ENUM) info.members = members_of(type.get());
   if (H5Tget_class(type.get()) != H5T_VLEN) return;
   const Hdf5Handle base = own_type(H5Tget_super(type.get()));
   info.is_vlen_uint8 = is_uint8(base.get());
 }
 
-// Where the elements lie in the file, when they lie there in one piece and as they are.
-std::optional<uint64_t> contiguous_offset(const DatasetInfo& info) {
+// The path of the file that an object is in.
+std::string file_of(hid_t object) {
+  const ssize_t length = H5Fget_name(object, nullptr, 0);
+  if (length <= 0) return "";
+  std::string path(static_cast<size_t>(length) + 1, '\0');
+  H5Fget_name(object, path.data(), path.size());
+  path.resize(static_cast<size_t>(length));
+  return path;
+}
+
+// Where the elements lie in the reader's file, when they lie there in one piece and as they are.
+std::optional<uint64_t> contiguous_offset(const DatasetInfo& info, const std::string& file) {
+  if (info.file != file) return std::nullopt;
   const Hdf5Handle properties(H5Dget_create_plist(info.id.get()), H5Pclose);
   if (H5Pget_layout(properties.get()) != H5D_CONTIGUOUS) return std::nullopt;
   if (H5Pget_external_count(properties.get()) != 0) return std::nullopt;
@@ -60,6 +97,9 @@ std::optional<std::vector<std::string>> read_texts(hid_t type, hid_t space, size
   for (size_t i = 0; i < elements; ++i) {
     const std::string padded = all.substr(i * width, width);
     values.push_back(padded.substr(0, padded.find('\0')));
+    if (H5Tget_strpad(type) == H5T_STR_SPACEPAD) {
+      values.back().erase(values.back().find_last_not_of(' ') + 1);
+    }
   }
   return values;
 }
@@ -86,10 +126,10 @@ struct Hdf5Reader::Attribute {
   size_t elements = 0;
 };
 
-void Hdf5Reader::fail(const std::string& object, const std::string& what) const {
+void Hdf5Reader::fail(const std::string& object, const std::string& what,
+                      const std::string& remedy) const {
   const std::string detail = hdf5_error();
-  throw DataError(path_ + ":" + object, what + (detail.empty() ? "" : " (" + detail + ")"),
-                  "pack the file again or name another one");
+  throw DataError(path_ + ":" + object, what + (detail.empty() ? "" : " (" + detail + ")"), remedy);
 }
 
 Hdf5Reader::Hdf5Reader(const std::string& path, const std::string& group) : path_(path) {
@@ -110,7 +150,8 @@ Hdf5Reader::Hdf5Reader(const std::string& path, const std::string& group) : path
 bool Hdf5Reader::has_dataset(const std::string& name) const {
   if (H5Lexists(group_.get(), name.c_str(), H5P_DEFAULT) <= 0) return false;
   const Hdf5Handle object(H5Oopen(group_.get(), name.c_str(), H5P_DEFAULT), H5Oclose);
-  return object && H5Iget_type(object.get()) == H5I_DATASET;
+  if (!object) fail(name, "is a link that leads nowhere", "bring what it leads to to its place");
+  return H5Iget_type(object.get()) == H5I_DATASET;
 }
 
 DatasetInfo Hdf5Reader::dataset(const std::string& name) const {
@@ -126,7 +167,8 @@ DatasetInfo Hdf5Reader::dataset(const std::string& name) const {
   H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
   info.dims.assign(dims.begin(), dims.end());
   describe_type(info);
-  info.offset = contiguous_offset(info);
+  info.file = file_of(info.id.get());
+  info.offset = contiguous_offset(info, file_of(file_.get()));
   return info;
 }
 
@@ -144,7 +186,13 @@ std::vector<std::string> Hdf5Reader::dataset_names() const {
 }
 
 void Hdf5Reader::check_stored(const DatasetInfo& info) const {
-  const std::string missing = missing_storage(info.id.get(), path_);
+  const std::string filter = missing_filter(info.id.get());
+  if (!filter.empty()) {
+    throw DataError(path_ + ":" + info.name, "is compressed by what is not installed: " + filter,
+                    "name the folder of its plugin in HDF5_PLUGIN_PATH, or write the file with "
+                    "gzip or without compression");
+  }
+  const std::string missing = missing_storage(info.id.get(), info.file);
   if (missing.empty()) return;
   throw DataError(path_ + ":" + info.name, "is not complete: " + missing,
                   "bring what is missing to its place, or make the file again");
@@ -190,11 +238,11 @@ std::vector<std::string> Hdf5Reader::strings(const DatasetInfo& info) const {
   return std::move(*values);
 }
 
-std::optional<Hdf5Reader::Attribute> Hdf5Reader::attribute(const char* name,
+std::optional<Hdf5Reader::Attribute> Hdf5Reader::attribute(hid_t of, const char* name,
                                                            H5T_class_t wanted) const {
-  if (H5Aexists(group_.get(), name) <= 0) return std::nullopt;
+  if (H5Aexists(of, name) <= 0) return std::nullopt;
   Attribute found;
-  found.id = Hdf5Handle(H5Aopen(group_.get(), name, H5P_DEFAULT), H5Aclose);
+  found.id = Hdf5Handle(H5Aopen(of, name, H5P_DEFAULT), H5Aclose);
   if (!found.id) fail(name, "the attribute cannot be opened");
   found.type = own_type(H5Aget_type(found.id.get()));
   if (H5Tget_class(found.type.get()) != wanted) fail(name, "the attribute has a wrong type");
@@ -208,7 +256,7 @@ std::optional<Hdf5Reader::Attribute> Hdf5Reader::attribute(const char* name,
 }
 
 std::optional<int64_t> Hdf5Reader::int64_attribute(const char* name) const {
-  const auto found = attribute(name, H5T_INTEGER);
+  const auto found = attribute(group_.get(), name, H5T_INTEGER);
   if (!found) return std::nullopt;
   int64_t value = 0;
   if (found->elements != 1 || H5Aread(found->id.get(), H5T_NATIVE_INT64, &value) < 0) {
@@ -218,7 +266,7 @@ std::optional<int64_t> Hdf5Reader::int64_attribute(const char* name) const {
 }
 
 std::optional<std::vector<double>> Hdf5Reader::doubles_attribute(const char* name) const {
-  const auto found = attribute(name, H5T_FLOAT);
+  const auto found = attribute(group_.get(), name, H5T_FLOAT);
   if (!found) return std::nullopt;
   std::vector<double> values(found->elements);
   if (H5Aread(found->id.get(), H5T_NATIVE_DOUBLE, values.data()) < 0) {
@@ -227,8 +275,9 @@ std::optional<std::vector<double>> Hdf5Reader::doubles_attribute(const char* nam
   return values;
 }
 
-std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(const char* name) const {
-  const auto found = attribute(name, H5T_STRING);
+std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(hid_t of,
+                                                                      const char* name) const {
+  const auto found = attribute(of, name, H5T_STRING);
   if (!found) return std::nullopt;
   const Hdf5Handle space(H5Aget_space(found->id.get()), H5Sclose);
   auto values = read_texts(found->type.get(), space.get(), found->elements, [&](void* out) {
@@ -236,6 +285,20 @@ std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(const char
   });
   if (!values) fail(name, "the attribute cannot be read");
   return values;
+}
+
+std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(const char* name) const {
+  return strings_attribute(group_.get(), name);
+}
+
+std::optional<std::vector<std::string>> Hdf5Reader::strings_attribute(const char* name,
+                                                                      const DatasetInfo& of) const {
+  return strings_attribute(of.id.get(), name);
+}
+
+std::optional<std::vector<std::string>> Hdf5Reader::root_strings_attribute(const char* name) const {
+  const Hdf5Handle root(H5Gopen2(file_.get(), "/", H5P_DEFAULT), H5Gclose);
+  return strings_attribute(root.get(), name);
 }
 
 std::optional<std::string> Hdf5Reader::string_attribute(const char* name) const {

@@ -181,6 +181,20 @@ std::string missing(hid_t dataset, const std::string& file, int depth) {
 
 }  // namespace
 
+std::string missing_filter(hid_t dataset) {
+  const Hdf5Handle properties(H5Dget_create_plist(dataset), H5Pclose);
+  for (int i = 0; i < H5Pget_nfilters(properties.get()); ++i) {
+    unsigned flags = 0;
+    size_t values = 0;
+    std::string name(256, '\0');
+    const H5Z_filter_t filter = H5Pget_filter2(properties.get(), static_cast<unsigned>(i), &flags,
+                                               &values, nullptr, name.size(), name.data(), nullptr);
+    if (filter < 0 || H5Zfilter_avail(filter) > 0) continue;
+    return std::string(name.c_str()) + " (filter " + std::to_string(filter) + ")";
+  }
+  return "";
+}
+
 std::string missing_storage(hid_t dataset, const std::string& file) {
   return missing(dataset, file, 0);
 }

@@ -16,4 +16,8 @@ namespace resnext {
 // was allocated and never written cannot be told from black images.
 std::string missing_storage(hid_t dataset, const std::string& file);
 
+// The compression of the dataset that this HDF5 has no plugin for: its name and number; empty:
+// none.
+std::string missing_filter(hid_t dataset);
+
 }  // namespace resnext

@@ -60,9 +60,10 @@ void decode_whole(Format format, std::span<const uint8_t> bytes, Image& out) {
 }  // namespace
 
 void check_image_size(int64_t height, int64_t width) {
-  if (height <= 0 || width <= 0 || height > kMaxPixels / width) {
-    throw DamagedImage("impossible size " + std::to_string(width) + "x" + std::to_string(height));
-  }
+  const std::string size = std::to_string(width) + "x" + std::to_string(height);
+  if (height <= 0 || width <= 0) throw DamagedImage("impossible size " + size);
+  if (height <= kMaxPixels / width) return;
+  throw DamagedImage(size + " pixels are more than the limit of " + std::to_string(kMaxPixels));
 }
 
 bool is_stored_unchanged(std::span<const uint8_t> bytes) {

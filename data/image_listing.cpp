@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -34,23 +33,47 @@ bool is_hidden(const fs::path& path) {
   return path.filename().native().starts_with('.');
 }
 
-// What is no image.
+// Entries of one kind.
+struct Counted {
+  int64_t count = 0;
+  std::string first;
+
+  void add(const fs::path& path) {
+    if (++count == 1) first = path.string();
+  }
+};
+
+// What is no image, or not where one would look for it.
 struct Others {
-  int64_t hidden = 0;
-  int64_t other = 0;     // files of another name
-  int64_t unlisted = 0;  // images that the list of labels does not name
+  Counted hidden;
+  Counted other;     // files of another name
+  Counted loose;     // files beside the class folders
+  Counted unlisted;  // images that the list of labels does not name
+  Counted nested;    // images in folders within a class folder
 
   std::vector<std::string> in_words() const {
     std::vector<std::string> words;
-    const auto add = [&](int64_t count, const std::string& what) {
-      if (count > 0) words.push_back(std::to_string(count) + what + " and are left out");
+    const auto add = [&](const Counted& kind, const std::string& what) {
+      if (kind.count == 0) return;
+      words.push_back(std::to_string(kind.count) + what + " (such as " + kind.first + ")");
     };
-    add(hidden, " hidden files or folders have names that begin with a dot");
-    add(other, std::string(" files are not named ") + kImageNames);
-    add(unlisted, " images are not in the list of labels");
+    add(hidden, " hidden files or folders have names that begin with a dot and are left out");
+    add(other, std::string(" files are not named ") + kImageNames + " and are left out");
+    add(loose, " files lie beside the class folders and are left out");
+    add(unlisted, " images are not in the list of labels and are left out");
+    add(nested, " images lie in folders within a class folder and count to its class");
     return words;
   }
 };
+
+// Following such a link would never end.
+void check_leads_below(const fs::directory_entry& entry) {
+  if (!entry.is_symlink()) return;
+  const fs::path target = fs::canonical(entry.path());
+  const fs::path holder = fs::canonical(entry.path().parent_path());
+  if (std::ranges::mismatch(target, holder).in1 != target.end()) return;
+  throw DataError(entry.path().string(), "is a link to a folder that holds it", "remove the link");
+}
 
 // Paths of the images in a folder and below it, in order.
 std::vector<std::string> images_below(const fs::path& folder, Others& others) {
@@ -58,10 +81,15 @@ std::vector<std::string> images_below(const fs::path& folder, Others& others) {
   const auto options = fs::directory_options::follow_directory_symlink;
   for (auto at = fs::recursive_directory_iterator(folder, options); at != fs::end(at); ++at) {
     if (is_hidden(at->path())) {
-      ++others.hidden;
+      others.hidden.add(at->path());
       at.disable_recursion_pending();
-    } else if (!at->is_directory()) {
-      has_image_name(at->path()) ? paths.push_back(at->path()) : void(++others.other);
+    } else if (at->is_directory()) {
+      check_leads_below(*at);
+    } else if (has_image_name(at->path())) {
+      paths.push_back(at->path());
+      if (at.depth() > 0) others.nested.add(at->path());
+    } else {
+      others.other.add(at->path());
     }
   }
   std::ranges::sort(paths);
@@ -73,11 +101,14 @@ std::map<std::string, fs::path> class_folders(const fs::path& folder, Others& ot
   std::map<std::string, fs::path> folders;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (is_hidden(entry.path())) {
-      ++others.hidden;
+      others.hidden.add(entry.path());
     } else if (entry.is_directory()) {
       folders.emplace(entry.path().filename(), entry.path());
+    } else if (!entry.exists()) {  // a class would be lost
+      throw DataError(entry.path().string(), "is a link that leads nowhere",
+                      "bring what it leads to to its place, or remove the link");
     } else {
-      ++others.other;
+      others.loose.add(entry.path());
     }
   }
   if (folders.empty()) {
@@ -92,7 +123,8 @@ template <typename F>
 auto reading(const std::string& folder, const F& f) try {
   return f();
 } catch (const fs::filesystem_error& error) {
-  throw DataError(folder, std::string("cannot be listed: ") + error.code().message(),
+  throw DataError(error.path1().empty() ? folder : error.path1().string(),
+                  std::string("cannot be listed: ") + error.code().message(),
                   "check the path and its permissions");
 }
 
@@ -113,16 +145,27 @@ struct LabelledFile {
 };
 
 LabelledFile parse_line(const std::string& line, const std::string& where) {
+  const auto refuse = [&](const std::string& what, const std::string& remedy) {
+    throw DataError(where, "'" + line + "' " + what, remedy);
+  };
   for (const char separator : {'\t', ',', ' '}) {
     const size_t at = line.find(separator);
     if (at == std::string::npos) continue;
     const size_t next = line.find_first_not_of(" \t", at + 1);
     if (at == 0 || next == std::string::npos) break;
-    return {line.substr(0, at), line.substr(next)};
+    const std::string name = line.substr(0, at), label = line.substr(next);
+    if (name.front() == '"' || label.front() == '"') {
+      refuse("has quotation marks", "write file name and class without them, with a tab between");
+    }
+    if (separator != ' ' && label.find(separator) != std::string::npos) {
+      refuse("has more than a file name and a class",
+             "leave the others out; where a class has a comma in it write a tab before it");
+    }
+    return {fs::path(name).lexically_normal(), label};
   }
-  throw DataError(where, "'" + line + "' is no file name and class",
-                  "write on each line a file name, a space or tab, and the name or index of its "
-                  "class");
+  refuse("is no file name and class",
+         "write on each line a file name, a space or tab, and the name or index of its class");
+  return {};
 }
 
 std::vector<LabelledFile> read_label_list(const std::string& path) {
@@ -135,20 +178,32 @@ std::vector<LabelledFile> read_label_list(const std::string& path) {
                       "give each file one line");
     }
   }
+  if (files.empty()) throw DataError(path, "names no image", "write a line for each image");
   return files;
 }
 
 ClassNames names_in(const std::vector<LabelledFile>& files) {
-  std::set<std::string> names;
-  for (const LabelledFile& each : files) names.insert(each.label);
-  return {names.begin(), names.end()};
+  std::set<std::string> used;
+  for (const LabelledFile& each : files) used.insert(each.label);
+  return {used.begin(), used.end()};
 }
 
-std::optional<int64_t> index_in(const std::string& text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+// The names in order; numbers by their value, so that 10 is not before 2.
+ClassNames classes_of(ClassNames used) {
+  if (are_numbers(used)) sort_by_number(used);
+  return used;
+}
+
+// Folders are in order of name, as torchvision's ImageFolder has them.
+void remark_on_order(const ClassNames& names, std::vector<std::string>& remarks) {
+  if (!are_numbers(names)) return;
+  ClassNames sorted = names;
+  sort_by_number(sorted);
+  if (sorted == names) return;
+  const auto place = std::ranges::mismatch(names, sorted).in1 - names.begin();
+  remarks.push_back("classes have numbers for names, in order of name: label " +
+                    std::to_string(place) + " is class " + names[static_cast<size_t>(place)] +
+                    "; --classes gives another order");
 }
 
 // Labels of the list's classes: all are names, or else all are places. Of both, one meaning would
@@ -161,7 +216,7 @@ std::vector<int64_t> labels_of(const ClassNames& used, const ClassNames& classes
   const bool some_are_names = unknown < static_cast<int64_t>(labels.size());
   for (size_t i = 0; i < used.size(); ++i) {
     if (labels[i] >= 0) continue;
-    const auto index = index_in(used[i]);
+    const auto index = number_of(used[i]);
     if (some_are_names || !index) {
       throw DataError(where, "'" + used[i] + "' is not among the classes: " + name_some(classes),
                       some_are_names && index
@@ -190,7 +245,8 @@ ImageListing list_class_folders(const std::string& folder, const ClassNames& cla
     const ClassNames unknown = missing_from(listing.class_names, names);
     if (!unknown.empty()) {
       throw DataError(folder, "has folders that are not among the classes: " + name_some(unknown),
-                      "give --classes the list that holds them, or remove the folders");
+                      "give --classes the list that holds them (this one has " +
+                          name_some(listing.class_names) + "), or remove the folders");
     }
     for (size_t label = 0; label < listing.class_names.size(); ++label) {
       const auto found = folders.find(listing.class_names[label]);
@@ -199,7 +255,8 @@ ImageListing list_class_folders(const std::string& folder, const ClassNames& cla
         listing.files.emplace_back(std::move(path), static_cast<int64_t>(label));
       }
     }
-    listing.left_out = others.in_words();
+    listing.remarks = others.in_words();
+    if (classes.empty()) remark_on_order(names, listing.remarks);
     return listing;
   });
 }
@@ -210,13 +267,14 @@ ImageListing list_labelled_files(const std::string& folder, const std::string& l
     const std::vector<LabelledFile> files = read_label_list(labels);
     ImageListing listing;
     const ClassNames used = names_in(files);
-    listing.class_names = classes.empty() ? used : classes;
+    listing.class_names = classes.empty() ? classes_of(used) : classes;
     const std::vector<int64_t> label_of = labels_of(used, listing.class_names, labels);
     Others others;
-    std::unordered_set<std::string> present;
+    std::set<std::string> present;
     for (std::string& path : images_below(folder, others)) {
       present.insert(fs::path(path).lexically_relative(folder).string());
     }
+    others.nested = {};
     for (const LabelledFile& each : files) {
       if (!present.contains(each.file)) {
         throw DataError(labels, "names '" + each.file + "', which is no image in " + folder,
@@ -226,16 +284,23 @@ ImageListing list_labelled_files(const std::string& folder, const std::string& l
       listing.files.emplace_back(fs::path(folder) / each.file,
                                  label_of[static_cast<size_t>(place)]);
     }
-    others.unlisted = static_cast<int64_t>(present.size() - files.size());
-    listing.left_out = others.in_words();
+    for (const LabelledFile& each : files) present.erase(each.file);
+    for (const std::string& path : present) others.unlisted.add(path);
+    listing.remarks = others.in_words();
     return listing;
   });
 }
 
-std::vector<std::string> list_images(const std::string& folder) {
+ImageListing list_images(const std::string& folder) {
   return reading(folder, [&] {
+    ImageListing listing;
     Others others;
-    return images_below(folder, others);
+    for (std::string& path : images_below(folder, others)) {
+      listing.files.emplace_back(std::move(path), 0);
+    }
+    others.nested = {};
+    listing.remarks = others.in_words();
+    return listing;
   });
 }
 

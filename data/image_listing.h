@@ -18,7 +18,7 @@ namespace resnext {
 struct ImageListing {
   ClassNames class_names;
   std::vector<std::pair<std::string, int64_t>> files;  // path, label
-  std::vector<std::string> left_out;  // what was left out and why, in words with their numbers
+  std::vector<std::string> remarks;  // what was left out and what may be meant otherwise, in words
 };
 
 // One folder for each class, with folders below it; files in order of label, then path. The classes
@@ -28,12 +28,13 @@ ImageListing list_class_folders(const std::string& folder, const ClassNames& cla
 
 // One folder for all, with a text file that gives a line to each image: its path in the folder and
 // its class, parted by a tab, else by a comma, else by a space. A class is a name of `classes`, or
-// its place there, which counts from 0; where `classes` is empty, the names of the list in order.
+// its place there, which counts from 0; where `classes` is empty, the names of the list in order,
+// numbers in that of their value.
 // Files in order of the list.
 ImageListing list_labelled_files(const std::string& folder, const std::string& labels,
                                  const ClassNames& classes);
 
-// The images in a folder and below it, in order of path.
-std::vector<std::string> list_images(const std::string& folder);
+// The images in a folder and below it, in order of path; of no class.
+ImageListing list_images(const std::string& folder);
 
 }  // namespace resnext

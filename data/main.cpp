@@ -130,6 +130,9 @@ void add_hdf5(CLI::App& pack) {
   command->add_option("--images", source->images, "dataset of the images, in FILE or GROUP");
   command->add_option("--labels", source->labels,
                       "dataset of the labels; of another file: FILE.h5:/NAME");
+  command->add_option("--classes", source->classes,
+                      "the classes and their order: the training set's container, or a text file "
+                      "with one name a line; labels that are numbers are places in it");
   auto packing = std::make_shared<PackingOptions>();
   command->add_option("--order", packing->order, "source (default) or shuffled")
       ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{

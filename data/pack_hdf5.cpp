@@ -18,11 +18,9 @@ ClassNames names_of(const Container& container) {
 
 PackIdentity identity_of(const ContainerSource& source, const Container& container,
                          const PackingOptions& packing) {
-  return {{"source", source.address},
-          {"version", file_version(container.path())},
-          {"images", source.images},
-          {"labels", source.labels},
-          {"order", describe_order(packing, "as in the source")}};
+  return {{"source", source.address},  {"version", file_version(container.path())},
+          {"images", source.images},   {"labels", source.labels},
+          {"classes", source.classes}, {"order", describe_order(packing, "as in the source")}};
 }
 
 }  // namespace

@@ -219,7 +219,7 @@ void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer) {
   check_options(source);
   const ImageListing listing = list_images(source);
-  for (const std::string& left_out : listing.left_out) observer.warning(left_out);
+  for (const std::string& remark : listing.remarks) observer.warning(remark);
   warn_of_empty_classes(listing, observer);
   const auto total = static_cast<int64_t>(listing.files.size());
   const std::vector<int64_t> order = packing_order(source.packing, total);

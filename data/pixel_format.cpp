@@ -45,10 +45,12 @@ std::string PixelFormat::in_words() const {
   const char* range = scale == PixelScale::kLevels ? "0..255"
                       : scale == PixelScale::kUnit ? "0..1"
                                                    : "0..65535";
-  return std::string(kind) + (channels_first ? ", channels first" : "") + ", values in " + range;
+  return std::string(kind) + (channels_first ? ", channels first" : "") + ", " +
+         std::to_string(height) + "x" + std::to_string(width) + ", values in " + range;
 }
 
 std::optional<PixelFormat> format_of_shape(const std::vector<uint64_t>& dims) {
+  if (dims.size() == 3 && (are_channels(dims[1]) || are_channels(dims[2]))) return std::nullopt;
   if (dims.size() == 3) return PixelFormat{dims[1], dims[2], 1};
   if (dims.size() != 4) return std::nullopt;
   if (are_channels(dims[3])) return PixelFormat{dims[1], dims[2], dims[3]};
@@ -59,6 +61,11 @@ std::optional<PixelFormat> format_of_shape(const std::vector<uint64_t>& dims) {
 PixelScale scale_of(double largest, bool integer) {
   if (integer) return largest > 255 ? PixelScale::kWide : PixelScale::kLevels;
   return largest > 1 ? PixelScale::kLevels : PixelScale::kUnit;
+}
+
+bool is_too_dark(double largest, double mean, PixelScale scale) {
+  constexpr double kDarkest = 32, kDarkestMean = 1;
+  return largest * factor_of(scale) < kDarkest || mean * factor_of(scale) < kDarkestMean;
 }
 
 void to_rgb(std::span<const double> elements, const PixelFormat& format, bool rounded,

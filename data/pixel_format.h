@@ -26,16 +26,20 @@ struct PixelFormat {
   uint64_t elements() const { return height * width * channels; }
   // [N,H,W,3] of levels.
   bool is_plain() const { return channels == 3 && !channels_first; }
-  // "grey, float in 0..1": what a user should know.
+  // "grey, 28x28, values in 0..1": what a user should know.
   std::string in_words() const;
 };
 
-// Of images of the shape `dims`: [N,H,W,C], [N,C,H,W] or [N,H,W]; none when it is another. Where
-// both of the first fit, the channels are last.
+// Of images of the shape `dims`: [N,H,W,C], [N,C,H,W] or [N,H,W]; none when it is another, or rows
+// of pixels with their channels. Where both of the first fit, the channels are last.
 std::optional<PixelFormat> format_of_shape(const std::vector<uint64_t>& dims);
 
 // What elements with this largest value mean, where they are of `integer` type.
 PixelScale scale_of(double largest, bool integer);
+
+// Whether images with this largest and this mean element are all but black, or of another scale:
+// the brightest is below an eighth of the scale, or the mean is below a level of 255.
+bool is_too_dark(double largest, double mean, PixelScale scale);
 
 // The elements of one image as height * width * 3 bytes. `rounded`: values between two levels
 // become the nearer one. Throws DamagedImage when a value is outside of the scale or, unless

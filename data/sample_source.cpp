@@ -66,9 +66,10 @@ class Hdf5Source final : public SampleSource {
     const auto lock = lock_hdf5();
     const Hdf5ErrorsSilenced silenced;
     const bool done = images_.is_vlen_uint8 ? read_sequence(index, bytes) : read_slab(index, bytes);
-    if (done) return;
+    if (done && !bytes.empty()) return;
     throw DataError(path_ + ":" + images_.name,
-                    "sample " + std::to_string(index) + " cannot be read: " + hdf5_error(),
+                    "sample " + std::to_string(index) +
+                        (done ? " is empty" : " cannot be read: " + hdf5_error()),
                     "copy or make the file again");
   }
 

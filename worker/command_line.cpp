@@ -80,6 +80,7 @@ Actions add_actions(CLI::App& app, CommandLine& line) {
           .option("--export", Action::kExport, line.export_file,
                   "write the network that --evaluate would take for other programs")
           ->type_name("FILE");
+  app.add_flag("--force", line.force, "replace the files to write if they exist");
   app.add_flag("--fold-norm", line.fold_norm, "with --export FILE.onnx: BN within convolutions")
       ->needs(exported);
   actions.flag("--print-config", Action::kPrintConfig, "print the resolved configuration");

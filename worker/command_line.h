@@ -30,6 +30,7 @@ struct CommandLine {
   bool fold_norm = false;             // kExport: BN becomes part of the convolutions
   std::string per_class, confusion;   // kEvaluate: tables to write; empty: none
   std::vector<int64_t> image_counts;  // kPlan: of training and validation; empty: of the data
+  bool force = false;                 // files to write may replace others
   bool json = false;                  // results as JSON, one object a line
   bool quiet = false;                 // warnings and errors only
   std::string help;                   // what to print for kHelp

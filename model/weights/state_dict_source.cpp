@@ -25,6 +25,9 @@ constexpr std::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa
 constexpr uint64_t kMagicOffsets[] = {2, 11};
 constexpr int64_t kLegacyProtocol = 1001;
 
+// With which the text begins that stands in place of a file (Git LFS, docs/spec.md).
+constexpr std::string_view kLfsPointer = "version https://git-lfs";
+
 class ZipSource final : public StateDictSource {
  public:
   explicit ZipSource(WeightsInput input)
@@ -149,6 +152,9 @@ class LegacySource final : public StateDictSource {
 std::unique_ptr<StateDictSource> open_state_dict(WeightsInput input) {
   if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(std::move(input));
   if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(std::move(input));
+  if (input.read(0, std::min<uint64_t>(input.size(), kLfsPointer.size())) == kLfsPointer) {
+    input.fail("is a pointer of Git LFS: `git lfs pull` brings the file itself");
+  }
   input.fail("is not a file of torch.save(), safetensors or Torch7");
 }
 

@@ -118,6 +118,7 @@ size_t StateDictZip::add_record(std::string_view directory, size_t cursor) {
     value = field<uint64_t>(wide, 0);
     wide.remove_prefix(8);
   }
+  if (name.starts_with("code/")) input_.fail("is a TorchScript program, which is not run");
   const bool encrypted = (field<uint16_t>(entry, 8) & 1) != 0;
   if (encrypted || field<uint16_t>(entry, 10) != 0 || sizes[0] != sizes[1]) {
     input_.fail("has a compressed or encrypted record '" + name + "', which torch.save never has");

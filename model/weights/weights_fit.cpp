@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model/weights/weights_fit.h"
 
+#include <ATen/ops/isfinite.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -23,6 +24,16 @@ std::string shape_text(const at::Tensor& t) {
   return fmt::format("[{}]", fmt::join(t.sizes(), ", "));
 }
 
+// Why a network cannot compute with these values of a tensor; empty: it can.
+std::string_view what_is_wrong(const std::string& name, const at::Tensor& target,
+                               const at::Tensor& value) {
+  if (!target.is_floating_point()) return "";
+  if (!value.is_floating_point()) return "has whole numbers, as quantised weights are";
+  if (!at::isfinite(value).all().item<bool>()) return "has values that are infinite or no numbers";
+  const bool variance = name.ends_with(".running_var");
+  return variance && value.lt(0).any().item<bool>() ? "has variances below 0" : "";
+}
+
 // Where a file and a model differ.
 class Mismatches {
  public:
@@ -32,6 +43,10 @@ class Mismatches {
     add(misshapen_, name,
         fmt::format("{} has shape {}, the model's is {}", name, shape_text(file),
                     shape_text(model)));
+  }
+
+  void unusable(const std::string& name, std::string_view why) {
+    unusable_.push_back(fmt::format("{} {}", name, why));
   }
 
   void refuse_if_any(const std::string& source, bool reset_classifier) const {
@@ -44,6 +59,11 @@ class Mismatches {
     }
     throw CheckpointError(source, fmt::format("does not fit the model: {}", fmt::join(parts, "; ")),
                           remedy(reset_classifier));
+  }
+  void refuse_unusable(const std::string& source) const {
+    if (unusable_.empty()) return;
+    throw CheckpointError(source, "holds no usable weights: " + listed_names(unusable_),
+                          "name floating-point weights of before their training diverged");
   }
 
  private:
@@ -63,7 +83,7 @@ class Mismatches {
            "set model.reset_classifier=true to start with a new classifier";
   }
 
-  std::vector<std::string> missing_, misshapen_, unknown_;
+  std::vector<std::string> missing_, misshapen_, unknown_, unusable_;
   bool in_backbone_ = false, in_classifier_ = false;
 };
 
@@ -86,6 +106,8 @@ void copy_weights(const StateDict& model, const StateDict& file, const std::stri
     } else if (found.mapped().sizes() != tensor.sizes()) {
       mismatches.misshapen(name, found.mapped(), tensor);
     } else {
+      const std::string_view wrong = what_is_wrong(name, tensor, found.mapped());
+      if (!wrong.empty()) mismatches.unusable(name, wrong);
       copies.emplace_back(tensor, found.mapped());
     }
   }
@@ -93,6 +115,7 @@ void copy_weights(const StateDict& model, const StateDict& file, const std::stri
     if (values.contains(name) && !left_out(name)) mismatches.unknown(name);
   }
   mismatches.refuse_if_any(source, reset_classifier);
+  mismatches.refuse_unusable(source);
   for (auto& [target, value] : copies) target.detach().copy_(value);
 }
 

@@ -20,6 +20,10 @@ std::string errno_text() {
 }  // namespace
 
 WeightsInput::WeightsInput(const std::string& path) : path_(path) {
+  if (path.find("://") != std::string::npos) {
+    throw CheckpointError(path, "is an address, and nothing is downloaded",
+                          "download it, then name the file");
+  }
   descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) {
     throw CheckpointError(path, "the weights file cannot be opened: " + errno_text(),
@@ -28,8 +32,9 @@ WeightsInput::WeightsInput(const std::string& path) : path_(path) {
   struct stat info {};
   if (::fstat(descriptor_, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(descriptor_);
-    throw CheckpointError(path, "is not a regular file",
-                          "name a .pt, .pth, .safetensors or .t7 file");
+    throw CheckpointError(
+        path, S_ISDIR(info.st_mode) ? "is a folder" : "is not a regular file",
+        "name a .pt, .pth, .safetensors or .t7 file: of a checkpoint its model.pt");
   }
   size_ = static_cast<uint64_t>(info.st_size);
 }

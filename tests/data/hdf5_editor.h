@@ -5,6 +5,7 @@
 #include <hdf5.h>
 
 #include <cstdint>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -110,14 +111,57 @@ class Hdf5Editor {
   void put_texts(const std::string& name, const std::vector<const char*>& texts) {
     write(name, text_type().get(), {texts.size()}, texts.data(), H5P_DEFAULT);
   }
-  void put_text_attribute(const std::string& name, const std::vector<const char*>& texts) {
-    write_attribute(name, text_type().get(), space_of({texts.size()}).get(), texts.data());
+  // Of the file, or of an object of it.
+  void put_text_attribute(const std::string& name, const std::vector<const char*>& texts,
+                          const std::string& of = "/") {
+    const Hdf5Handle object(H5Oopen(file_.get(), of.c_str(), H5P_DEFAULT), H5Oclose);
+    write_attribute(object.get(), name, text_type().get(), space_of({texts.size()}).get(),
+                    texts.data());
   }
   // Truth values, as h5py writes them: an enumeration of FALSE and TRUE.
   void put_truths(const std::string& name, const std::vector<int8_t>& values) {
     const Hdf5Handle type(H5Tenum_create(H5T_NATIVE_INT8), H5Tclose);
     for (int8_t value : {0, 1}) H5Tenum_insert(type.get(), value ? "TRUE" : "FALSE", &value);
     write(name, type.get(), {values.size()}, values.data(), H5P_DEFAULT);
+  }
+  // An enumeration, as `h5py.enum_dtype` makes it.
+  void put_enumeration(const std::string& name, const std::map<std::string, int8_t>& members,
+                       const std::vector<int8_t>& values) {
+    const Hdf5Handle type(H5Tenum_create(H5T_NATIVE_INT8), H5Tclose);
+    for (const auto& [member, value] : members) H5Tenum_insert(type.get(), member.c_str(), &value);
+    write(name, type.get(), {values.size()}, values.data(), H5P_DEFAULT);
+  }
+  // Strings of `width` characters, filled up with blanks, as Fortran writes them.
+  void put_blank_padded(const std::string& name, size_t width, const std::string& texts) {
+    const Hdf5Handle type(H5Tcopy(H5T_FORTRAN_S1), H5Tclose);
+    H5Tset_size(type.get(), width);
+    write(name, type.get(), {texts.size() / width}, texts.data(), H5P_DEFAULT);
+  }
+  // A link to a dataset of another file.
+  void put_link(const std::string& name, const std::string& other, const std::string& there) {
+    H5Lcreate_external(other.c_str(), there.c_str(), file_.get(), name.c_str(), H5P_DEFAULT,
+                       H5P_DEFAULT);
+  }
+  // Bytes in one chunk, through a filter that nobody else has.
+  void put_filtered(const std::string& name, const std::vector<hsize_t>& dims,
+                    const std::vector<uint8_t>& values) {
+    constexpr H5Z_filter_t kOwn = 510;
+    const H5Z_class2_t filter{
+        H5Z_CLASS_T_VERS,
+        kOwn,
+        1,
+        1,
+        "squeeze",
+        nullptr,
+        nullptr,
+        [](unsigned, size_t, const unsigned[], size_t bytes, size_t*, void**) { return bytes; }};
+    H5Zregister(&filter);
+    const Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_chunk(properties.get(), static_cast<int>(dims.size()), dims.data());
+    H5Pset_filter(properties.get(), kOwn, H5Z_FLAG_MANDATORY, 0, nullptr);
+    write(name, H5T_NATIVE_UINT8, dims, values.data(), properties.get());
+    H5Fflush(file_.get(), H5F_SCOPE_LOCAL);
+    H5Zunregister(kOwn);
   }
   void put_group(const std::string& name) {
     remove(name);
@@ -182,8 +226,12 @@ class Hdf5Editor {
 
   void write_attribute(const std::string& name, hid_t type, hid_t space, const void* values) {
     remove_attribute(name);
+    write_attribute(file_.get(), name, type, space, values);
+  }
+  void write_attribute(hid_t object, const std::string& name, hid_t type, hid_t space,
+                       const void* values) {
     const Hdf5Handle attribute(
-        H5Acreate2(file_.get(), name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+        H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
     if (H5Awrite(attribute.get(), type, values) < 0) {
       throw std::runtime_error("cannot write " + name);
     }

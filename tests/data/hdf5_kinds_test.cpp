@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
+#include <map>
 
 #include "comm/common/error.h"
 #include "data/container.h"
@@ -171,7 +173,8 @@ TEST_F(Hdf5Kinds, WhatIsNotExactIsRefusedWithTheCommandThatConverts) {
   EXPECT_EQ(bytes[8], 100);
   values[4 * kPixels * 3 + 8] = 3;  // of another scale than the rest
   write(put);
-  expect_refused([&] { pack_hdf5(source, folder_ / "b.h5"); }, "3.000000 as its largest value");
+  expect_refused([&] { pack_hdf5(source, folder_ / "b.h5"); },
+                 "has 3 as the largest value of 5 images");
   values[4 * kPixels * 3 + 8] = 0;
   write([&](Hdf5Editor& f) {  // of which the last is not looked at, and is of another scale
     std::vector<float> many(17 * 3, 0.2F);
@@ -289,6 +292,183 @@ TEST_F(Hdf5Kinds, DatasetsAreNamedInGroupsAndOtherFiles) {
         Container(ContainerSource{path(), "test/x", folder_ / "none.h5:/deep"});
       },
       "none.h5: cannot be opened");
+}
+
+// Labels that are an enumeration say what they mean.
+TEST_F(Hdf5Kinds, AnEnumerationNamesTheClasses) {
+  const std::map<std::string, int8_t> members = {
+      {"owl", 10}, {"ant", 20}, {"cat", 30}, {"dog", 40}};
+  const auto fill = [&](Hdf5Editor& f) {
+    f.put_enumeration("labels", members, {30, 10, 20, 20, 10});
+  };
+  EXPECT_EQ(with_labels(fill).class_names(), (ClassNames{"owl", "ant", "cat", "dog"}));
+  EXPECT_EQ(labels(with_labels(fill)), (std::vector<int64_t>{2, 0, 1, 1, 0}));
+  const Container named = with_labels([&](Hdf5Editor& f) {
+    fill(f);
+    f.put_text_attribute("class_names", {"ant", "cat", "dog", "owl"});
+  });
+  EXPECT_EQ(labels(named), (std::vector<int64_t>{1, 3, 0, 0, 3}));
+  expect_refused(
+      [&] {
+        with_labels([&](Hdf5Editor& f) {
+          f.put_enumeration("labels", members, {30, 10, 11, 20, 10});
+        });
+      },
+      "label 11 of sample 2 is none of its enumeration");
+}
+
+TEST_F(Hdf5Kinds, ClassNamesAreFoundBesideTheLabelsToo) {
+  const std::vector<int64_t> numbers = {2, 0, 1, 1, 0};
+  const std::vector<const char*> texts = {"owl", "ant", "cat"};
+  const ClassNames expected = {"owl", "ant", "cat"};
+  EXPECT_EQ(with_labels([&](Hdf5Editor& f) {
+              f.put("labels", {kCount}, numbers);
+              f.put_text_attribute("class_names", texts, "labels");
+            }).class_names(),
+            expected);
+  EXPECT_EQ(with_labels([&](Hdf5Editor& f) {
+              f.put("labels", {kCount}, numbers);
+              f.put_texts("class_names", texts);
+            }).class_names(),
+            expected);
+  write([&](Hdf5Editor& f) {
+    f.put_group("train");
+    f.put("train/images", {kCount, kHeight, kWidth, 3}, rgb_);
+    f.put("train/labels", {kCount}, numbers);
+    f.put_text_attribute("class_names", texts);
+  });
+  EXPECT_EQ(Container(path() + ":/train").class_names(), expected);
+  Hdf5Editor(folder_ / "y.h5", true).put("deep", {kCount}, numbers);
+  Hdf5Editor(folder_ / "y.h5").put_text_attribute("class_names", {"a", "b", "c"}, "deep");
+  EXPECT_EQ(
+      Container(ContainerSource{path() + ":/train", "", folder_ / "y.h5:/deep"}).class_names(),
+      (ClassNames{"a", "b", "c"}));
+}
+
+TEST_F(Hdf5Kinds, BlanksThatFillANameUpAreNoPartOfIt) {
+  const Container container =
+      with_labels([](Hdf5Editor& f) { f.put_blank_padded("labels", 4, "owl ant cat cat ant "); });
+  EXPECT_EQ(container.class_names(), (ClassNames{"ant", "cat", "owl"}));
+}
+
+TEST_F(Hdf5Kinds, OneHotRowsSayHowManyClassesThereAre) {
+  const Container container = with_labels([](Hdf5Editor& f) {
+    f.put("labels", {kCount, 4}, Bytes{1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0});
+  });
+  EXPECT_EQ(container.classes(), 4);
+}
+
+// HDF5 tells the place of such images in their own file.
+TEST_F(Hdf5Kinds, ImagesOfALinkedFileAreReadFromThere) {
+  Hdf5Editor(folder_ / "other.h5", true).put("x", {kCount, kHeight, kWidth, 3}, rgb_);
+  write([&](Hdf5Editor& f) {
+    f.put("padding", {1 << 14}, Bytes(1 << 14, 99));  // so that the place is within this file
+    f.put("labels", {kCount}, std::vector<int64_t>{0, 1, 2, 1, 0});
+    f.put_link("images", folder_ / "other.h5", "x");
+  });
+  const Container container(path());
+  EXPECT_FALSE(container.direct());
+  expect_pixels(container, /*grey=*/false);
+  std::filesystem::remove(std::string(folder_ / "other.h5"));
+  expect_refused([&] { Container{path()}; }, "images: is a link that leads nowhere");
+  expect_refused([&] { Container{folder_ / ""}; },
+                 "is a folder; name a file: of a folder of images");
+}
+
+TEST_F(Hdf5Kinds, ACompressionThatIsNotInstalledIsNamed) {
+  write([&](Hdf5Editor& f) {
+    f.put_filtered("images", {kCount, kHeight, kWidth, 3}, rgb_);
+    f.put("labels", {kCount}, std::vector<int64_t>{0, 1, 2, 1, 0});
+  });
+  expect_refused([&] { Container{path()}; }, "not installed: squeeze (filter 510)");
+}
+
+// What is opened for a call is closed before its failure is told.
+TEST_F(Hdf5Kinds, ClosingForgetsNoError) {
+  const auto lock = lock_hdf5();
+  const Hdf5ErrorsSilenced silenced;
+  Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  EXPECT_LT(H5Fopen((folder_ / "none.h5").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), 0);
+  const std::string told = hdf5_error();
+  EXPECT_TRUE(space.close());
+  EXPECT_FALSE(told.empty());
+  EXPECT_EQ(hdf5_error(), told);
+}
+
+TEST_F(Hdf5Kinds, AnEmptySampleIsNoImage) {
+  write([&](Hdf5Editor& f) {
+    f.put_sequences("images", {{1, 2, 3}, {}});
+    f.put("labels", {2}, std::vector<int64_t>{0, 1});
+  });
+  expect_refused([&] { pack_hdf5({path()}, folder_ / "b.h5"); }, "sample 1 is empty");
+}
+
+// 12-bit images, images divided by 255 twice, one stray value, a bit a pixel: rounding would make
+// black images of them, which nobody would notice.
+TEST_F(Hdf5Kinds, ImagesOfAnotherScaleAreRefusedAndBlackOnesSaid) {
+  const std::vector<hsize_t> dims = {kCount, kHeight, kWidth, 3};
+  const auto put = [&](const auto& values) {
+    write([&](Hdf5Editor& f) {
+      f.put("images", dims, values);
+      f.put("labels", {kCount}, std::vector<int64_t>{0, 1, 2, 1, 0});
+    });
+  };
+  const auto refuse = [&](const auto& values, const char* word) {
+    put(values);
+    ContainerSource source{path()};
+    source.rounded = true;
+    expect_refused([&] { pack_hdf5(source, folder_ / "b.h5"); }, word);
+  };
+  refuse(stored<uint16_t>(3, false, [](int x) { return static_cast<uint16_t>(16 * x); }),
+         "has 4080 as the largest value");
+  refuse(stored<double>(3, false, [](int x) { return x / 255.0 / 255; }), "largest value");
+  auto stray = stored<float>(3, false, [](int x) { return static_cast<float>(x) / 255; });
+  stray[5] = 255;
+  refuse(stray, "has 255 as the largest value of 5 images and 0.");
+  put(stored<uint8_t>(3, false, [](int x) { return static_cast<uint8_t>(x > 127); }));
+  const Container bits(path());
+  ASSERT_EQ(bits.remarks().size(), 1U);
+  EXPECT_NE(bits.remarks()[0].find("all but black"), std::string::npos);
+}
+
+TEST_F(Hdf5Kinds, PackingTakesTheClassesOfAList) {
+  const std::string list = folder_ / "classes";
+  const std::string lines = "owl\ncat\nant\ndog\n";
+  testing::write_bytes(list, Bytes(lines.begin(), lines.end()));
+  const auto packed = [&](const std::function<void(Hdf5Editor&)>& fill) {
+    with_labels(fill);
+    ContainerSource source{path()};
+    source.classes = list;
+    pack_hdf5(source, folder_ / "packed.h5");
+    return Container(folder_ / "packed.h5");
+  };
+  const auto numbers = [](Hdf5Editor& f) { f.put("labels", {kCount}, Bytes{2, 0, 1, 1, 0}); };
+  const auto texts = [](Hdf5Editor& f) {
+    f.put_texts("labels", {"owl", "ant", "cat", "cat", "ant"});
+  };
+  const ClassNames names = {"owl", "cat", "ant", "dog"};
+  EXPECT_EQ(packed(numbers).class_names(), names);
+  EXPECT_EQ(labels(packed(numbers)), (std::vector<int64_t>{2, 0, 1, 1, 0}));
+  EXPECT_EQ(packed(texts).class_names(), names);
+  EXPECT_EQ(labels(packed(texts)), (std::vector<int64_t>{0, 2, 1, 1, 2}));
+  expect_refused(
+      [&] { packed([](Hdf5Editor& f) {
+              f.put("labels", {kCount}, Bytes{2, 0, 1, 4, 0});
+            }); },
+      "has 5 classes");
+  expect_refused(
+      [&] {
+        packed([](Hdf5Editor& f) { f.put_texts("labels", {"owl", "ant", "cat", "emu", "ant"}); });
+      },
+      "only here: emu");
+}
+
+TEST_F(Hdf5Kinds, RowsOfPixelsAreNoGreyImages) {
+  write([&](Hdf5Editor& f) {
+    f.put("images", {kCount, kPixels, 3}, rgb_);
+    f.put("labels", {kCount}, std::vector<int64_t>{0, 1, 2, 1, 0});
+  });
+  expect_refused([&] { Container{path()}; }, "must be numbers [N,H,W,C]");
 }
 
 // A column of bytes as labels has the rank of images.

@@ -293,6 +293,10 @@ TEST_F(ClassesTest, AFlatFolderTakesAListOfLabels) {
   list("labels", "val_1.jpg ant\nval_2.jpg 7\n");
   pack(s);
   EXPECT_EQ(Container(out()).class_names(), (ClassNames{"7", "ant"}));
+  list("labels", "  val_1.jpg 10 \nval_2.jpg 9\t\n./deeper/val 3.jpg\t9\n");
+  pack(s);
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"9", "10"})) << "by value, not by name";
+  EXPECT_EQ(packed(), (ClassNames{"10", "9", "9"}));
   fs::remove(out());
   s.classes = folder_ / "classes";
   for (const auto& [lines, word] : std::initializer_list<std::pair<const char*, const char*>>{
@@ -304,10 +308,62 @@ TEST_F(ClassesTest, AFlatFolderTakesAListOfLabels) {
            {"val_9.jpg ant\n", "'val_9.jpg', which is no image"},
            {"val_1.jpg ant\nval_1.jpg ant\n", "stands there twice"},
            {"490\n361\n", "'490' is no file name and class"},
+           {"val_1.jpg ant\n./val_1.jpg ant\n", "stands there twice"},
+           {"val_1.jpg,\"ant\"\n", "has quotation marks"},
+           {"\"val_1.jpg\",ant\n", "has quotation marks"},
+           {"val_1.jpg,ant,train\n", "more than a file name and a class"},
+           {"\n \n", "names no image"},
            {"val_1.jpg\n", "no file name and class"}}) {
     list("labels", lines);
     expect_refused(s, word);
   }
+}
+
+// A list that a program wrote in UTF-16, or an image by mistake.
+TEST_F(ClassesTest, AListIsPlainText) {
+  add("val_1.jpg");
+  ImageFolderSource s = source();
+  s.labels = folder_ / "labels";
+  write_bytes(s.labels, {0xff, 0xfe, 'a', 0, ' ', 0, 'b', 0});
+  expect_refused(s, "is no plain text");
+  list("classes", "\tant\t\n");
+  EXPECT_EQ(read_class_list(folder_ / "classes"), (ClassNames{"ant"}));
+}
+
+TEST_F(ClassesTest, WhatIsNotWhereItIsLookedForIsSaid) {
+  for (const char* name : {"a/1.jpg", "b/train/1.jpg", "b/2.jpg", "loose.jpg", "a/3.heic"})
+    add(name);
+  const std::string warnings = pack(source());
+  for (const char* said :
+       {"1 files lie beside the class folders", "loose.jpg", "1 files are not named", "a/3.heic",
+        "1 images lie in folders within a class folder", "b/train/1.jpg"}) {
+    EXPECT_NE(warnings.find(said), std::string::npos) << said << " in\n" << warnings;
+  }
+}
+
+TEST_F(ClassesTest, NumbersAsNamesAreSaidToBeInOrderOfName) {
+  for (const char* name : {"0/1.jpg", "2/1.jpg", "10/1.jpg"}) add(name);
+  std::string warnings = pack(source());
+  EXPECT_NE(warnings.find("label 1 is class 10"), std::string::npos) << warnings;
+  EXPECT_EQ(Container(out()).class_names(), (ClassNames{"0", "10", "2"}));
+  fs::remove_all(folder_ / "src/10");
+  warnings = pack(source());
+  EXPECT_EQ(warnings, "");
+}
+
+// Of two of them, following links would take as long as 2^40 folders.
+TEST_F(ClassesTest, LinksThatLeadUpOrNowhereAreRefused) {
+  for (const char* name : {"a/1.jpg", "b/1.jpg"}) add(name);
+  for (const char* name : {"src/a/all", "src/b/all"})
+    fs::create_directory_symlink("..", folder_ / name);
+  expect_refused(source(), "is a link to a folder that holds it");
+  for (const char* name : {"src/a/all", "src/b/all"}) fs::remove(folder_ / name);
+  fs::create_directory_symlink("/nowhere", folder_ / "src/c");
+  expect_refused(source(), "src/c: is a link that leads nowhere");
+  fs::remove(folder_ / "src/c");
+  fs::create_directory_symlink(folder_ / "src/a", folder_ / "src/c");  // the same images twice
+  pack(source());
+  EXPECT_EQ(packed(), (ClassNames{"a", "b", "c"}));
 }
 
 // Bytes and label of every sample, in the order of the container.

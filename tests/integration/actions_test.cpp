@@ -197,7 +197,8 @@ TEST(Actions, ExportWritesTheLatestOrTheNamedWeights) {
   const std::string early = work / "run/checkpoints/step-00000002/model.pt";
   const std::string latest = (newest_checkpoint(work / "run") / "model.pt").string();
   const auto exported = [&](int ranks, const std::string& file, const Words& more) {
-    const Words arguments = Words{"--export", work / file, "data.train=none.h5", "model.classes=0"};
+    const Words arguments =
+        Words{"--force", "--export", work / file, "data.train=none.h5", "model.classes=0"};
     const Result result = run(work.train_command(ranks, "run", arguments + more), kRunTimeout);
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return load_state_dict(work / file);
@@ -235,10 +236,17 @@ TEST(Actions, ExportThatCannotBeWrittenLeavesNothing) {
     expect_has(unfolded.err, {"a.pt", "in .onnx files only", "leave --fold-norm out"});
     const Result folder = refused(ranks, "none/a.pt");
     EXPECT_EQ(folder.exit_code, 73) << folder.err;
-    expect_has(folder.err, {"none/a.pt", "cannot be created", "free space"});
+    expect_has(folder.err, {"none/a.pt", "its folder is not there"});
+    write_text(work / "dear.pt", "days of work");
+    const Result dear = refused(ranks, "dear.pt");
+    EXPECT_EQ(dear.exit_code, 64) << dear.err;
+    expect_has(dear.err, {"dear.pt: exists already", "--force"});
+    EXPECT_EQ(read_text(work / "dear.pt"), "days of work");
   }
   fs::create_directory(work / "taken.pt");
-  EXPECT_EQ(refused(0, "taken.pt").exit_code, 73);
+  EXPECT_EQ(refused(0, "taken.pt").exit_code, 64);
+  const Words forced = {"--force", "--export", work / "taken.pt"};
+  EXPECT_EQ(run(work.train_command(0, "run", forced), kRunTimeout).exit_code, 64);
   EXPECT_FALSE(fs::exists(work / "taken.pt.tmp"));
 }
 

@@ -111,7 +111,7 @@ TEST_F(Inference, TablesAgreeWithTheAccuracyOnAnyNumberOfRanks) {
   Table first;
   for (const int ranks : {0, 2, 3}) {
     const Json found =
-        evaluate(ranks, {"--confusion", work / "c.csv", "--per-class", work / "p.csv"});
+        evaluate(ranks, {"--force", "--confusion", work / "c.csv", "--per-class", work / "p.csv"});
     EXPECT_EQ(found.at("images"), 48);
     const Table table = confusion(work / "c.csv");
     EXPECT_EQ(total(table, false), 48);
@@ -132,9 +132,27 @@ TEST_F(Inference, ATableThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(error_lines(errors).size(), 1U) << errors;
 }
 
+// Neither a data set nor the other table.
+TEST_F(Inference, FilesThatAreThereAreNotReplaced) {
+  const std::string data = read_text(work / "validation.h5");
+  use(2, {"--features", work / "validation.h5"}, 64);
+  EXPECT_NE(errors.find("validation.h5: exists already"), std::string::npos) << errors;
+  EXPECT_EQ(read_text(work / "validation.h5"), data);
+  use(0, {"--evaluate", "--confusion", work / "t.csv", "--per-class", work / "t.csv"}, 64);
+  EXPECT_NE(errors.find("is to be written twice"), std::string::npos) << errors;
+  EXPECT_FALSE(fs::exists(work / "t.csv"));
+  use(0, {"--evaluate", "--force", "--per-class", "/dev/null"}, 64);
+}
+
+TEST_F(Inference, AClassifierThatHasLearnedNothingIsNotAsked) {
+  const std::string file = newest_checkpoint(work / "run") / "model.pt";
+  use(2, {"--evaluate", "model.pretrained=" + file, "model.reset_classifier=true"}, 64);
+  EXPECT_NE(errors.find("learned nothing"), std::string::npos) << errors;
+}
+
 // The same images, from a container and from their files.
 TEST_F(Inference, ClassifyingTheFilesTellsWhatEvaluationCounted) {
-  evaluate(0, {"--confusion", work / "c.csv"});
+  evaluate(0, {"--force", "--confusion", work / "c.csv"});
   for (const int ranks : {0, 3}) {
     Table table;
     std::istringstream lines(use(ranks, {"--json", "--classify", work / "photos"}));
@@ -165,6 +183,10 @@ TEST_F(Inference, ClassifyNeedsNoDataAndSaysWhichImageIsDamaged) {
   use(2, {"--classify", work / "nothing.jpg"}, 64);
   fs::create_directory(work / "empty");
   use(0, {"--classify", work / "empty"}, 64);
+  fs::copy_file(good, work / "empty/a.jpg");
+  write_text(work / "empty/b.heic", "another program's image");
+  use(2, {"--classify", work / "empty"});
+  EXPECT_NE(errors.find("1 files are not named .jpg"), std::string::npos) << errors;
   fs::rename(work / "elsewhere.h5", work / "validation.h5");
 }
 
@@ -179,7 +201,7 @@ std::vector<T> read_dataset(const std::string& path, const char* name, hid_t typ
 }
 
 TEST_F(Inference, FeaturesBecomeWhatTheClassifierSaid) {
-  evaluate(0, {"--confusion", work / "c.csv"});
+  evaluate(0, {"--force", "--confusion", work / "c.csv"});
   const StateDict weights = load_state_dict(newest_checkpoint(work / "run") / "model.pt");
   const auto tensor = [&](const std::string& name) {
     const auto at = std::ranges::find(weights, name, [](const auto& entry) { return entry.first; });
@@ -187,7 +209,7 @@ TEST_F(Inference, FeaturesBecomeWhatTheClassifierSaid) {
   };
   std::vector<float> first;
   for (const int ranks : {0, 2, 4}) {
-    use(ranks, {"--features", work / "f.h5", "batch.global=20"});
+    use(ranks, {"--force", "--features", work / "f.h5", "batch.global=20"});
     auto values = read_dataset<float>(work / "f.h5", "features", H5T_NATIVE_FLOAT);
     const auto labels = read_dataset<int64_t>(work / "f.h5", "labels", H5T_NATIVE_INT64);
     ASSERT_EQ(labels.size(), 48U);

@@ -103,12 +103,12 @@ def compare(case, network, files, labels, work, worker):
     best5 = logits.topk(min(5, count), 1).indices
     check("probabilities", probabilities.gather(1, best5), torch.zeros(len(files), best5.shape[1]))
 
-    run(*worker, *case.words, "--features", work / "features.h5")
+    run(*worker, *case.words, "--force", "--features", work / "features.h5")
     with h5py.File(work / "features.h5") as file:
         check("features", torch.from_numpy(file["features"][:]), features)
         assert file["labels"][:].tolist() == labels.tolist()
 
-    found = json.loads(run(*worker, *case.words, "--evaluate", "--json", "--per-class",
+    found = json.loads(run(*worker, *case.words, "--evaluate", "--force", "--json", "--per-class",
                            work / "classes.csv", "--confusion", work / "confusion.csv"))
     loss = torch.nn.functional.cross_entropy(logits, labels)
     check("loss", torch.tensor(found["loss"]), loss)

@@ -61,7 +61,7 @@ const Mistake kMistakes[] = {
     {{"data.train=synthetic", "data.validation=synthetic", "--evaluate"},
      kConfig,
      {"data.validation", "is synthetic: of random images", "data.validation=FILE.h5"}},
-    {{"data.train=@/folder"}, kData, {"/folder", "is not a file", "name a file"}},
+    {{"data.train=@/folder"}, kData, {"/folder", "is a folder", "pack imagefolder"}},
     {{"data.train=@/cut.h5"}, kData, {"/cut.h5", "truncated", "again"}},
     {{"data.train=@/text"}, kData, {"/text", "is not an HDF5 file", "resnext_data pack"}},
     {{"data.train=@/unnamed.h5"}, kData, {"/unnamed.h5", "label", "pack"}},

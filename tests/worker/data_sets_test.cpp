@@ -176,6 +176,37 @@ TEST_F(DataSetsTest, NamesThatAreNotUtf8AreMatchedAsTheyAreKept) {
   EXPECT_EQ(labels(sets), (std::vector<int64_t>{0, 1}));
 }
 
+TEST_F(DataSetsTest, NamesThatAreKeptAlikeAreRefused) {
+  train({"caf\xe9", "caf\xe8"}, {0, 1});
+  validation({"caf\xe8", "caf\xe9"}, {0, 1});
+  expect_refused({"as UTF-8", "two classes are named"});
+  train({"caf\xef\xbf\xbd", "b"}, {0, 1});  // both of the two would be its first
+  expect_refused({"validation.h5, as UTF-8", "two classes are named"});
+}
+
+// Folders 0, 1, 2, 10 are in order of name; another program's file numbers its labels.
+TEST_F(DataSetsTest, NumbersAreMatchedWithClassesThatHaveNumbersForNames) {
+  train({"0", "1", "10", "2"}, {0, 1, 2, 3});
+  validation({}, {10, 2, 0});
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{2, 3, 0}));
+  validation({}, {10, 3});
+  expect_refused({"only here: 3"});
+  train({}, {10, 2, 1, 0});
+  validation({"0", "1", "10", "2"}, {0, 1, 2, 3});
+  EXPECT_EQ(labels(open()), (std::vector<int64_t>{0, 1, 10, 2}));
+  EXPECT_EQ(open().classes(0), 11);
+}
+
+TEST_F(DataSetsTest, AFileThatIsUsedTwiceIsSaid) {
+  train({"a", "b"}, {0, 1});
+  DataOptions same = options();
+  same.train = {folder_ / "train.h5", (folder_ / ".") + "/train.h5"};
+  same.validation = same.train;
+  const DataSets sets(same, /*training=*/true);
+  expect_said(sets, "train.h5 is named twice in data.train");
+  expect_said(sets, "is both data.train and data.validation");
+}
+
 TEST_F(DataSetsTest, SyntheticSplitsAreSaidRecordedAndNoJudgesOfANetwork) {
   DataOptions options;
   options.train = options.validation = {kSynthetic};

@@ -26,11 +26,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void add_folder(const fs::path& folder, std::vector<std::string>& files) {
-  std::vector<std::string> found = list_images(folder);
-  if (found.empty())
+void add_folder(const fs::path& folder, std::vector<std::string>& files,
+                std::vector<std::string>& remarks) {
+  ImageListing found = list_images(folder);
+  if (found.files.empty())
     throw ConfigError("--classify", folder.string() + " holds no image", "name one");
-  std::ranges::move(found, std::back_inserter(files));
+  std::ranges::move(found.remarks, std::back_inserter(remarks));
+  for (auto& [path, label] : found.files) files.push_back(std::move(path));
 }
 
 // One rank's images, one batch after another, as rows of `table`: damaged, then classes, then
@@ -99,16 +101,19 @@ class Classifier {
 
 }  // namespace
 
-std::vector<std::string> image_files(const std::vector<std::string>& arguments) {
-  std::vector<std::string> files;
+std::vector<std::string> image_files(const std::vector<std::string>& arguments, int rank) {
+  std::vector<std::string> files, remarks;
   for (const std::string& argument : arguments) {
     if (fs::is_directory(argument)) {
-      add_folder(argument, files);
+      add_folder(argument, files, remarks);
     } else if (fs::exists(argument)) {
       files.push_back(argument);
     } else {
       throw ConfigError("--classify", "there is no " + argument, "name images or folders of them");
     }
+  }
+  for (const std::string& remark : remarks) {
+    if (rank == 0) spdlog::warn("{}", remark);
   }
   return files;
 }

@@ -11,8 +11,9 @@
 namespace resnext {
 
 // The images that `arguments` name, as they are, and in order of path those in the folders among
-// them (names of images that begin with no dot). Throws ConfigError for what is not there.
-std::vector<std::string> image_files(const std::vector<std::string>& arguments);
+// them (names of images that begin with no dot); rank 0 says what was left out. Throws ConfigError
+// for what is not there.
+std::vector<std::string> image_files(const std::vector<std::string>& arguments, int rank);
 
 struct Classified {
   std::vector<int64_t> classes;       // the likeliest five or all, first the likeliest

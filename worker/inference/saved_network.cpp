@@ -37,6 +37,10 @@ void take_classes(const StartPoint& start, const RunConfig& config, DataSets& se
   if (start.data) {
     sets.adopt_classes(start.data->class_names, "the checkpoint", config.run.accept_new_data);
   } else if (all_exist(config.data.train)) {
+    sets.remarks.push_back(
+        fmt::format("the weights do not say what their classes are: taken as those of {}, in its "
+                    "order",
+                    name_some(config.data.train)));
     sets.adopt_classes(open_split(config.data, /*training=*/true).class_names(),
                        name_some(config.data.train), config.run.accept_new_data);
   } else {
@@ -121,6 +125,12 @@ SavedNetwork load_network(const CommandLine& line, RunConfig config, DataSets* s
                           Communicator& communicator, at::Device device) {
   const StartPoint start = find_weights(line, config, communicator);
   if (start.data) follow_checkpoint(line, *start.data, config);
+  if (!start.resumed && config.model.reset_classifier && line.action != Action::kFeatures) {
+    throw ConfigError(
+        "model.reset_classifier",
+        "leaves " + config.model.pretrained + " with a classifier that has learned nothing",
+        "train with it first, or leave it out");
+  }
   DataRecord data = start.data.value_or(unknown_data());
   if (sets != nullptr) {
     take_classes(start, config, *sets);

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
@@ -97,6 +98,39 @@ ClassNames valid_utf8(ClassNames names) {
   return names;
 }
 
+bool is_same(const std::string& one, const std::string& other) {
+  const DataAddress a = parse_data_address(one), b = parse_data_address(other);
+  std::error_code no_such_file;
+  return a.object == b.object && std::filesystem::equivalent(a.file, b.file, no_such_file);
+}
+
+// Files that stand in two places, of which one is mostly a mistake.
+void remark_repeated(const DataOptions& options, std::vector<std::string>& remarks) {
+  for (auto at = options.train.begin(); at != options.train.end(); ++at) {
+    const auto same = [&](const std::string& other) { return is_same(*at, other); };
+    if (std::any_of(options.train.begin(), at, same)) {
+      remarks.push_back(*at + " is named twice in data.train: its images are seen twice an epoch");
+    }
+    if (std::ranges::any_of(options.validation, same)) {
+      remarks.push_back(*at +
+                        " is both data.train and data.validation: accuracy is that of images "
+                        "which were learned by heart");
+    }
+  }
+}
+
+ClassNames numbers_below(int64_t count) {
+  ClassNames numbers;
+  for (int64_t i = 0; i < count; ++i) numbers.push_back(std::to_string(i));
+  return numbers;
+}
+
+int64_t largest_of(const ClassNames& numbers) {
+  int64_t largest = 0;
+  for (const std::string& name : numbers) largest = std::max(largest, *number_of(name));
+  return largest;
+}
+
 }  // namespace
 
 Container open_split(const DataOptions& options, bool training) {
@@ -129,6 +163,7 @@ DataSets::DataSets(const DataOptions& options, bool training) {
       remarks.insert(remarks.end(), (*split)->remarks().begin(), (*split)->remarks().end());
   }
   if (!train) return;
+  remark_repeated(options, remarks);
   const std::vector<int64_t> learned = train->class_counts();
   remark(remarks,
          chosen_classes(*train, train->classes(), [&](size_t i) { return learned[i] == 0; }),
@@ -139,21 +174,31 @@ DataSets::DataSets(const DataOptions& options, bool training) {
 }
 
 void DataSets::adopt_classes(const ClassNames& names, const std::string& owner, bool accept) {
-  const ClassNames own = valid_utf8(validation->class_names()), all = valid_utf8(names);
+  ClassNames own = valid_utf8(validation->class_names()), all = valid_utf8(names);
+  if (own.empty() && all.empty()) return;
+  // Beside classes that have numbers for names, a label without a name is one: 10 is class "10".
+  const bool numbered = own.empty() && are_numbers(all);
+  if (numbered) own = numbers_below(validation->classes());
+  if (all.empty() && are_numbers(own)) all = numbers_below(largest_of(own) + 1);
   if (own.empty() || all.empty()) {
-    if (own.empty() && all.empty()) return;
     remarks.push_back(fmt::format("{} does not name its classes: labels are taken as numbers",
                                   own.empty() ? validation->path() : owner));
     return;
   }
-  const ClassNames unknown = missing_from(all, own), unused = missing_from(own, all);
+  check_class_names(own, validation->path() + ", as UTF-8");
+  check_class_names(all, owner + ", as UTF-8");
+  const std::vector<int64_t> counts = validation->class_counts();
+  const ClassNames asked = numbered ? chosen_classes(*validation, validation->classes(),
+                                                     [&](size_t i) { return counts[i] > 0; })
+                                    : own;
+  const ClassNames unknown = missing_from(all, asked), unused = missing_from(asked, all);
   if (!unknown.empty()) {
     const std::string difference =
         fmt::format("only here: {}; only there: {}", name_some(unknown), name_some(unused));
     if (!accept) {
       throw DataError(
           validation->path(), fmt::format("its classes are not those of {}: {}", owner, difference),
-          "pack it with the list of those: resnext_data pack imagefolder ... --classes FILE.h5");
+          "pack it with those classes: resnext_data pack imagefolder|hdf5 ... --classes FILE.h5");
     }
     remarks.push_back(
         fmt::format("the classes of {} are not those of {}, labels are taken as "
@@ -162,7 +207,7 @@ void DataSets::adopt_classes(const ClassNames& names, const std::string& owner, 
     return;
   }
   if (own == all) return;
-  validation->adopt_classes(names, places_of(own, all));
+  validation->adopt_classes(all, places_of(own, all));
   remarks.push_back(fmt::format("the {} classes of {} are matched by name with the {} of {}",
                                 own.size(), validation->path(), all.size(), owner));
 }

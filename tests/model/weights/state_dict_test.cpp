@@ -71,6 +71,18 @@ TEST_F(WeightsTest, RefusesMissingFileFolderAndOtherFiles) {
   refusal(write_bytes("empty.pt", ""));
   refusal(write_bytes("text.pt", "these are no weights"));
   refusal(write_bytes("zip.pt", std::string("PK\x03\x04", 4) + std::string(100, 'x')));
+  const auto says = [](const std::string& text, const char* word) {
+    EXPECT_NE(text.find(word), std::string::npos) << text;
+  };
+  says(refusal(folder_.string()), "is a folder");
+  says(refusal("https://somewhere.org/model.pth"), "is an address");
+  says(refusal(write_bytes("lfs.pt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
+       "`git lfs pull`");
+  std::string program = read_bytes(kGolden / "typical.pt");  // its first record renamed
+  for (size_t at = 0; (at = program.find("/data.pkl", at)) != std::string::npos; ++at) {
+    program.replace(at, 9, "/code/pkl");
+  }
+  says(refusal(write_bytes("script.pt", program)), "is a TorchScript program");
 }
 
 TEST_F(WeightsTest, RefusesPickleWithoutTensors) {

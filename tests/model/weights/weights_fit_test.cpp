@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "comm/common/error.h"
 #include "model/weights/block_forms.h"
@@ -89,6 +91,22 @@ TEST(WeightsFit, AllMismatchesAreListedAtOnce) {
                     "conv1.weight has shape [5, 3, 1, 1], the model's is [2, 3, 1, 1]",
                     "fc.weight has shape [9, 2], the model's is [4, 2]", "fc.bias has shape [9]",
                     "layer9.0.conv1.weight, other.bias", kReset, kCheck});
+}
+
+// Which would be answered with numbers all the same.
+TEST(WeightsFit, WeightsThatNothingCanBeComputedWithAreRefused) {
+  const at::Tensor spoiled = at::full({2, 3, 1, 1}, 7.0);
+  spoiled.select(0, 1).fill_(std::numeric_limits<float>::quiet_NaN());
+  expect_has(copy_error(file_with({{"conv1.weight", spoiled},
+                                   {"fc.bias", at::full({4}, HUGE_VAL)},
+                                   {"layer1.0.conv1.weight", zeros({2, 2, 1, 1}).to(at::kChar)}})),
+             {"file.pt", "conv1.weight has values that are infinite or no numbers",
+              "fc.bias has values that are infinite", "layer1.0.conv1.weight has whole numbers"});
+  EXPECT_EQ(copy_error(file_with({{"fc.bias", at::full({4}, HUGE_VAL)}}), /*reset=*/true), "");
+  const StateDict model = {{"bn1.running_var", zeros({3})}};
+  EXPECT_THROW(copy_weights(model, {{"bn1.running_var", at::full({3}, -1.0)}}, "file.pt"),
+               CheckpointError);
+  copy_weights(model, {{"bn1.running_var", zeros({3})}}, "file.pt");
 }
 
 TEST(WeightsFit, LongListsAreCut) {
