@@ -107,9 +107,21 @@ void WeighRows(const RowGroup& in, const WeightTable<W>& table, int64_t out_widt
     const W* weight = table.weights + i * table.taps;
     const uint8_t* column = columns + table.first[i] * kColumnBytes + k;
     auto sum = hn::Set(lanes, initial);
-    for (int64_t t = 0; t < table.used[i]; ++t, column += kColumnBytes) {
-      const auto value = hn::PromoteTo(ints, hn::LoadU(bytes, column));
+    const auto take = [&](int64_t t) {
+      const auto value = hn::PromoteTo(ints, hn::LoadU(bytes, column + t * kColumnBytes));
       sum = accumulate(value, hn::Set(lanes, weight[t]), sum);
+    };
+    const int64_t used = table.used[i];
+    if (used == 2) {
+      take(0);
+      take(1);
+    } else if (used == 4) {
+      take(0);
+      take(1);
+      take(2);
+      take(3);
+    } else {
+      for (int64_t t = 0; t < used; ++t) take(t);
     }
     return finish(sum);
   };
