@@ -3,21 +3,20 @@
 #include "data/croppable_jpeg.h"
 
 #include <gtest/gtest.h>
-#include <turbojpeg.h>
 
 #include <algorithm>
 #include <tuple>
 
 #include "data/image_decoder.h"
-#include "data/jpeg_library.h"
 #include "data/keyed_random.h"
-#include "tests/data/support.h"
+#include "tests/data/jpeg_writer.h"
 
 namespace resnext {
 namespace {
 
 using testing::Bytes;
 using testing::difference;
+using testing::encode_sampled;
 using testing::golden_path;
 using testing::read_bytes;
 
@@ -25,20 +24,6 @@ Image decode(const Bytes& bytes) {
   Image image;
   decode_image(bytes, image);
   return image;
-}
-
-Bytes encode(const Image& image, int sampling, int flags = 0) {
-  tjhandle compressor = tjInitCompress();
-  unsigned char* buffer = nullptr;
-  unsigned long size = 0;
-  EXPECT_EQ(
-      tjCompress2(compressor, image.pixels.data(), static_cast<int>(image.width), 0,
-                  static_cast<int>(image.height), TJPF_RGB, &buffer, &size, sampling, 85, flags),
-      0);
-  const Bytes bytes(buffer, buffer + size);
-  tjFree(buffer);
-  tjDestroy(compressor);
-  return bytes;
 }
 
 Region random_region(const ImageSize& size, KeyedRandom& random) {
@@ -74,7 +59,7 @@ TEST_P(CroppableJpeg, HasTheSamePixelsWholeAndInParts) {
   for (const auto& [height, width] :
        {std::pair{241, 333}, {97, 512}, {300, 31}, {64, 64}, {7, 5}, {128, 496}}) {
     const Image source = testing::make_image(height, width, 7);
-    const Bytes before = encode(source, GetParam().sampling, GetParam().flags);
+    const Bytes before = encode_sampled(source, GetParam().sampling, 85, GetParam().flags);
     const Bytes after = make_croppable(before);
     ASSERT_FALSE(after.empty());
     const Image whole = decode(before);
@@ -96,7 +81,7 @@ TEST_P(CroppableJpeg, HasTheSamePixelsWholeAndInParts) {
 
 TEST_P(CroppableJpeg, LeavesOutWhatIsNotNeeded) {
   const Bytes bytes = make_croppable(
-      encode(testing::make_image(512, 512, 1), GetParam().sampling, GetParam().flags));
+      encode_sampled(testing::make_image(512, 512, 1), GetParam().sampling, 85, GetParam().flags));
   const auto part = crop_jpeg(bytes, {200, 300}, {100, 120});
   ASSERT_TRUE(part);
   const ImageSize size = read_image_size(part->bytes);
@@ -136,28 +121,18 @@ TEST(CroppableJpegForms, WithoutFittingMarkersThereIsNoPart) {
 
 // The coefficients again with restart markers, in one scan or one for each colour.
 Bytes with_markers(const Bytes& jpeg, unsigned interval, int scan_count) {
-  Bytes bytes(2 * jpeg.size());
-  Decompressor source(jpeg);
-  Compressor destination(source.errors(), bytes);
-  jpeg_compress_struct& out = destination.info();
   const jpeg_scan_info scans[3] = {
       {1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
-  source.guarded([&] {
-    jvirt_barray_ptr* coefficients = jpeg_read_coefficients(&source.info());
-    jpeg_copy_critical_parameters(&source.info(), &out);
+  return testing::rewrite_jpeg(jpeg, [&](auto&, auto*, jpeg_compress_struct& out) {
     if (scan_count > 1) out.scan_info = scans;
     if (scan_count > 1) out.num_scans = scan_count;
     out.restart_interval = interval;
-    jpeg_write_coefficients(&out, coefficients);
-    jpeg_finish_compress(&out);
   });
-  bytes.resize(destination.size());
-  return bytes;
 }
 
 // The intervals of one colour's scan are not those of another; some reach into the next row.
 TEST(CroppableJpegForms, MarkersThatDoNotFitAreLeftAlone) {
-  const Bytes before = encode(testing::make_image(64, 128, 3), TJSAMP_444);
+  const Bytes before = encode_sampled(testing::make_image(64, 128, 3), TJSAMP_444);
   const Region region{9, 40, 20, 30, 0, 0};
   for (const auto& [interval, scans, fit] :
        {std::tuple{4U, 3, false}, {5U, 1, false}, {32U, 1, false}, {8U, 1, true}}) {
@@ -170,7 +145,7 @@ TEST(CroppableJpegForms, MarkersThatDoNotFitAreLeftAlone) {
 
 // T.81, A.2.2: with one colour a unit is one block, whatever its sampling.
 TEST(CroppableJpegForms, GreySamplingHasNoMeaning) {
-  Bytes bytes = make_croppable(encode(testing::make_image(90, 200, 4), TJSAMP_GRAY));
+  Bytes bytes = make_croppable(encode_sampled(testing::make_image(90, 200, 4), TJSAMP_GRAY));
   const Image whole = decode(bytes);
   const Bytes frame = {0xff, 0xc0};
   const auto found = std::search(bytes.begin(), bytes.end(), frame.begin(), frame.end());
@@ -187,7 +162,7 @@ TEST(CroppableJpegForms, GreySamplingHasNoMeaning) {
 // spoiled place was not needed. Nothing crashes.
 TEST(CroppableJpegForms, SpoiledMarkersAreNoticedOrHarmless) {
   KeyedRandom random(RandomUse::kAugment, 10, 0, 0);
-  const Bytes good = make_croppable(encode(testing::make_image(160, 256, 2), TJSAMP_420));
+  const Bytes good = make_croppable(encode_sampled(testing::make_image(160, 256, 2), TJSAMP_420));
   std::vector<size_t> markers;
   for (size_t i = 2; i + 1 < good.size(); ++i) {
     if (good[i] == 0xff && good[i + 1] >= 0xd0 && good[i + 1] <= 0xd9) markers.push_back(i);
