@@ -54,7 +54,11 @@ struct Output {
   bool force = false;
 
   void check() const {
-    if (force || !std::filesystem::exists(path)) return;
+    if (!std::filesystem::exists(path)) return;
+    if (!std::filesystem::is_regular_file(path)) {
+      throw ConfigError(path, "is a folder or device", "give the name of a file");
+    }
+    if (force) return;
     throw ConfigError(path, "exists already", "give another name, or --force to replace it");
   }
 };
@@ -64,6 +68,14 @@ std::shared_ptr<Output> add_output(CLI::App& command) {
   command.add_option("OUT", output->path, "container to write")->required();
   command.add_flag("--force", output->force, "replace OUT if it exists");
   return output;
+}
+
+constexpr const char* kShuffled = "--order shuffled";
+
+// Throws where an option is given that would be ignored; `used`: what it belongs to.
+void refuse_ignored(const CLI::App& command, const char* option, bool ignored, const char* used) {
+  if (!ignored || command.count(option) == 0) return;
+  throw ConfigError(option, "has no effect here", std::string("it belongs to ") + used);
 }
 
 // What packs of many images have in common. `source_order`: the word for the order that they have;
@@ -86,7 +98,9 @@ void add_packing_options(CLI::App& command, PackingOptions& packing, const char*
   command.add_option("--order", packing.order, orders)
       ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{
           {"shuffled", PackOrder::kShuffled}, {source_order, PackOrder::kSource}}));
-  command.add_option("--seed", packing.seed, "of the order")->capture_default_str();
+  command.add_option("--seed", packing.seed, "of the shuffled order")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
 }
 
 void add_imagefolder(CLI::App& pack) {
@@ -121,6 +135,10 @@ void add_imagefolder(CLI::App& pack) {
     const bool given = command->count("--size") > 0;
     source->size = given ? *size : source->storage == Storage::kRaw ? kRawSize : 0;
     if (given && *size < 1) throw ConfigError("--size", "must be positive", "give 256");
+    const bool raw = source->storage == Storage::kRaw;
+    refuse_ignored(*command, "--seed", source->packing.order == PackOrder::kSource, kShuffled);
+    refuse_ignored(*command, "--jpeg", raw, "--storage jpeg");
+    refuse_ignored(*command, "--quality", raw || !given, "--size with --storage jpeg");
     Dialogue dialogue;
     pack_imagefolder(*source, output->path, dialogue.observer());
   });
@@ -139,6 +157,7 @@ void add_hdf5(CLI::App& pack) {
   add_packing_options(*command, *packing, "source", "source (default) or shuffled");
   command->callback([=] {
     output->check();
+    refuse_ignored(*command, "--seed", packing->order == PackOrder::kSource, kShuffled);
     packing->restart = output->force;
     Dialogue dialogue;
     pack_hdf5(*source, output->path, dialogue.observer(), *packing);
