@@ -177,11 +177,13 @@ std::vector<uint8_t> write_with_restarts(Decompressor& source, const JpegCoeffic
   return bytes;
 }
 
-// Samplings are refused when decoding starts, for which no codes are read.
-bool can_be_decoded(std::span<const uint8_t> jpeg) try {
-  Decompressor image(jpeg);
-  image.info().out_color_space = JCS_RGB;
-  image.guarded([&] { jpeg_start_decompress(&image.info()); });
+// Whether a decoder makes the same image of it. Samplings are refused when decoding starts, for
+// which no codes are read.
+bool is_same_image(std::span<const uint8_t> jpeg, const JpegCoefficients& coefficients) try {
+  Decompressor read(jpeg), decoded(jpeg);
+  if (JpegCoefficients(read) != coefficients) return false;
+  decoded.info().out_color_space = JCS_RGB;
+  decoded.guarded([&] { jpeg_start_decompress(&decoded.info()); });
   return true;
 } catch (const DamagedImage&) {
   return false;
@@ -197,9 +199,7 @@ std::vector<uint8_t> make_croppable(std::span<const uint8_t> jpeg) {
   const JpegCoefficients coefficients(source);
   if (!coefficients.complete()) return {};
   std::vector<uint8_t> bytes = write_with_restarts(source, coefficients, 2 * jpeg.size());
-  if (bytes.empty()) return {};
-  Decompressor written(bytes);
-  if (JpegCoefficients(written) != coefficients || !can_be_decoded(bytes)) return {};
+  if (bytes.empty() || !is_same_image(bytes, coefficients)) return {};
   return bytes;
 }
 

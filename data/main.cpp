@@ -13,6 +13,7 @@
 
 #include "comm/common/command_parser.h"
 #include "comm/common/error.h"
+#include "comm/common/memory.h"
 #include "data/container_writer.h"
 #include "data/inspection.h"
 #include "data/packer.h"
@@ -258,6 +259,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   try {
     return run(argc, argv);
   } catch (const Error& error) {
