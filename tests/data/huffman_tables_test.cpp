@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -17,27 +18,49 @@ using testing::Bytes;
 using testing::encode_sampled;
 using testing::rewrite_jpeg;
 
+void expect_tables_of_libjpeg(const Bytes& jpeg, unsigned interval, const std::string& what) {
+  const auto with = [&](bool ours) {
+    return rewrite_jpeg(jpeg, [&](auto&, auto*, jpeg_compress_struct& out) {
+      out.restart_interval = interval;
+      out.optimize_coding = ours ? FALSE : TRUE;
+      if (!ours) return;
+      Decompressor again(jpeg);
+      EXPECT_TRUE(set_optimal_tables(JpegCoefficients(again), out));
+    });
+  };
+  EXPECT_EQ(with(true), with(false)) << what << ", " << interval;
+}
+
 TEST(HuffmanTables, AreThoseOfLibjpeg) {
   for (const int sampling :
        {TJSAMP_444, TJSAMP_422, TJSAMP_420, TJSAMP_440, TJSAMP_411, TJSAMP_GRAY}) {
     for (const auto& [height, width] : {std::pair{61, 83}, {64, 64}, {7, 5}, {33, 16}}) {
       for (const int quality : {5, 85, 100}) {
         const Bytes jpeg = encode_sampled(testing::make_image(height, width, 3), sampling, quality);
+        const std::string what = std::to_string(sampling) + ", " + std::to_string(height) + "x" +
+                                 std::to_string(width) + ", " + std::to_string(quality);
         for (const unsigned interval : {1U, 3U, 1000U}) {
-          const auto with = [&](bool ours) {
-            return rewrite_jpeg(jpeg, [&](auto&, auto*, jpeg_compress_struct& out) {
-              out.restart_interval = interval;
-              out.optimize_coding = ours ? FALSE : TRUE;
-              if (!ours) return;
-              Decompressor again(jpeg);
-              EXPECT_TRUE(set_optimal_tables(JpegCoefficients(again), out));
-            });
-          };
-          ASSERT_EQ(with(true), with(false))
-              << sampling << ", " << height << "x" << width << ", " << quality << ", " << interval;
+          expect_tables_of_libjpeg(jpeg, interval, what);
         }
       }
     }
+  }
+}
+
+// 15 zeros have no symbol of their own, 16 have.
+TEST(HuffmanTables, RunsOfZeros) {
+  const Bytes jpeg = encode_sampled(testing::make_image(32, 32, 1), TJSAMP_GRAY, 85);
+  for (const int place : {12, 19, 6, 20, 54, 63}) {  // behind 15, 16, 26, 31, 47 and 62 zeros
+    const Bytes sparse = rewrite_jpeg(jpeg, [&](auto& in, jvirt_barray_ptr* blocks, auto&) {
+      for (JDIMENSION y = 0; y < 4; ++y) {
+        for (JDIMENSION x = 0; x < 4; ++x) {
+          JBLOCK& block = testing::block_of(in, blocks, 0, y, x);
+          std::fill(std::begin(block), std::end(block), JCOEF{0});
+          block[place] = 3;
+        }
+      }
+    });
+    expect_tables_of_libjpeg(sparse, 2, std::to_string(place));
   }
 }
 

@@ -49,7 +49,7 @@ TEST(JpegCoefficients, ADifferenceAnywhereIsNoticed) {
       for (const JDIMENSION column : {JDIMENSION{0}, component.width_in_blocks - 1}) {
         for (const int place : {0, 1, 63}) {
           EXPECT_TRUE(differs([&](auto& in, auto* coefficients, auto&) {
-            testing::add_to_coefficient(in, coefficients, c, row, column, place, 1);
+            ++testing::block_of(in, coefficients, c, row, column)[place];
           })) << c
               << " " << row << " " << column << " " << place;
         }

@@ -50,14 +50,12 @@ inline Bytes rewrite_jpeg(const Bytes& jpeg, const Rewriting& change) {
   return bytes;
 }
 
-// Adds to one coefficient. Of the blocks that rewrite_jpeg() gives.
-inline void add_to_coefficient(jpeg_decompress_struct& in, jvirt_barray_ptr* coefficients,
-                               int component, JDIMENSION row, JDIMENSION column, int place,
-                               int value) {
+// One of the blocks that rewrite_jpeg() gives.
+inline JBLOCK& block_of(jpeg_decompress_struct& in, jvirt_barray_ptr* coefficients, int component,
+                        JDIMENSION row, JDIMENSION column) {
   JBLOCKARRAY blocks = in.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&in),
                                                   coefficients[component], row, 1, TRUE);
-  JCOEF& coefficient = blocks[0][column][place];
-  coefficient = static_cast<JCOEF>(coefficient + value);
+  return blocks[0][column];
 }
 
 // A grey image of three colours whose blocks in a unit are so many beside each other.
