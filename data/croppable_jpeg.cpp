@@ -192,7 +192,7 @@ bool is_same_image(std::span<const uint8_t> jpeg, const JpegCoefficients& coeffi
 }  // namespace
 
 std::vector<uint8_t> make_croppable(std::span<const uint8_t> jpeg) {
-  if (jpeg.size() < 2 || jpeg[0] != 0xff || jpeg[1] != 0xd8) return {};
+  if (jpeg.size() < 3 || jpeg[0] != 0xff || jpeg[1] != 0xd8 || jpeg[2] != 0xff) return {};
   Decompressor source(jpeg);
   const int components = source.info().num_components;
   if (components != 1 && components != 3) return {};

@@ -6,6 +6,7 @@
 
 #include "data/croppable_jpeg.h"
 #include "data/image_decoder.h"
+#include "data/keyed_random.h"
 #include "data/stored_image.h"
 #include "tests/data/jpeg_writer.h"
 
@@ -87,6 +88,35 @@ TEST(JpegCoefficients, AProgressiveImageThatEndsEarlyStaysAsItIs) {
   decode_image(early, smoothed);
   decode_image(rewrite_jpeg(early, [](auto&, auto*, auto&) {}), written);
   EXPECT_NE(smoothed.pixels, written.pixels) << "this test needs an image that is smoothed";
+}
+
+// Whatever is wrong with a file: it is damage, or left as it is, or has the same pixels afterwards.
+TEST(JpegCoefficients, SpoiledFilesAreRefusedOrKeepTheirPixels) {
+  KeyedRandom random(RandomUse::kAugment, 11, 0, 0);
+  int written = 0, refused = 0;
+  for (const char* name : {"444.jpg", "420.jpg", "grey.jpg", "progressive.jpg", "restart.jpg"}) {
+    const Bytes good = read_bytes(golden_path(name));
+    for (int i = 0; i < 300; ++i) {
+      Bytes bytes = good;
+      // Half of them in the header, which is in front of the codes.
+      const size_t at = random.below(i % 2 == 0 ? bytes.size() : 620);
+      bytes[at] = static_cast<uint8_t>(random.next());
+      Bytes croppable;
+      try {
+        croppable = make_croppable(bytes);
+      } catch (const DamagedImage&) {
+        ++refused;
+      }
+      if (croppable.empty()) continue;
+      Image want, got;
+      decode_image(bytes, want);
+      decode_image(croppable, got);
+      ASSERT_EQ(got.pixels, want.pixels) << name << ": byte " << at;
+      ++written;
+    }
+  }
+  EXPECT_GT(written, 200);
+  EXPECT_GT(refused, 200);
 }
 
 TEST(JpegCoefficients, WhatCannotBeDecodedIsNoImage) {
