@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <utility>
 
+#include "comm/common/error.h"
 #include "data/file.h"
 #include "data/packer.h"
 #include "data/parallel_pack.h"
@@ -46,10 +47,17 @@ void pack_hdf5(const ContainerSource& source, const std::string& out, const Pack
   inputs.sample_of = [&](int64_t i) {
     std::vector<uint8_t> bytes;
     container.read_sample(i, bytes);
-    return encoded ? stored_image(std::move(bytes), packing.croppable) : bytes;
+    if (encoded) return stored_image(std::move(bytes), packing.croppable);
+    return bytes;
+  };
+  const std::string version = file_version(container.path());
+  inputs.check_source = [&] {
+    if (file_version(container.path()) == version) return;
+    throw DataError(container.path(), "has changed while it was packed",
+                    "pack it again once nothing writes to it");
   };
   inputs.identity = {{"source", source.address},
-                     {"version", file_version(container.path())},
+                     {"version", version},
                      {"images", source.images},
                      {"labels", source.labels}};
   pack_inputs(inputs, describe(container), packing, out, observer);

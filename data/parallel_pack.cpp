@@ -106,6 +106,7 @@ void pack_inputs(const PackInputs& inputs, ContainerDescription description,
                        packing.add(packed);
                        observer.progress(first + i + 1, inputs.count);
                      });
+    inputs.check_source();
     packing.finish(description);
   } catch (const DataError&) {
     packing.discard();

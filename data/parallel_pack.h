@@ -26,6 +26,8 @@ struct PackInputs {
   // input.
   std::function<std::vector<uint8_t>(int64_t)> sample_of;
   PackIdentity identity;  // of the source, and of options that are its own
+  // Called behind the last input; throws where the source is not what it was.
+  std::function<void()> check_source = [] {};
 };
 
 // `description.order` says how the inputs lie in the source. Throws what packers do (packer.h).

@@ -113,7 +113,8 @@ PACKING = [
     ("data/parallel_pack.cpp", "options.croppable ? \"croppable\" : \"unchanged\"", "\"croppable\""),
     ("data/parallel_pack.cpp", "inputs_.label_of(input(i))", "inputs_.label_of(i)"),
     ("data/pack_hdf5.cpp", "packing.croppable)", "true)"),
-    ("data/pack_hdf5.cpp", "encoded ? stored_image", "false ? stored_image"),
+    ("data/pack_hdf5.cpp", "if (encoded) return", "if (false) return"),
+    ("data/parallel_pack.cpp", "    inputs.check_source();\n", ""),
     ("data/stored_image.cpp", "  decode_image(encoded, image);\n", ""),
     ("data/stored_image.cpp", "is_stored_unchanged(encoded) ? encoded", "true ? encoded"),
 ]

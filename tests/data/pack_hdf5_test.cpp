@@ -120,6 +120,24 @@ TEST_F(PackHdf5Test, DamagedImagesAreNamedAndLeftOutOrAnError) {
   EXPECT_EQ(container.label(2), 4);
 }
 
+// Some of its images would be others, or missing, without a word.
+TEST_F(PackHdf5Test, ASourceThatChangesWhileItIsPackedIsRefused) {
+  write_source(files());
+  PackObserver observer;
+  observer.progress = [&](int64_t done, int64_t) {
+    if (done == 2) testing::write_bytes(in(), Bytes(100));
+  };
+  try {
+    pack_hdf5({in()}, out(), observer, {.skip_damaged = true});
+    FAIL() << "was not noticed";
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("has changed while"), std::string::npos)
+        << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(out()));
+  EXPECT_FALSE(std::filesystem::exists(out() + ".partial"));
+}
+
 TEST_F(PackHdf5Test, AnotherFormDoesNotGoOn) {
   write_source(files());
   PackObserver observer;
