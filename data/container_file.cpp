@@ -23,6 +23,14 @@ constexpr uint64_t kMaxSamples = uint64_t{1} << 28;
 constexpr uint64_t kMaxSide = 1 << 15;
 constexpr uint64_t kMaxSampleBytes = uint64_t{1} << 30;
 
+std::string in_words(const DatasetInfo& info) {
+  std::string text = info.is_numeric ? "numbers" : info.is_text ? "text" : "no numbers or text";
+  for (size_t i = 0; i < info.dims.size(); ++i) {
+    text += (i == 0 ? " [" : ",") + std::to_string(info.dims[i]);
+  }
+  return text + (info.dims.empty() ? "" : "]");
+}
+
 }  // namespace
 
 ContainerFile::ContainerFile(const ContainerSource& what, bool verify)
@@ -88,7 +96,13 @@ DatasetInfo ContainerFile::find_images(const Hdf5Reader& reader) const {
         info.is_numeric && info.dims.size() == 4 && shape && shape->height * shape->width > 1;
     if (pixels || (info.is_vlen_uint8 && info.dims.size() == 1)) candidates.push_back(name);
   }
-  if (candidates.size() != 1) {
+  if (candidates.empty()) {
+    fail("", "no dataset could be the images: there is " + name_some(reader.dataset_names()),
+         "name the one that holds them all: data.images=NAME (resnext_data pack hdf5: --images "
+         "NAME); where each image is a dataset, write them to class folders for resnext_data pack "
+         "imagefolder");
+  }
+  if (candidates.size() > 1) {
     fail("",
          std::to_string(candidates.size()) +
              " datasets could be the images: " + name_some(candidates),
@@ -112,11 +126,13 @@ void ContainerFile::check_shape(const DatasetInfo& images) {
 void ContainerFile::check_raw_shape(const DatasetInfo& images) {
   const auto shape = format_of_shape(images.dims);
   if (!shape || !images.is_numeric || (own_format && !(images.is_uint8 && shape->is_plain()))) {
+    if (own_format) fail(images.name, "must be uint8 [N,H,W,3] or encoded images as bytes");
     fail(images.name,
-         own_format ? "must be uint8 [N,H,W,3] or encoded images as bytes"
-                    : "must be numbers [N,H,W,C], [N,C,H,W] or [N,H,W] of 1, 3 or 4 channels, or "
-                      "encoded images as bytes",
-         own_format ? "pack the file again" : "store the images so");
+         "is " + in_words(images) +
+             ", and must be numbers [N,H,W,C], [N,C,H,W] or [N,H,W] of 1, 3 or 4 channels, or "
+             "encoded images as variable-length uint8 [N]",
+         "store the images so (h5py: vlen_dtype(numpy.uint8)), or their files in class folders for "
+         "resnext_data pack imagefolder");
   }
   format = *shape;
   if (format.height == 0 || format.width == 0 || format.height > kMaxSide ||

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/huffman_tables.h"
+#include "data/jpeg_coefficients.h"
 #include "data/jpeg_library.h"
 
 namespace resnext {
@@ -27,36 +29,56 @@ int64_t nearest_divisor(int64_t blocks, int64_t wanted) {
   return best;
 }
 
-}  // namespace
-
-std::vector<uint8_t> make_croppable(std::span<const uint8_t> jpeg) {
-  if (jpeg.size() < 2 || jpeg[0] != 0xff || jpeg[1] != 0xd8) return {};
-  Decompressor source(jpeg);
-  jpeg_decompress_struct& in = source.info();
-  if (in.num_components != 1 && in.num_components != 3) return {};
+// One scan with restart markers; empty where that cannot be, or would be of more than `most` bytes
+// and a header.
+std::vector<uint8_t> write_with_restarts(Decompressor& source, const JpegCoefficients& coefficients,
+                                         size_t most) {
   constexpr size_t kHeader = 1 << 12;
-  std::vector<uint8_t> bytes(2 * jpeg.size() + kHeader);
+  std::vector<uint8_t> bytes(most + kHeader);
   Compressor destination(source.errors(), bytes);
+  jpeg_decompress_struct& in = source.info();
   jpeg_compress_struct& out = destination.info();
-  jvirt_barray_ptr* coefficients = nullptr;
-  source.guarded([&] {
-    coefficients = jpeg_read_coefficients(&in);
-    jpeg_copy_critical_parameters(&in, &out);
-  });
+  source.guarded([&] { jpeg_copy_critical_parameters(&in, &out); });
   // Of a minimum coded unit, T.81, A.2.
   const int64_t width = 8 * (in.num_components == 1 ? 1 : in.max_h_samp_factor);
   out.restart_interval = static_cast<unsigned>(
       nearest_divisor((in.image_width + width - 1) / width, kIntervalPixels / width));
-  out.optimize_coding = TRUE;
+  if (!set_optimal_tables(coefficients, out)) return {};
   try {
     source.guarded([&] {
-      jpeg_write_coefficients(&out, coefficients);
+      jpeg_write_coefficients(&out, coefficients.arrays());
       jpeg_finish_compress(&out);
     });
   } catch (const DamagedImage&) {  // more blocks in a unit than a baseline scan has; too large
     return {};
   }
   bytes.resize(destination.size());
+  return bytes;
+}
+
+// Whether a decoder makes the same image of it. Samplings are refused when decoding starts, for
+// which no codes are read.
+bool is_same_image(std::span<const uint8_t> jpeg, const JpegCoefficients& coefficients) try {
+  Decompressor read(jpeg), decoded(jpeg);
+  if (JpegCoefficients(read) != coefficients) return false;
+  decoded.info().out_color_space = JCS_RGB;
+  decoded.guarded([&] { jpeg_start_decompress(&decoded.info()); });
+  return true;
+} catch (const DamagedImage&) {
+  return false;
+}
+
+}  // namespace
+
+std::vector<uint8_t> make_croppable(std::span<const uint8_t> jpeg) {
+  if (jpeg.size() < 3 || jpeg[0] != 0xff || jpeg[1] != 0xd8 || jpeg[2] != 0xff) return {};
+  Decompressor source(jpeg);
+  const int components = source.info().num_components;
+  if (components != 1 && components != 3) return {};
+  const JpegCoefficients coefficients(source);
+  if (!coefficients.complete()) return {};
+  std::vector<uint8_t> bytes = write_with_restarts(source, coefficients, 2 * jpeg.size());
+  if (bytes.empty() || !is_same_image(bytes, coefficients)) return {};
   return bytes;
 }
 

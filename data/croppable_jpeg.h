@@ -16,10 +16,11 @@
 namespace resnext {
 
 // The same image as one baseline scan with optimised Huffman codes and restart markers about every
-// 32 pixels. Coefficients and quantisation tables are the same, so its pixels are, in any decoder;
-// Exif, ICC profiles and other metadata are left out. Empty where the bytes are
-// no JPEG, or the image cannot be written so (CMYK), or would be twice as large. Throws
-// DamagedImage.
+// 32 pixels. What was written is read again: its coefficients, quantisation tables and sampling are
+// the same, and so its pixels in any decoder. Exif, ICC profiles and other metadata are left out.
+// Empty where the bytes are no JPEG, or the image cannot be written so (CMYK, a progressive one
+// that ends early), cannot be decoded for another cause than damage, or would be twice as large.
+// All codes of the image are read: throws DamagedImage.
 std::vector<uint8_t> make_croppable(std::span<const uint8_t> jpeg);
 
 }  // namespace resnext

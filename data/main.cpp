@@ -13,6 +13,7 @@
 
 #include "comm/common/command_parser.h"
 #include "comm/common/error.h"
+#include "comm/common/memory.h"
 #include "data/container_writer.h"
 #include "data/inspection.h"
 #include "data/packer.h"
@@ -54,7 +55,11 @@ struct Output {
   bool force = false;
 
   void check() const {
-    if (force || !std::filesystem::exists(path)) return;
+    if (!std::filesystem::exists(path)) return;
+    if (!std::filesystem::is_regular_file(path)) {
+      throw ConfigError(path, "is a folder or device", "give the name of a file");
+    }
+    if (force) return;
     throw ConfigError(path, "exists already", "give another name, or --force to replace it");
   }
 };
@@ -66,13 +71,44 @@ std::shared_ptr<Output> add_output(CLI::App& command) {
   return output;
 }
 
+constexpr const char* kShuffled = "--order shuffled";
+
+// Throws where an option is given that would be ignored; `used`: what it belongs to.
+void refuse_ignored(const CLI::App& command, const char* option, bool ignored, const char* used) {
+  if (!ignored || command.count(option) == 0) return;
+  throw ConfigError(option, "has no effect here", std::string("it belongs to ") + used);
+}
+
+// What packs of many images have in common. `source_order`: the word for the order that they have;
+// `orders`: what the words mean. `packing` must live until the command line is read.
+void add_packing_options(CLI::App& command, PackingOptions& packing, const char* source_order,
+                         const std::string& orders) {
+  const std::map<std::string, bool> forms = {{"croppable", true}, {"unchanged", false}};
+  command
+      .add_option("--jpeg", packing.croppable,
+                  "croppable (default): the same pixels without Exif and profiles, with restart "
+                  "markers, so that random crops are decoded faster; or unchanged: the same bytes")
+      ->transform(CLI::CheckedTransformer(forms));
+  const std::map<std::string, bool> on_error = {{"fail", false}, {"skip", true}};
+  command.add_option("--on-error", packing.skip_damaged, "what damaged images do")
+      ->transform(CLI::CheckedTransformer(on_error));
+  packing.threads = all_cores();
+  command.add_option("--threads", packing.threads, "default: all cores")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command.add_option("--order", packing.order, orders)
+      ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{
+          {"shuffled", PackOrder::kShuffled}, {source_order, PackOrder::kSource}}));
+  command.add_option("--seed", packing.seed, "of the shuffled order")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+}
+
 void add_imagefolder(CLI::App& pack) {
   auto* command =
       pack.add_subcommand("imagefolder", "class folders, or one folder and a list of labels");
   auto source = std::make_shared<ImageFolderSource>();
   auto size = std::make_shared<int64_t>(0);
-  auto on_error = std::make_shared<std::string>("fail");
-  source->threads = all_cores();
   command->add_option("SRC", source->folder, "folder that holds the class folders, or the images")
       ->required();
   auto output = add_output(*command);
@@ -89,25 +125,10 @@ void add_imagefolder(CLI::App& pack) {
   command->add_option("--size", *size,
                       "raw: side of the squares (256); jpeg: shorter side of larger images, "
                       "encoded again (default: pixels unchanged)");
-  const std::map<std::string, bool> forms = {{"croppable", true}, {"unchanged", false}};
-  command
-      ->add_option(
-          "--jpeg", source->croppable,
-          "croppable (default): the same pixels without Exif and profiles, with restart "
-          "markers, so that random crops are decoded faster; or unchanged: the files' bytes")
-      ->transform(CLI::CheckedTransformer(forms));
   command->add_option("--quality", source->quality, "of JPEG encoded again")->capture_default_str();
-  command->add_option("--threads", source->threads, "default: all cores")->capture_default_str();
-  command->add_option("--on-error", *on_error, "what damaged files do")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"fail", "skip"}));
-  command
-      ->add_option("--order", source->packing.order,
-                   "shuffled (default; makes data.shuffle=block as good as full) or sorted: by "
-                   "class, or as listed")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{
-          {"shuffled", PackOrder::kShuffled}, {"sorted", PackOrder::kSource}}));
-  command->add_option("--seed", source->packing.seed, "of the order")->capture_default_str();
+  add_packing_options(*command, source->packing, "sorted",
+                      "shuffled (default; makes data.shuffle=block as good as full) or sorted: by "
+                      "class, or as listed");
   command->callback([=] {
     output->check();
     source->packing.restart = output->force;
@@ -115,14 +136,17 @@ void add_imagefolder(CLI::App& pack) {
     const bool given = command->count("--size") > 0;
     source->size = given ? *size : source->storage == Storage::kRaw ? kRawSize : 0;
     if (given && *size < 1) throw ConfigError("--size", "must be positive", "give 256");
-    source->skip_damaged = *on_error == "skip";
+    const bool raw = source->storage == Storage::kRaw;
+    refuse_ignored(*command, "--seed", source->packing.order == PackOrder::kSource, kShuffled);
+    refuse_ignored(*command, "--jpeg", raw, "--storage jpeg");
+    refuse_ignored(*command, "--quality", raw || !given, "--size with --storage jpeg");
     Dialogue dialogue;
     pack_imagefolder(*source, output->path, dialogue.observer());
   });
 }
 
 void add_hdf5(CLI::App& pack) {
-  auto* command = pack.add_subcommand("hdf5", "another program's HDF5 file");
+  auto* command = pack.add_subcommand("hdf5", "another program's HDF5 file, or a container again");
   auto source = std::make_shared<ContainerSource>();
   source->rounded = true;
   command->add_option("FILE", source->address, "FILE.h5 or FILE.h5:/GROUP")->required();
@@ -134,12 +158,10 @@ void add_hdf5(CLI::App& pack) {
                       "the classes and their order: the training set's container, or a text file "
                       "with one name a line; labels that are numbers are places in it");
   auto packing = std::make_shared<PackingOptions>();
-  command->add_option("--order", packing->order, "source (default) or shuffled")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, PackOrder>{
-          {"shuffled", PackOrder::kShuffled}, {"source", PackOrder::kSource}}));
-  command->add_option("--seed", packing->seed, "of the order")->capture_default_str();
+  add_packing_options(*command, *packing, "source", "source (default) or shuffled");
   command->callback([=] {
     output->check();
+    refuse_ignored(*command, "--seed", packing->order == PackOrder::kSource, kShuffled);
     packing->restart = output->force;
     Dialogue dialogue;
     pack_hdf5(*source, output->path, dialogue.observer(), *packing);
@@ -240,6 +262,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_freed_memory();
   try {
     return run(argc, argv);
   } catch (const Error& error) {

@@ -1,9 +1,12 @@
 // Another program's HDF5 file to a container.
 // SPDX-License-Identifier: BSD-3-Clause
+#include <utility>
+
 #include "comm/common/error.h"
 #include "data/file.h"
 #include "data/packer.h"
-#include "data/resumable_pack.h"
+#include "data/parallel_pack.h"
+#include "data/stored_image.h"
 
 namespace resnext {
 namespace {
@@ -16,11 +19,16 @@ ClassNames names_of(const Container& container) {
   return names;
 }
 
-PackIdentity identity_of(const ContainerSource& source, const Container& container,
-                         const PackingOptions& packing) {
-  return {{"source", source.address},  {"version", file_version(container.path())},
-          {"images", source.images},   {"labels", source.labels},
-          {"classes", source.classes}, {"order", describe_order(packing, "as in the source")}};
+ContainerDescription describe(const Container& container) {
+  ContainerDescription description;
+  description.storage = container.storage();
+  description.height = container.height();
+  description.width = container.width();
+  description.class_names = names_of(container);
+  description.mean = container.mean();
+  description.std = container.std();
+  description.order = container.order().empty() ? "as in the source" : container.order();
+  return description;
 }
 
 }  // namespace
@@ -29,32 +37,31 @@ void pack_hdf5(const ContainerSource& source, const std::string& out, const Pack
                const PackingOptions& packing) {
   const Container container(source);
   for (const std::string& remark : container.remarks()) observer.warning(remark);
-  ContainerDescription description;
-  description.storage = container.storage();
-  description.height = container.height();
-  description.width = container.width();
-  description.class_names = names_of(container);
-  description.mean = container.mean();
-  description.std = container.std();
-  description.order =
-      describe_order(packing, container.order().empty() ? "as in the source" : container.order());
-  const std::vector<int64_t> order = packing_order(packing, container.count());
-  const auto place = [&](int64_t i) { return order[static_cast<size_t>(i)]; };
-  ResumablePack pack(
-      out, identity_of(source, container, packing),
-      [&](int64_t i) { return container.label(place(i)); }, packing, observer);
-  std::vector<uint8_t> bytes;
-  try {
-    for (int64_t i = pack.done(); i < container.count(); ++i) {
-      container.read_sample(place(i), bytes);
-      pack.add(bytes);
-      observer.progress(i + 1, container.count());
-    }
-    pack.finish(description);
-  } catch (const DataError&) {
-    pack.discard();
-    throw;
-  }
+  const bool encoded = container.storage() == Storage::kJpeg;
+  PackInputs inputs;
+  inputs.source = source.address;
+  inputs.noun = "samples";
+  inputs.count = container.count();
+  inputs.name_of = [&](int64_t i) { return container.name_of(i); };
+  inputs.label_of = [&](int64_t i) { return container.label(i); };
+  inputs.sample_of = [&](int64_t i) {
+    std::vector<uint8_t> bytes;
+    container.read_sample(i, bytes);
+    if (encoded) return stored_image(std::move(bytes), packing.croppable);
+    return bytes;
+  };
+  const std::string version = file_version(container.path());
+  inputs.check_source = [&] {
+    if (file_version(container.path()) == version) return;
+    throw DataError(container.path(), "has changed while it was packed",
+                    "pack it again once nothing writes to it");
+  };
+  inputs.identity = {{"source", source.address},
+                     {"version", version},
+                     {"images", source.images},
+                     {"labels", source.labels},
+                     {"classes", source.classes}};
+  pack_inputs(inputs, describe(container), packing, out, observer);
 }
 
 }  // namespace resnext

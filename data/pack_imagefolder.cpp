@@ -1,31 +1,24 @@
-// A folder of class folders to a container, with all cores.
+// A folder of class folders to a container.
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 #include "comm/common/error.h"
 #include "data/checksum.h"
 #include "data/crop.h"
-#include "data/croppable_jpeg.h"
 #include "data/file.h"
 #include "data/image_decoder.h"
 #include "data/image_listing.h"
 #include "data/jpeg_encoder.h"
-#include "data/ordered_parallel.h"
 #include "data/packer.h"
-#include "data/png_encoder.h"
+#include "data/parallel_pack.h"
 #include "data/resample.h"
-#include "data/resumable_pack.h"
+#include "data/stored_image.h"
 
 namespace resnext {
 namespace {
-
-// What one file becomes, or why it cannot.
-struct Packed {
-  std::vector<uint8_t> bytes;
-  std::string damage;
-};
 
 ResizePlan plan_of(const Crop& crop) {
   ResizePlan plan;
@@ -54,36 +47,22 @@ std::vector<uint8_t> to_smaller_jpeg(const Image& image, int64_t size, int quali
   return encode_jpeg(smaller.view(), quality);
 }
 
-// `image`: what the bytes decode to. Where the new ones would not, the old ones stay.
-void store_croppable(std::vector<uint8_t>& bytes, const Image& image) {
-  std::vector<uint8_t> croppable = make_croppable(bytes);
-  if (croppable.empty()) return;
-  Image again;
-  decode_image(croppable, again);
-  if (again.pixels == image.pixels) bytes = std::move(croppable);
+bool is_larger(std::span<const uint8_t> encoded, int64_t size) {
+  const ImageSize pixels = read_image_size(encoded);
+  return std::min(pixels.height, pixels.width) > size;
 }
 
-Packed pack_file(const ImageFolderSource& source, const std::string& path) try {
-  Packed packed;
-  read_file(path, packed.bytes);
-  Image image;
-  decode_image(packed.bytes, image);
-  if (source.storage == Storage::kRaw) {
-    packed.bytes = to_square(image, source.size);
-  } else if (source.size > 0 && std::min(image.height, image.width) > source.size) {
-    packed.bytes = to_smaller_jpeg(image, source.size, source.quality);
-    decode_image(packed.bytes, image);
-  } else if (!is_stored_unchanged(packed.bytes)) {
-    packed.bytes = encode_png(image.view());
+std::vector<uint8_t> pack_file(const ImageFolderSource& source, const std::string& path) {
+  std::vector<uint8_t> bytes;
+  read_file(path, bytes);
+  const bool raw = source.storage == Storage::kRaw;
+  if (raw || (source.size > 0 && is_larger(bytes, source.size))) {
+    Image image;
+    decode_image(bytes, image);
+    if (raw) return to_square(image, source.size);
+    bytes = to_smaller_jpeg(image, source.size, source.quality);
   }
-  if (source.storage == Storage::kJpeg && source.croppable) {
-    store_croppable(packed.bytes, image);
-  };
-  return packed;
-} catch (const DamagedImage& error) {
-  return {{}, error.what()};
-} catch (const DataError& error) {
-  return {{}, error.what()};
+  return stored_image(std::move(bytes), source.packing.croppable);
 }
 
 void check_options(const ImageFolderSource& source) {
@@ -95,7 +74,6 @@ void check_options(const ImageFolderSource& source) {
   if (source.quality < 1 || source.quality > 100) {
     throw ConfigError("--quality", "must be in 1..100", "give 90");
   }
-  if (source.threads < 1) throw ConfigError("--threads", "must be positive", "give 1 or more");
 }
 
 ImageListing list_images(const ImageFolderSource& source) {
@@ -138,80 +116,8 @@ PackIdentity identity_of(const ImageFolderSource& source, const ImageListing& li
        std::to_string(listing.class_names.size()) + " with checksum " + digest(classes)},
       {"--storage", raw ? "raw" : "jpeg"},
       {"--size", std::to_string(source.size)},
-      {"--quality", std::to_string(source.quality)},
-      {"--jpeg", source.croppable ? "croppable" : "unchanged"},
-      {"--on-error", source.skip_damaged ? "skip" : "fail"},
-      {"order", describe_order(source.packing, "sorted")}};
+      {"--quality", std::to_string(source.quality)}};
 }
-
-// Takes what the files become, in order; remembers which could not be used.
-class Packing {
- public:
-  Packing(const ImageFolderSource& source, const ImageListing& listing,
-          const std::vector<int64_t>& order, const std::string& out, const PackObserver& observer)
-      : source_(source),
-        listing_(listing),
-        order_(order),
-        observer_(observer),
-        pack_(
-            out, identity_of(source, listing), [this](int64_t i) { return file(i).second; },
-            source.packing, observer) {
-    for (const auto& [i, why] : pack_.left_out()) tell(i, why);
-  }
-
-  int64_t done() const { return pack_.done(); }
-  // Path and label of the i-th file to be packed.
-  const std::pair<std::string, int64_t>& file(int64_t i) const {
-    return listing_.files[static_cast<size_t>(order_[static_cast<size_t>(i)])];
-  }
-
-  void add(int64_t i, const Packed& packed) {
-    if (packed.damage.empty()) return pack_.add(packed.bytes);
-    pack_.leave_out(packed.damage);
-    tell(i, packed.damage);
-  }
-
-  void finish() {
-    if (damaged_ > kNamed) {
-      observer_.warning("and " + std::to_string(damaged_ - kNamed) + " more damaged files");
-    }
-    if (damaged_ > 0 && (!source_.skip_damaged || pack_.samples() == 0)) {
-      throw DataError(source_.folder,
-                      std::to_string(damaged_) + " files are damaged, the first " + first_,
-                      source_.skip_damaged ? "check the source"
-                                           : "remove them, or leave them out: --on-error skip");
-    }
-    if (damaged_ > 0) {
-      observer_.warning(std::to_string(damaged_) + " damaged files are left out");
-    }
-    ContainerDescription description;
-    description.storage = source_.storage;
-    description.height = description.width = source_.size;
-    description.class_names = listing_.class_names;
-    description.order =
-        describe_order(source_.packing, source_.labels.empty() ? "sorted by class" : "as listed");
-    pack_.finish(description);
-  }
-
-  void discard() { pack_.discard(); }
-
- private:
-  static constexpr int64_t kNamed = 1000;
-
-  void tell(int64_t i, const std::string& damage) {
-    const std::string text = file(i).first + ": " + damage;
-    if (damaged_ == 0) first_ = text;
-    if (++damaged_ <= kNamed) observer_.warning(text);
-  }
-
-  const ImageFolderSource& source_;
-  const ImageListing& listing_;
-  const std::vector<int64_t>& order_;
-  const PackObserver& observer_;
-  ResumablePack pack_;
-  int64_t damaged_ = 0;
-  std::string first_;
-};
 
 }  // namespace
 
@@ -221,21 +127,23 @@ void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
   const ImageListing listing = list_images(source);
   for (const std::string& remark : listing.remarks) observer.warning(remark);
   warn_of_empty_classes(listing, observer);
-  const auto total = static_cast<int64_t>(listing.files.size());
-  const std::vector<int64_t> order = packing_order(source.packing, total);
-  Packing packing(source, listing, order, out, observer);
-  const int64_t first = packing.done();
-  const auto produce = [&](int64_t i) { return pack_file(source, packing.file(first + i).first); };
-  try {
-    ordered_parallel(total - first, source.threads, produce, [&](int64_t i, const Packed& packed) {
-      packing.add(first + i, packed);
-      observer.progress(first + i + 1, total);
-    });
-    packing.finish();
-  } catch (const DataError&) {
-    packing.discard();
-    throw;
-  }
+  const auto file = [&](int64_t i) -> const auto& {
+    return listing.files[static_cast<size_t>(i)];
+  };
+  PackInputs inputs;
+  inputs.source = source.folder;
+  inputs.noun = "files";
+  inputs.count = static_cast<int64_t>(listing.files.size());
+  inputs.name_of = [&](int64_t i) { return file(i).first; };
+  inputs.label_of = [&](int64_t i) { return file(i).second; };
+  inputs.sample_of = [&](int64_t i) { return pack_file(source, file(i).first); };
+  inputs.identity = identity_of(source, listing);
+  ContainerDescription description;
+  description.storage = source.storage;
+  description.height = description.width = source.size;
+  description.class_names = listing.class_names;
+  description.order = source.labels.empty() ? "sorted by class" : "as listed";
+  pack_inputs(inputs, description, source.packing, out, observer);
 }
 
 }  // namespace resnext

@@ -32,6 +32,12 @@ struct PackingOptions {
   // error.
   bool restart = false;
   int64_t save_bytes = 64 << 20;  // of samples between two saves of where it stands
+  // JPEG is stored with the same pixels in a form of which parts are decoded faster
+  // (croppable_jpeg.h), where it has one; false: as it came.
+  bool croppable = true;
+  // Damaged inputs are left out; false: they are an error, once all inputs have been looked at.
+  bool skip_damaged = false;
+  int64_t threads = 1;
 };
 
 // ImageNet's layouts: one folder for each class, or one for all with a list of labels
@@ -46,18 +52,13 @@ struct ImageFolderSource {
   // 0: JPEG and PNG keep their pixels, other formats become PNG.
   int64_t size = 0;
   int quality = 90;  // of JPEG that is encoded again, 1..100
-  // JPEG is stored with the same pixels in a form of which parts are decoded faster
-  // (croppable_jpeg.h), where it has one; false: as it came.
-  bool croppable = true;
-  int64_t threads = 1;
-  // false: damaged files are an error, once all files have been looked at
-  bool skip_damaged = false;
   PackingOptions packing = {.order = PackOrder::kShuffled};
 };
 void pack_imagefolder(const ImageFolderSource& source, const std::string& out,
                       const PackObserver& observer = {});
 
-// Any HDF5 file that Container reads. Without class names the classes are called 0, 1, ...
+// Any HDF5 file that Container reads. Pixels are stored as they are, encoded images as in
+// stored_image.h. Without class names the classes are called 0, 1, ...
 void pack_hdf5(const ContainerSource& source, const std::string& out,
                const PackObserver& observer = {}, const PackingOptions& packing = {});
 

@@ -6,12 +6,12 @@
 
 #include "comm/common/error.h"
 #include "comm/common/log.h"
+#include "comm/common/memory.h"
 #include "comm/mpi_environment.h"
 #include "comm/watch/watch.h"
 #include "comm/watch/watchdog.h"
 #include "configs/yaml_reader.h"
 #include "worker/command_line.h"
-#include "worker/device/memory.h"
 #include "worker/session.h"
 #include "worker/stop_signal.h"
 

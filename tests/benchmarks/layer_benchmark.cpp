@@ -26,12 +26,12 @@
 #include <tuple>
 
 #include "comm/common/error.h"
+#include "comm/common/memory.h"
 #include "comm/mpi_environment.h"
 #include "model/network/cost_profile.h"
 #include "model/network/layer_graph.h"
 #include "tests/benchmarks/settings.h"
 #include "worker/device/device.h"
-#include "worker/device/memory.h"
 #include "worker/step/precision.h"
 
 namespace {

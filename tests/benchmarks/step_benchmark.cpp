@@ -25,6 +25,7 @@
 
 #include "comm/common/error.h"
 #include "comm/common/log.h"
+#include "comm/common/memory.h"
 #include "comm/make_communicator.h"
 #include "comm/mpi_environment.h"
 #include "comm/watch/watch.h"
@@ -33,7 +34,6 @@
 #include "tests/benchmarks/settings.h"
 #include "worker/device/device.h"
 #include "worker/device/gpu.h"
-#include "worker/device/memory.h"
 #include "worker/step/training_step.h"
 #include "worker/step/weight_average.h"
 

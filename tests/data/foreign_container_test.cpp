@@ -124,6 +124,26 @@ std::string refusal_of(const TemporaryFolder& folder, const Fill& fill) {
 #define EXPECT_WORD(text, word) \
   EXPECT_NE(std::string(text).find(word), std::string::npos) << text << " lacks " << word
 
+// As people store encoded images, in ways that are not read: what there is, and what would be.
+TEST(ForeignContainer, TellsWhatItsImagesAreAndShouldBe) {
+  const TemporaryFolder folder;
+  const std::string text = refusal_of(folder, [](Hdf5Editor& f) {
+    f.put_texts("images", {"/9j/4AAQ", "", "", "", ""});
+  });
+  EXPECT_WORD(text, "set.h5:images: is text [5], and must be");
+  EXPECT_WORD(text, "vlen_dtype");
+  EXPECT_WORD(refusal_of(folder,
+                         [](Hdf5Editor& f) {
+                           f.put("images", {5, 40}, Bytes(200));
+                         }),
+              "is numbers [5,40]");
+  const std::string each = refusal_of(folder, [](Hdf5Editor& f) {
+    for (const char* name : {"a.jpg", "b.jpg"}) f.put(name, {40}, Bytes(40));
+  });
+  EXPECT_WORD(each, "no dataset could be the images: there is a.jpg, b.jpg, labels");
+  EXPECT_WORD(each, "pack imagefolder");
+}
+
 // HDF5 would read zeros.
 TEST(ForeignContainer, RefusesWhatWasNeverWritten) {
   const TemporaryFolder folder;

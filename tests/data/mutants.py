@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""mutants.py BUILD [TEXT]: changes each constant of recipes, crops and augmentation, one at a time, and shows
-that data_image_test falls; restores the source after each. With TEXT only those that hold it. Prints
-those that survive; exit code 1.
+"""mutants.py BUILD [TEXT]: changes each constant of recipes, crops and augmentation, and what packing JPEG rests
+on, one at a time, and shows that a test falls; restores the source after each. With TEXT only those that hold it.
+Prints those that survive; exit code 1.
 
 SPDX-License-Identifier: BSD-3-Clause
 """
@@ -107,5 +107,46 @@ MUTANTS = [  # file, what stands there, what shall stand there
     ("data/colour.cpp", "random.uniform(-strength, strength)", "random.uniform(0, strength)"),
 ]
 
+CROPPABLE = [  # the same of how JPEG is written croppable and compared
+    # Something else is written: not the same image, so it is not taken.
+    ("data/croppable_jpeg.cpp", "      jpeg_write_coefficients(&out,",
+     "      ++out.quant_tbl_ptrs[0]->quantval[9];\n      jpeg_write_coefficients(&out,"),
+    ("data/croppable_jpeg.cpp", "  bytes.resize(destination.size());",
+     "  bytes.resize(destination.size());\n  bytes[bytes.size() / 2] ^= 1;"),
+    # One coefficient is spoiled before it is written.
+    ("data/croppable_jpeg.cpp", "  const JpegCoefficients coefficients(source);",
+     "  const JpegCoefficients coefficients(source);\n  const_cast<JCOEF&>(coefficients.row(0, 0)[0][1]) ^= 1;"),
+    ("data/croppable_jpeg.cpp", "if (!coefficients.complete()) return {};", ""),
+    ("data/croppable_jpeg.cpp", "  decoded.guarded([&] { jpeg_start_decompress(&decoded.info()); });\n", ""),
+    ("data/jpeg_coefficients.cpp", "component.width_in_blocks * sizeof(JBLOCK)",
+     "(component.width_in_blocks - 1) * sizeof(JBLOCK)"),
+    ("data/jpeg_coefficients.cpp", "component.width_in_blocks * sizeof(JBLOCK)",
+     "component.width_in_blocks * sizeof(JBLOCK) - 2"),
+    ("data/jpeg_coefficients.cpp", "    for (JDIMENSION y = 0; y < component.height_in_blocks; ++y) {\n      if (",
+     "    for (JDIMENSION y = 1; y < component.height_in_blocks; ++y) {\n      if ("),
+    ("data/jpeg_coefficients.cpp", "std::begin(b.quant_table->quantval))", "std::begin(a.quant_table->quantval))"),
+    ("data/jpeg_coefficients.cpp", " || a.jpeg_color_space != b.jpeg_color_space", ""),
+    ("data/jpeg_coefficients.cpp", "a.image_height != b.image_height ||", ""),
+    ("data/huffman_tables.cpp", "a.symbols.front() < b.symbols.front()", "a.symbols.front() > b.symbols.front()"),
+    ("data/huffman_tables.cpp", "if (i % kCategories >= 10 &&", "if (i % kCategories > 10 &&"),
+    ("data/huffman_tables.cpp", "dc_.begin() + 12", "dc_.begin() + 13"),
+    ("data/huffman_tables.cpp", "if (last < 63) ++ends_;", "++ends_;"),
+    ("data/huffman_tables.cpp", "    ++dc_[0];\n", ""),
+    ("data/huffman_tables.cpp", "if (restart) component.prediction = 0;", ""),
+    ("data/huffman_tables.cpp", "static_cast<int64_t>((step - 1) / 16)", "static_cast<int64_t>(step / 16)"),
+    ("data/huffman_tables.cpp", "      codes[shorter + 1] += 2;", "      codes[shorter + 1] += 1;"),
+]
+PACKING = [
+    ("data/parallel_pack.cpp", "options.croppable ? \"croppable\" : \"unchanged\"", "\"croppable\""),
+    ("data/parallel_pack.cpp", "inputs_.label_of(input(i))", "inputs_.label_of(i)"),
+    ("data/pack_hdf5.cpp", "packing.croppable)", "true)"),
+    ("data/pack_hdf5.cpp", "if (encoded) return", "if (false) return"),
+    ("data/parallel_pack.cpp", "    inputs.check_source();\n", ""),
+    ("data/stored_image.cpp", "  decode_image(encoded, image);\n", ""),
+    ("data/stored_image.cpp", "is_stored_unchanged(encoded) ? encoded", "true ? encoded"),
+]
 
-mutants.run([mutants.Mutant(*mutant, test="data_image_test") for mutant in MUTANTS])
+mutants.run([mutants.Mutant(*mutant, test="data_image_test") for mutant in MUTANTS] +
+            [mutants.Mutant(*mutant, test="data_image_test", only="*Jpeg*:Huffman*") for mutant in CROPPABLE] +
+            [mutants.Mutant(*mutant, test="data_packer_test", only="Pack*:Resumable*-*KilledAtItsFileCalls")
+             for mutant in PACKING])

@@ -49,7 +49,7 @@ bool has_restart_markers(const Bytes& jpeg) {
 TEST_F(PackerTest, ImageFolderMakesJpegCroppable) {
   make_image_folder(false);
   ImageFolderSource s = source();
-  s.croppable = ImageFolderSource().croppable;
+  s.packing.croppable = ImageFolderSource().packing.croppable;
   pack_imagefolder(s, out());
   const Container container(out());
   Bytes bytes;
@@ -138,12 +138,12 @@ TEST_F(PackerTest, DamagedFilesAreNamedAndLeftOutOrAnError) {
     pack_imagefolder(source(), out());
     FAIL() << "the damage was not noticed";
   } catch (const DataError& error) {
-    EXPECT_NE(std::string(error.what()).find("2 files"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("2 damaged files"), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("cut.jpg"), std::string::npos) << error.what();
   }
   EXPECT_FALSE(fs::exists(out()));
   ImageFolderSource s = source();
-  s.skip_damaged = true;
+  s.packing.skip_damaged = true;
   std::string warnings;
   PackObserver observer;
   int64_t last = 0;
@@ -166,7 +166,7 @@ TEST_F(PackerTest, NothingUsableIsAnError) {
   EXPECT_THROW(pack_imagefolder(source(), out()), DataError);  // no class folder
   write_bytes(folder_ / "src/a/bad.jpg", text("x"));
   ImageFolderSource s = source();
-  s.skip_damaged = true;
+  s.packing.skip_damaged = true;
   EXPECT_THROW(pack_imagefolder(s, out()), DataError);  // all damaged
   s.storage = Storage::kRaw;
   s.size = 0;
@@ -180,7 +180,7 @@ TEST_F(PackerTest, WhatIsNoImageFileIsDamage) {
   write_bytes(folder_ / "src/a_class/huge.jpg", {});
   fs::resize_file(folder_ / "src/a_class/huge.jpg", 40'000'000'000);
   ImageFolderSource s = source();
-  s.skip_damaged = true;
+  s.packing.skip_damaged = true;
   std::string warnings;
   PackObserver observer;
   observer.warning = [&](const std::string& w) { warnings += w + "\n"; };
@@ -385,9 +385,9 @@ TEST_F(PackerTest, TheOrderIsShuffledByTheSeedAndSaid) {
   }
   pack_imagefolder(source(), folder_ / "sorted.h5");
   ImageFolderSource s = source();
-  s.packing = ImageFolderSource().packing;
+  s.packing.order = ImageFolderSource().packing.order;
   pack_imagefolder(s, folder_ / "a.h5");
-  s.threads = 1;
+  s.packing.threads = 1;
   pack_imagefolder(s, folder_ / "again.h5");
   s.packing.seed = 2;
   pack_imagefolder(s, folder_ / "b.h5");
@@ -411,7 +411,7 @@ TEST_F(PackerTest, ResultDoesNotDependOnThreads) {
   s.storage = Storage::kRaw;
   s.size = 24;
   pack_imagefolder(s, out());
-  s.threads = 1;
+  s.packing.threads = 1;
   pack_imagefolder(s, folder_ / "one.h5");
   Bytes a, b;
   for (int64_t i = 0; i < 5; ++i) {

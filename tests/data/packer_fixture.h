@@ -37,8 +37,8 @@ class PackerTest : public ::testing::Test {
   ImageFolderSource source() const {
     ImageFolderSource s;
     s.folder = folder_ / "src";
-    s.threads = 3;
-    s.croppable = false;
+    s.packing.threads = 3;
+    s.packing.croppable = false;
     s.packing.order = PackOrder::kSource;
     return s;
   }

@@ -80,9 +80,39 @@ TEST_F(CommandTest, UsageErrorsAre64) {
        {"", "pack", "pack imagefolder", "unknown", "pack imagefolder a b --storage png",
         "pack imagefolder a b --size 0", "pack imagefolder a b --threads 0",
         "pack imagefolder a b --on-error ask", "pack cifar10 a b", "pack cifar10 a b --split both",
-        "verify a --threads -1"}) {
+        "pack hdf5 a b --jpeg both", "pack hdf5 a b --seed -1", "verify a --threads -1"}) {
     expect(64, arguments);
   }
+  for (const char* arguments :
+       {"pack hdf5 a b --seed 5", "pack imagefolder a b --order sorted --seed 5",
+        "pack imagefolder a b --quality 50", "pack imagefolder a b --storage raw --jpeg unchanged",
+        "pack imagefolder a b --storage raw --size 8 --quality 50"}) {
+    EXPECT_NE(expect(64, arguments).find("has no effect"), std::string::npos) << arguments;
+  }
+}
+
+// Found before anything is packed, and --force does not help.
+TEST_F(CommandTest, TheOutputIsAFile) {
+  testing::write_raw_container(folder_ / "in.h5", 3, 4, 4, 2);
+  fs::create_directory(out());
+  fs::create_symlink("/dev/full", folder_ / "device.h5");
+  for (const std::string& path : {out(), folder_ / "device.h5"}) {
+    const std::string said = expect(64, "pack hdf5 --force " + (folder_ / "in.h5 ") + path);
+    EXPECT_NE(said.find("is a folder or device"), std::string::npos) << said;
+  }
+  EXPECT_TRUE(fs::is_directory(out()));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "device.h5"));
+}
+
+TEST_F(CommandTest, AContainerIsPackedOntoItself) {
+  make_image_folder(false);
+  expect(0, "pack imagefolder --jpeg unchanged --order sorted " + (folder_ / "src ") + out());
+  expect(0, "pack hdf5 --force --order shuffled --seed 3 " + out() + " " + out());
+  const std::string description = expect(0, "inspect " + out());
+  for (const char* word : {"images   5", "shuffled by seed 3", "fewest 2 (b_class)"}) {
+    EXPECT_NE(description.find(word), std::string::npos) << description;
+  }
+  EXPECT_NE(expect(0, "verify " + out()).find("all 5 samples are good"), std::string::npos);
 }
 
 TEST_F(CommandTest, DataErrorsAre65) {

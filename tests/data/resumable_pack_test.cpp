@@ -43,8 +43,8 @@ class ResumablePackTest : public ::testing::Test {
   ImageFolderSource source(int64_t save_bytes = 1) const {
     ImageFolderSource s;
     s.folder = folder_ / "src";
-    s.threads = 2;
-    s.skip_damaged = true;
+    s.packing.threads = 2;
+    s.packing.skip_damaged = true;
     s.packing.save_bytes = save_bytes;
     return s;
   }

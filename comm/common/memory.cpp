@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "worker/device/memory.h"
+#include "comm/common/memory.h"
 
 #include <malloc.h>
 
