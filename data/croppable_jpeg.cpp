@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/huffman_decoder.h"
 #include "data/huffman_tables.h"
 #include "data/jpeg_coefficients.h"
 #include "data/jpeg_library.h"
@@ -79,6 +80,7 @@ std::vector<uint8_t> make_croppable(std::span<const uint8_t> jpeg) {
   if (!coefficients.complete()) return {};
   std::vector<uint8_t> bytes = write_with_restarts(source, coefficients, 2 * jpeg.size());
   if (bytes.empty() || !is_same_image(bytes, coefficients)) return {};
+  check_huffman_codes(jpeg);
   return bytes;
 }
 

@@ -150,7 +150,8 @@ J_MESSAGE_CODE decode_block(Bits& from, const HuffmanTable& dc, const HuffmanTab
       bits.skip(c.bits());
       k += c.run();
       if (k >= DCTSIZE2) {
-        if (c.run() != CodedCoefficient::kEndOfBlock) return JWRN_HUFF_BAD_CODE;
+        // As libjpeg takes it where a run leads beyond the block.
+        if (c.value() != 0) block[DCTSIZE2 - 1] = static_cast<JCOEF>(c.value());
         break;
       }
       block[kZigZag[k]] = static_cast<JCOEF>(c.value());
@@ -287,6 +288,21 @@ bool HuffmanDecoder::install(jpeg_decompress_struct& info) {
   };
   info.entropy = &scan.entropy.base;
   return true;
+}
+
+void check_huffman_codes(std::span<const uint8_t> jpeg) {
+  HuffmanDecoder huffman(jpeg.size());
+  Decompressor decompressor(jpeg);
+  jpeg_decompress_struct& info = decompressor.info();
+  decompressor.guarded([&] { jpeg_start_decompress(&info); });
+  if (!huffman.install(info)) return;
+  JBLOCK blocks[D_MAX_BLOCKS_IN_MCU];
+  JBLOCKROW places[D_MAX_BLOCKS_IN_MCU];
+  for (int b = 0; b < D_MAX_BLOCKS_IN_MCU; ++b) places[b] = &blocks[b];
+  decompressor.guarded([&] {
+    const int64_t units = static_cast<int64_t>(info.MCUs_per_row) * info.MCU_rows_in_scan;
+    for (int64_t i = 0; i < units; ++i) info.entropy->decode_mcu(&info, places);
+  });
 }
 
 }  // namespace resnext

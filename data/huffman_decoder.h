@@ -11,7 +11,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "data/jpeg_library.h"
 
@@ -34,5 +36,9 @@ class HuffmanDecoder {
   struct Scan;
   std::unique_ptr<Scan> scan_;
 };
+
+// Throws DamagedImage where the codes of a baseline JPEG are none, end early or have other markers
+// than should be. libjpeg-turbo's faster function takes what is no code for the end of a block.
+void check_huffman_codes(std::span<const uint8_t> jpeg);
 
 }  // namespace resnext

@@ -397,7 +397,7 @@ TEST_F(Hdf5Kinds, ClosingForgetsNoError) {
 
 TEST_F(Hdf5Kinds, AnEmptySampleIsNoImage) {
   write([&](Hdf5Editor& f) {
-    f.put_sequences("images", {{1, 2, 3}, {}});
+    f.put_sequences("images", {testing::read_bytes(testing::golden_path("420.jpg")), {}});
     f.put("labels", {2}, std::vector<int64_t>{0, 1});
   });
   expect_refused([&] { pack_hdf5({path()}, folder_ / "b.h5"); }, "sample 1 is empty");

@@ -65,7 +65,7 @@ TEST_F(PackHdf5Test, MakesJpegCroppableAsAFolderDoes) {
       decode_image(bytes, got);
       decode_image(files()[i], want);
       EXPECT_EQ(got.pixels, want.pixels) << kNames[i];
-      EXPECT_EQ(crop_jpeg(bytes, {0, 9}, {0, 9}).has_value(), i != 1 && i != 3) << kNames[i];
+      EXPECT_EQ(testing::has_restart_markers(bytes), i != 1 && i != 3) << kNames[i];
       EXPECT_EQ(Container(out()).label(static_cast<int64_t>(i)), static_cast<int64_t>(i));
     }
   }

@@ -41,11 +41,6 @@ TEST_F(PackerTest, ImageFolderKeepsTheFilesUnchanged) {
   EXPECT_EQ(container.mean(), (std::array<double, 3>{0.485, 0.456, 0.406}));
 }
 
-bool has_restart_markers(const Bytes& jpeg) {
-  const Bytes first = {0xff, 0xd0};  // T.81, table B.1
-  return std::search(jpeg.begin(), jpeg.end(), first.begin(), first.end()) != jpeg.end();
-}
-
 TEST_F(PackerTest, ImageFolderMakesJpegCroppable) {
   make_image_folder(false);
   ImageFolderSource s = source();
@@ -63,12 +58,12 @@ TEST_F(PackerTest, ImageFolderMakesJpegCroppable) {
     EXPECT_EQ(got.pixels, want.pixels) << name;
     const bool croppable = name == "420.jpg" || name == "grey.jpg";
     EXPECT_EQ(bytes != file, croppable) << name;
-    EXPECT_EQ(has_restart_markers(bytes), croppable) << name;
+    EXPECT_EQ(testing::has_restart_markers(bytes), croppable) << name;
   }
   s.size = 40;
   pack_imagefolder(s, out());
   Container(out()).read_sample(3, bytes);
-  EXPECT_TRUE(has_restart_markers(bytes)) << "what is encoded again is, too";
+  EXPECT_TRUE(testing::has_restart_markers(bytes)) << "what is encoded again is, too";
 }
 
 TEST_F(PackerTest, ImageFolderToRawSquares) {

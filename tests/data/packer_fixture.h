@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,11 @@ namespace resnext::testing {
 
 inline Bytes text(const std::string& s) {
   return {s.begin(), s.end()};
+}
+
+inline bool has_restart_markers(const Bytes& jpeg) {
+  const Bytes first = {0xff, 0xd0};  // T.81, table B.1
+  return std::search(jpeg.begin(), jpeg.end(), first.begin(), first.end()) != jpeg.end();
 }
 
 class PackerTest : public ::testing::Test {
