@@ -7,14 +7,13 @@
 #include <functional>
 #include <memory>
 
+#include "data/image.h"
+
 namespace resnext {
 
 // Host memory for pixels, `bytes` long, aligned to 64. A GPU run passes one that gives pinned
 // memory; the default is ordinary memory. Called by the loader's constructor only.
 using HostAllocator = std::function<std::shared_ptr<std::byte>(size_t bytes)>;
-
-// What the pixels are: levels 0..255, or values on that scale that are not limited to it.
-enum class PixelElement { kUint8, kFloat32 };
 
 // RGB pixels [crops, count, size, size, 3] (NHWC, not normalised) and int64 labels [count].
 // Owned by the loader: valid until the next call of next(), so a step reads or copies it before.

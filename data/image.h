@@ -23,12 +23,6 @@ struct ImageView {
   }
 };
 
-// Rows or columns [begin, end).
-struct PixelRange {
-  int64_t begin = 0;
-  int64_t end = 0;
-};
-
 struct Image {
   int64_t height = 0;
   int64_t width = 0;
@@ -42,6 +36,23 @@ struct Image {
   }
   uint8_t* row(int64_t y) { return pixels.data() + y * width * 3; }
   ImageView view() const { return {pixels.data(), height, width, width * 3}; }
+};
+
+// What pixels of a batch are: levels 0..255, or values on that scale that are not limited to it.
+enum class PixelElement { kUint8, kFloat32 };
+
+// A part of an image, in pixels; edges need not be whole.
+struct Box {
+  double top = 0;
+  double left = 0;
+  double height = 0;
+  double width = 0;
+};
+
+// Rows or columns [begin, end).
+struct PixelRange {
+  int64_t begin = 0;
+  int64_t end = 0;
 };
 
 }  // namespace resnext

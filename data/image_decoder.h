@@ -13,7 +13,6 @@
 #include <stdexcept>
 
 #include "data/image.h"
-#include "data/resample.h"
 
 namespace resnext {
 

@@ -23,9 +23,9 @@
 #include <memory>
 #include <span>
 
-#include "data/batch.h"
 #include "data/container.h"
 #include "data/data_options.h"
+#include "data/image.h"
 
 namespace resnext {
 

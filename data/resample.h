@@ -16,14 +16,6 @@ namespace resnext {
 
 enum class Filter { kBilinear, kBicubic };  // triangle; Keys' cubic with a = -0.5
 
-// A part of an image, in pixels; edges need not be whole.
-struct Box {
-  double top = 0;
-  double left = 0;
-  double height = 0;
-  double width = 0;
-};
-
 // The part `box` of the source becomes height x width pixels; of those, only the rows from `top`
 // and columns from `left` that the destination has are computed.
 struct ResizePlan {
