@@ -31,7 +31,7 @@ inline DataAddress parse_data_address(const std::string& text) {
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
-// In place of an address: a split that is made, not read (data/synthetic_source.h).
+// In place of an address: a split that is made, not read (data/container/synthetic_source.h).
 inline constexpr const char* kSynthetic = "synthetic";
 inline bool is_synthetic(const std::vector<std::string>& split) {
   return split.size() == 1 && split.front() == kSynthetic;

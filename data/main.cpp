@@ -14,12 +14,12 @@
 #include "comm/common/command_parser.h"
 #include "comm/common/error.h"
 #include "comm/common/memory.h"
-#include "data/container_writer.h"
-#include "data/inspection.h"
-#include "data/packer.h"
-#include "data/progress.h"
-#include "data/shuffle_quality.h"
-#include "data/stop_requests.h"
+#include "data/container/container_writer.h"
+#include "data/pack/inspection.h"
+#include "data/pack/packer.h"
+#include "data/pack/progress.h"
+#include "data/pack/shuffle_quality.h"
+#include "data/pack/stop_requests.h"
 
 namespace {
 

@@ -18,13 +18,13 @@
 #include <ctime>
 #include <map>
 
-#include "data/container.h"
-#include "data/crop.h"
-#include "data/data_loader.h"
-#include "data/image_decoder.h"
-#include "data/jpeg_library.h"
-#include "data/recipe.h"
-#include "data/trivial_augment.h"
+#include "data/augment/crop.h"
+#include "data/augment/recipe.h"
+#include "data/augment/trivial_augment.h"
+#include "data/container/container.h"
+#include "data/image/image_decoder.h"
+#include "data/image/jpeg_library.h"
+#include "data/loader/data_loader.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #define HWY_WANT_AVX3_DL  // as augment_kernels.cpp
 
-#include "data/augment_kernels.h"
+#include "data/augment/augment_kernels.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Colour operations against the same operations in float64, step by step.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/colour.h"
+#include "data/augment/colour.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "comm/common/error.h"
-#include "data/container.h"
+#include "data/container/container.h"
 #include "data/keyed_random.h"
 #include "tests/data/support.h"
 

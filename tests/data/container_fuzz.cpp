@@ -8,7 +8,7 @@
 #include <string>
 
 #include "comm/common/error.h"
-#include "data/container.h"
+#include "data/container/container.h"
 #include "tests/data/hdf5_editor.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "comm/common/error.h"
-#include "data/container.h"
+#include "data/container/container.h"
 #include "tests/data/hdf5_editor.h"
 #include "tests/data/support.h"
 

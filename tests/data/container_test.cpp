@@ -1,14 +1,14 @@
 // Containers of our own format: what is written is read.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/container.h"
+#include "data/container/container.h"
 
 #include <gtest/gtest.h>
 
 #include <thread>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
-#include "data/image_decoder.h"
+#include "data/container/checksum.h"
+#include "data/image/image_decoder.h"
 #include "tests/data/hdf5_editor.h"
 #include "tests/data/support.h"
 

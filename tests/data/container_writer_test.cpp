@@ -1,6 +1,6 @@
 // Writing containers: what is refused, and what is left behind.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/container_writer.h"
+#include "data/container/container_writer.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

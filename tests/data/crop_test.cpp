@@ -1,6 +1,6 @@
 // Crop geometry: limits, distributions and closed forms.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/crop.h"
+#include "data/augment/crop.h"
 
 #include <gtest/gtest.h>
 

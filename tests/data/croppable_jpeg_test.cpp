@@ -1,12 +1,12 @@
 // JPEG with restart markers: the same pixels whole and in parts, whatever the sampling; damage.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/croppable_jpeg.h"
+#include "data/image/croppable_jpeg.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "data/image_decoder.h"
+#include "data/image/image_decoder.h"
 #include "data/keyed_random.h"
 #include "tests/data/jpeg_writer.h"
 

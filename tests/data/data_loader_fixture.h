@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/data_loader.h"
+#include "data/loader/data_loader.h"
 #include "tests/data/support.h"
 
 namespace resnext::testing {

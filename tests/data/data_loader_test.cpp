@@ -1,6 +1,6 @@
 // The loader: sizes, augmentation, memory; damage, ends and errors.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/data_loader.h"
+#include "data/loader/data_loader.h"
 
 #include <gtest/gtest.h>
 

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "comm/common/error.h"
-#include "data/container.h"
-#include "data/jpeg_encoder.h"
+#include "data/container/container.h"
+#include "data/image/jpeg_encoder.h"
 #include "tests/data/hdf5_editor.h"
 #include "tests/data/support.h"
 

@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "data/hdf5_handle.h"
+#include "data/container/hdf5_handle.h"
 
 namespace resnext::testing {
 

@@ -7,9 +7,9 @@
 #include <map>
 
 #include "comm/common/error.h"
-#include "data/container.h"
-#include "data/packer.h"
-#include "data/pixel_format.h"
+#include "data/container/container.h"
+#include "data/container/pixel_format.h"
+#include "data/pack/packer.h"
 #include "tests/data/hdf5_editor.h"
 #include "tests/data/support.h"
 

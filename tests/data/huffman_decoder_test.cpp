@@ -1,6 +1,6 @@
 // Huffman codes decoded by us and by libjpeg: the same pixels, whatever the markers, and damage.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/huffman_decoder.h"
+#include "data/image/huffman_decoder.h"
 
 #include <gtest/gtest.h>
 #include <turbojpeg.h>
@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "data/croppable_jpeg.h"
-#include "data/image_decoder.h"
+#include "data/image/croppable_jpeg.h"
+#include "data/image/image_decoder.h"
 #include "data/keyed_random.h"
 #include "tests/data/support.h"
 

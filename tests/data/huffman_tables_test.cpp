@@ -1,6 +1,6 @@
 // Huffman tables: libjpeg's own, and the standard's rules where counts are odd.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/huffman_tables.h"
+#include "data/image/huffman_tables.h"
 
 #include <gtest/gtest.h>
 

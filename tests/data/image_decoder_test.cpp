@@ -1,10 +1,10 @@
 // Decoding against Pillow's pixels; partial decoding; damage and hostile headers.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/image_decoder.h"
+#include "data/image/image_decoder.h"
 
 #include <gtest/gtest.h>
 
-#include "data/jpeg_encoder.h"
+#include "data/image/jpeg_encoder.h"
 #include "data/keyed_random.h"
 #include "tests/data/support.h"
 

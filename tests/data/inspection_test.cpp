@@ -1,6 +1,6 @@
 // Verifying a container, and the ordered parallel loop under it.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/inspection.h"
+#include "data/pack/inspection.h"
 
 #include <gtest/gtest.h>
 
@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "comm/common/error.h"
-#include "data/jpeg_encoder.h"
-#include "data/ordered_parallel.h"
-#include "data/resumable_pack.h"
-#include "data/shuffle_quality.h"
+#include "data/image/jpeg_encoder.h"
+#include "data/loader/ordered_parallel.h"
+#include "data/pack/resumable_pack.h"
+#include "data/pack/shuffle_quality.h"
 #include "tests/data/support.h"
 
 namespace resnext {

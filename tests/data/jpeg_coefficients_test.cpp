@@ -1,13 +1,13 @@
 // Coefficients of JPEG: the same in whatever form they are written; one that differs is noticed.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/jpeg_coefficients.h"
+#include "data/image/jpeg_coefficients.h"
 
 #include <gtest/gtest.h>
 
-#include "data/croppable_jpeg.h"
-#include "data/image_decoder.h"
+#include "data/image/croppable_jpeg.h"
+#include "data/image/image_decoder.h"
+#include "data/image/stored_image.h"
 #include "data/keyed_random.h"
-#include "data/stored_image.h"
 #include "tests/data/jpeg_writer.h"
 
 namespace resnext {

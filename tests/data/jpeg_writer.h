@@ -7,7 +7,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "data/jpeg_library.h"
+#include "data/image/jpeg_library.h"
 #include "tests/data/support.h"
 
 namespace resnext::testing {

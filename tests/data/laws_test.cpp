@@ -12,11 +12,11 @@
 #include <random>
 #include <vector>
 
-#include "data/crop.h"
-#include "data/rand_augment.h"
-#include "data/recipe.h"
-#include "data/transforms.h"
-#include "data/trivial_augment.h"
+#include "data/augment/crop.h"
+#include "data/augment/rand_augment.h"
+#include "data/augment/recipe.h"
+#include "data/augment/transforms.h"
+#include "data/augment/trivial_augment.h"
 
 namespace resnext {
 namespace {

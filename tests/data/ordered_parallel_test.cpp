@@ -1,6 +1,6 @@
 // Results in order from any number of threads, and an end in every case.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/ordered_parallel.h"
+#include "data/loader/ordered_parallel.h"
 
 #include <gtest/gtest.h>
 

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "comm/common/error.h"
-#include "data/croppable_jpeg.h"
-#include "data/image_decoder.h"
+#include "data/image/croppable_jpeg.h"
+#include "data/image/image_decoder.h"
 #include "tests/data/hdf5_editor.h"
 #include "tests/data/packer_fixture.h"
 

@@ -7,9 +7,9 @@
 #include <filesystem>
 
 #include "comm/common/error.h"
-#include "data/image_decoder.h"
-#include "data/jpeg_encoder.h"
-#include "data/resample.h"
+#include "data/augment/resample.h"
+#include "data/image/image_decoder.h"
+#include "data/image/jpeg_encoder.h"
 #include "tests/data/packer_fixture.h"
 
 namespace resnext {

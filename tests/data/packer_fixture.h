@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/packer.h"
+#include "data/pack/packer.h"
 #include "tests/data/support.h"
 
 namespace resnext::testing {

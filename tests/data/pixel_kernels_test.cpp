@@ -1,6 +1,6 @@
 // The vector loops against plain ones, for every instruction set of this machine.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/pixel_kernels.h"
+#include "data/augment/pixel_kernels.h"
 
 #include <gtest/gtest.h>
 

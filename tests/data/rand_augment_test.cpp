@@ -1,6 +1,6 @@
 // RandAugment against timm's levels, warps against Pillow's pixels, and the options of a recipe.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/rand_augment.h"
+#include "data/augment/rand_augment.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <set>
 #include <string>
 
-#include "data/recipe.h"
+#include "data/augment/recipe.h"
 #include "tests/data/support.h"
 
 namespace resnext {

@@ -1,6 +1,6 @@
 // Reading ahead: what is read, and that no order depends on it.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/read_ahead.h"
+#include "data/loader/read_ahead.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Recipes as a whole, from stored bytes to the square that the network sees.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/recipe.h"
+#include "data/augment/recipe.h"
 
 #include <gtest/gtest.h>
 
@@ -10,12 +10,12 @@
 #include <string>
 
 #include "comm/common/error.h"
-#include "data/crop.h"
-#include "data/croppable_jpeg.h"
-#include "data/image_decoder.h"
-#include "data/jpeg_encoder.h"
-#include "data/torch_bicubic.h"
-#include "data/transforms.h"
+#include "data/augment/crop.h"
+#include "data/augment/torch_bicubic.h"
+#include "data/augment/transforms.h"
+#include "data/image/croppable_jpeg.h"
+#include "data/image/image_decoder.h"
+#include "data/image/jpeg_encoder.h"
 #include "tests/data/support.h"
 
 namespace resnext {

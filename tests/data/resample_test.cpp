@@ -1,10 +1,10 @@
 // Resizing against Pillow's results.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/resample.h"
+#include "data/augment/resample.h"
 
 #include <gtest/gtest.h>
 
-#include "data/transforms.h"
+#include "data/augment/transforms.h"
 #include "tests/data/support.h"
 
 namespace resnext {

@@ -6,7 +6,7 @@
 #include <cctype>
 #include <filesystem>
 
-#include "data/jpeg_encoder.h"
+#include "data/image/jpeg_encoder.h"
 #include "tests/data/packer_fixture.h"
 
 namespace resnext {

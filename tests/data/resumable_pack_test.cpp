@@ -1,6 +1,6 @@
 // A pack that was interrupted goes on, and ends with the bytes of one that was not.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/resumable_pack.h"
+#include "data/pack/resumable_pack.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 #include <string>
 
 #include "comm/common/error.h"
-#include "data/jpeg_encoder.h"
+#include "data/image/jpeg_encoder.h"
 #include "tests/data/support.h"
 
 namespace resnext {

@@ -1,6 +1,6 @@
 // A request to stop ends a program that hangs, too.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/stop_requests.h"
+#include "data/pack/stop_requests.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -16,7 +16,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "data/jpeg_encoder.h"
+#include "data/image/jpeg_encoder.h"
 #include "data/keyed_random.h"
 
 namespace resnext::testing {

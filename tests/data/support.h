@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "data/container.h"
-#include "data/container_writer.h"
-#include "data/image.h"
+#include "data/container/container.h"
+#include "data/container/container_writer.h"
+#include "data/image/image.h"
 
 namespace resnext::testing {
 

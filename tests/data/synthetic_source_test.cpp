@@ -1,13 +1,13 @@
 // Synthetic images: the same everywhere, none like another, bytes as even as chance makes them.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/synthetic_source.h"
+#include "data/container/synthetic_source.h"
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cmath>
 
-#include "data/container.h"
+#include "data/container/container.h"
 
 namespace resnext {
 namespace {

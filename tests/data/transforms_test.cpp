@@ -1,6 +1,6 @@
 // Flip, pad and crop, erasing against their definitions.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/transforms.h"
+#include "data/augment/transforms.h"
 
 #include <gtest/gtest.h>
 

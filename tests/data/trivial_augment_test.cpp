@@ -1,6 +1,6 @@
 // The operations of TrivialAugmentWide against torchvision's results.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/trivial_augment.h"
+#include "data/augment/trivial_augment.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

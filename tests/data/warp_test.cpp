@@ -1,6 +1,6 @@
 // Warps against Pillow's loops, written out, and closed forms.
 // SPDX-License-Identifier: BSD-3-Clause
-#include "data/warp.h"
+#include "data/augment/warp.h"
 
 #include <gtest/gtest.h>
 

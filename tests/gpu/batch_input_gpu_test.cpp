@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "configs/run_config.h"
-#include "data/container.h"
+#include "data/container/container.h"
 #include "tests/gpu/gpu_test.h"
 #include "tests/support/tiny_data.h"
 #include "worker/device/gpu.h"

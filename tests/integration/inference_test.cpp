@@ -13,8 +13,8 @@
 #include <numeric>
 #include <sstream>
 
-#include "data/hdf5_handle.h"
-#include "data/jpeg_encoder.h"
+#include "data/container/hdf5_handle.h"
+#include "data/image/jpeg_encoder.h"
 #include "model/weights/state_dict.h"
 #include "tests/integration/worker_run.h"
 #include "tests/support/tiny_data.h"

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "data/checksum.h"
-#include "data/data_loader.h"
+#include "data/container/checksum.h"
+#include "data/loader/data_loader.h"
 #include "tests/support/mpi_environment.h"
 #include "tests/support/process.h"
 #include "tests/support/tiny_data.h"

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 #include "data/sampler.h"
 #include "worker/state/agreement.h"
 

@@ -19,6 +19,10 @@ MAY_INCLUDE = {
 }
 # Header of others -> the files that may include it, and why.
 ONLY_IN = [
+    (r"data/(container|augment|loader|pack)/", r"(?!data/image/)", "data/image knows no other room"),
+    (r"data/(augment|loader|pack)/", r"(?!data/(image|container)/)", "the room comes later"),
+    (r"data/(loader|pack)/", r"(?!data/augment/)", "the room comes later"),
+    (r"data/pack/", r"data/(pack/|main)", "only resnext_data packs"),
     (r"yaml-cpp/", r"configs/", "only configs knows YAML"),
     (r"(mpi|nccl)\.h", r"comm/", "only comm knows MPI and NCCL"),
     (r"torch/torch\.h", r".*\.cpp$", "torch/torch.h in a header slows down every file"),

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "data/container_writer.h"
+#include "data/container/container_writer.h"
 #include "data/keyed_random.h"
 
 namespace resnext::test {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/common/error.h"
-#include "data/container_writer.h"
+#include "data/container/container_writer.h"
 #include "tests/data/hdf5_editor.h"
 #include "tests/support/process.h"
 

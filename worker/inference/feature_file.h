@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "data/hdf5_handle.h"
+#include "data/container/hdf5_handle.h"
 
 namespace resnext {
 

@@ -12,7 +12,7 @@
 #include "comm/common/file_system.h"
 #include "comm/tensor_collectives.h"
 #include "configs/yaml_reader.h"
-#include "data/container_writer.h"
+#include "data/container/container_writer.h"
 #include "worker/state/agreement.h"
 #include "worker/state/manifest.h"
 

@@ -12,7 +12,7 @@
 
 #include <memory>
 
-#include "data/data_loader.h"
+#include "data/loader/data_loader.h"
 #include "worker/input/pixels.h"
 
 namespace resnext {

@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
-#include "data/synthetic_source.h"
+#include "data/container/checksum.h"
+#include "data/container/synthetic_source.h"
 
 namespace resnext {
 namespace {

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "configs/run_config.h"
-#include "data/container.h"
-#include "data/data_loader.h"
-#include "data/recipe.h"
+#include "data/augment/recipe.h"
+#include "data/container/container.h"
+#include "data/loader/data_loader.h"
 #include "worker/input/data_record.h"
 
 namespace resnext {

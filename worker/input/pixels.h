@@ -10,7 +10,7 @@
 #include <array>
 #include <cstdint>
 
-#include "data/batch.h"
+#include "data/loader/batch.h"
 
 namespace resnext {
 

@@ -13,7 +13,7 @@
 #include <span>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 
 namespace resnext {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "comm/common/host.h"
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 
 namespace resnext {
 namespace {

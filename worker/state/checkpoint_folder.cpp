@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 #include "worker/record/writing.h"
 #include "worker/state/manifest.h"
 

@@ -13,7 +13,7 @@
 #include <span>
 #include <unordered_set>
 
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 
 namespace resnext {
 namespace {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 #include "worker/state/sealed_json.h"
 
 namespace resnext {

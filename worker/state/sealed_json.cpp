@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/common/error.h"
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 
 namespace resnext {
 namespace {

@@ -1,7 +1,7 @@
 // JSON text that knows its own checksum.
 //
-// One layout, with "crc32c" of the rest (data/checksum.h) as the last entry: another layout, bit or
-// length is damage. Pure.
+// One layout, with "crc32c" of the rest (data/container/checksum.h) as the last entry: another
+// layout, bit or length is damage. Pure.
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/checksum.h"
+#include "data/container/checksum.h"
 #include "tests/worker/state/support.h"
 
 namespace resnext::test {
