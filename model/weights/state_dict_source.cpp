@@ -152,8 +152,12 @@ class LegacySource final : public StateDictSource {
 std::unique_ptr<StateDictSource> open_state_dict(WeightsInput input) {
   if (StateDictZip::recognises(input)) return std::make_unique<ZipSource>(std::move(input));
   if (LegacySource::recognises(input)) return std::make_unique<LegacySource>(std::move(input));
-  if (input.read(0, std::min<uint64_t>(input.size(), kLfsPointer.size())) == kLfsPointer) {
+  const std::string head = input.read(0, std::min<uint64_t>(input.size(), kLfsPointer.size()));
+  if (head == kLfsPointer) {
     input.fail("is a pointer of Git LFS: `git lfs pull` brings the file itself");
+  }
+  if (head.starts_with('{')) {
+    input.fail("is JSON, as the index of weights in several files is: join them to one");
   }
   input.fail("is not a file of torch.save(), safetensors or Torch7");
 }

@@ -78,6 +78,9 @@ TEST_F(WeightsTest, RefusesMissingFileFolderAndOtherFiles) {
   says(refusal("https://somewhere.org/model.pth"), "is an address");
   says(refusal(write_bytes("lfs.pt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
        "`git lfs pull`");
+  says(refusal(write_bytes("model.safetensors.index.json",
+                           R"({"metadata": {"total_size": 8}, "weight_map": {"fc.bias": "1"}})")),
+       "the index of weights in several files");
   std::string program = read_bytes(kGolden / "typical.pt");  // its first record renamed
   for (size_t at = 0; (at = program.find("/data.pkl", at)) != std::string::npos; ++at) {
     program.replace(at, 9, "/code/pkl");
