@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/image/jpeg_decoder.h"
@@ -61,40 +62,70 @@ Tiff open(Memory& memory) {
   return tiff;
 }
 
-ImageSize size_of(TIFF* tiff) {
+// What the file says of its rows and columns (TIFF 6.0, tag 274).
+struct Layout {
+  ImageSize stored;
+  uint16_t orientation = ORIENTATION_TOPLEFT;
+
+  bool turned() const { return orientation >= ORIENTATION_LEFTTOP; }
+  ImageSize shown() const { return turned() ? ImageSize{stored.width, stored.height} : stored; }
+  // Where the stored pixel is shown.
+  std::pair<int64_t, int64_t> place(int64_t row, int64_t column) const {
+    const bool last_row_first =
+        orientation == ORIENTATION_BOTRIGHT || orientation == ORIENTATION_BOTLEFT ||
+        orientation == ORIENTATION_RIGHTTOP || orientation == ORIENTATION_RIGHTBOT;
+    const bool last_column_first =
+        orientation == ORIENTATION_TOPRIGHT || orientation == ORIENTATION_BOTRIGHT ||
+        orientation == ORIENTATION_RIGHTBOT || orientation == ORIENTATION_LEFTBOT;
+    if (last_row_first) row = stored.height - 1 - row;
+    if (last_column_first) column = stored.width - 1 - column;
+    return turned() ? std::pair{column, row} : std::pair{row, column};
+  }
+};
+
+Layout layout_of(TIFF* tiff) {
   uint32_t width = 0, height = 0;
+  Layout layout;
   TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
   TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &layout.orientation);
+  if (layout.orientation > ORIENTATION_LEFTBOT) layout.orientation = ORIENTATION_TOPLEFT;
   check_image_size(height, width);
-  return {height, width};
+  layout.stored = {height, width};
+  return layout;
 }
 
 }  // namespace
 
 ImageSize read_tiff_size(std::span<const uint8_t> bytes) {
   Memory memory{bytes};
-  return size_of(open(memory).get());
+  return layout_of(open(memory).get()).shown();
 }
 
 void decode_tiff(std::span<const uint8_t> bytes, Image& out) {
   Memory memory{bytes};
   const Tiff tiff = open(memory);
-  const ImageSize size = size_of(tiff.get());
+  const Layout layout = layout_of(tiff.get());
+  const auto [height, width] = layout.stored;
   char why[1024] = "";
   if (TIFFRGBAImageOK(tiff.get(), why) == 0) throw DamagedImage(std::string("TIFF: ") + why);
-  std::vector<uint32_t> pixels(static_cast<size_t>(size.height * size.width));
-  if (TIFFReadRGBAImageOriented(tiff.get(), static_cast<uint32_t>(size.width),
-                                static_cast<uint32_t>(size.height), pixels.data(),
-                                ORIENTATION_TOPLEFT, /*stopOnError=*/1) == 0) {
+  std::vector<uint32_t> pixels(static_cast<size_t>(height * width));
+  if (TIFFReadRGBAImageOriented(tiff.get(), static_cast<uint32_t>(width),
+                                static_cast<uint32_t>(height), pixels.data(), layout.orientation,
+                                /*stopOnError=*/1) == 0) {
     throw DamagedImage("damaged TIFF");
   }
-  out.resize(size.height, size.width);
-  uint8_t* to = out.pixels.data();
-  for (const uint32_t pixel : pixels) {
-    if (TIFFGetA(pixel) != 255) throw DamagedImage("TIFF with transparent pixels");
-    *to++ = static_cast<uint8_t>(TIFFGetR(pixel));
-    *to++ = static_cast<uint8_t>(TIFFGetG(pixel));
-    *to++ = static_cast<uint8_t>(TIFFGetB(pixel));
+  out.resize(layout.shown().height, layout.shown().width);
+  const uint32_t* pixel = pixels.data();
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x, ++pixel) {
+      if (TIFFGetA(*pixel) != 255) throw DamagedImage("TIFF with transparent pixels");
+      const auto [row, column] = layout.place(y, x);
+      uint8_t* const to = out.row(row) + 3 * column;
+      to[0] = static_cast<uint8_t>(TIFFGetR(*pixel));
+      to[1] = static_cast<uint8_t>(TIFFGetG(*pixel));
+      to[2] = static_cast<uint8_t>(TIFFGetB(*pixel));
+    }
   }
 }
 

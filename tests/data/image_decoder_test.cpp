@@ -28,8 +28,11 @@ Image decode(const Bytes& bytes) {
   return image;
 }
 
-const char* const kMore[] = {"rgb.webp", "lossy.webp", "rgb.bmp",     "palette.bmp", "grey.bmp",
-                             "rgb.tif",  "lzw.tif",    "deflate.tif", "grey.tif"};
+const char* const kMore[] = {
+    "rgb.webp",         "lossy.webp",       "rgb.bmp",          "palette.bmp",
+    "grey.bmp",         "rgb.tif",          "lzw.tif",          "deflate.tif",
+    "grey.tif",         "orientation2.tif", "orientation3.tif", "orientation4.tif",
+    "orientation5.tif", "orientation6.tif", "orientation7.tif", "orientation8.tif"};
 
 std::string golden_of(std::string name) {
   name[name.find('.')] = '_';

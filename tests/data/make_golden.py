@@ -135,6 +135,8 @@ def more_formats():
         "deflate.tif": (source, dict(compression="tiff_adobe_deflate")),
         "grey.tif": (source.convert("L"), {}),
     }
+    for orientation in range(2, 9):
+        files[f"orientation{orientation}.tif"] = (synthetic(5, 7, 3), dict(tiffinfo={274: orientation}))
     for name, (image, options) in files.items():
         image.save(OUT / name, **options)
         save(name.replace(".", "_"), Image.open(OUT / name))
