@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/augment/resample.h"
 #include "data/image/jpeg_encoder.h"
 #include "data/keyed_random.h"
 #include "tests/data/support.h"

@@ -11,6 +11,7 @@
 
 #include "comm/common/error.h"
 #include "data/augment/crop.h"
+#include "data/augment/resample.h"
 #include "data/augment/torch_bicubic.h"
 #include "data/augment/transforms.h"
 #include "data/image/croppable_jpeg.h"
