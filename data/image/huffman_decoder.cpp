@@ -14,12 +14,6 @@
 namespace resnext {
 namespace {
 
-// Where coefficient k lies in a block of rows (T.81, figure A.6).
-constexpr uint8_t kZigZag[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,
-                                 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6,  7,  14, 21, 28,
-                                 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
-                                 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
-
 // A coefficient as its code says it.
 class CodedCoefficient {
  public:
@@ -154,7 +148,7 @@ J_MESSAGE_CODE decode_block(Bits& from, const HuffmanTable& dc, const HuffmanTab
         if (c.value() != 0) block[DCTSIZE2 - 1] = static_cast<JCOEF>(c.value());
         break;
       }
-      block[kZigZag[k]] = static_cast<JCOEF>(c.value());
+      block[kZigzag[static_cast<size_t>(k)]] = static_cast<JCOEF>(c.value());
     }
   }
   from = bits;

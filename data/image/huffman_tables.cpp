@@ -11,19 +11,6 @@
 namespace resnext {
 namespace {
 
-// Natural places of the 64 coefficients in zigzag order: T.81, figure 5.
-constexpr std::array<uint8_t, 64> kZigzag = [] {
-  std::array<uint8_t, 64> places{};
-  size_t k = 0;
-  for (int diagonal = 0; diagonal < 15; ++diagonal) {
-    for (int i = 0; i <= diagonal; ++i) {
-      const int row = diagonal % 2 == 0 ? diagonal - i : i, column = diagonal - row;
-      if (row < 8 && column < 8) places[k++] = static_cast<uint8_t>(8 * row + column);
-    }
-  }
-  return places;
-}();
-
 // For each row of a block and each set of its columns, the set of their places in zigzag order.
 constexpr std::array<std::array<uint64_t, 256>, 8> kZigzagSets = [] {
   std::array<std::array<uint64_t, 256>, 8> sets{};
