@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <new>
 
 #include "data/augment/pixel_kernels.h"
 
@@ -65,6 +66,13 @@ void TorchBicubic::plan(const ImageView& source, const ResizedPart& part, int64_
   horizontal_.compute(source.width, part.width, part.left, out_width, part.mirrored);
   vertical_.compute(source.height, part.height, part.top, out_height, false);
   std::fill(std::begin(held_), std::end(held_), -1);
+  const auto values = static_cast<size_t>(kRowsAtOnce * out_width * 3);
+  if (values <= capacity_) return;
+  for (auto& rows : rows_) {
+    rows = hwy::AllocateAligned<float>(values);
+    if (rows == nullptr) throw std::bad_alloc();
+  }
+  capacity_ = values;
 }
 
 const float* TorchBicubic::row(int64_t y, const PixelMap& map) {
@@ -73,12 +81,11 @@ const float* TorchBicubic::row(int64_t y, const PixelMap& map) {
   const auto out_width = static_cast<int64_t>(horizontal_.first.size());
   if (held_[slot] != group) {
     held_[slot] = group;
-    rows_[slot].resize(static_cast<size_t>(kRowsAtOnce * out_width * 3));
     const int64_t rows = std::min(kRowsAtOnce, source_.height - first);
     blend_along_rows({source_.row(first), source_.stride, rows, source_.width}, horizontal_.table(),
-                     out_width, map, columns_, rows_[slot].data());
+                     out_width, map, columns_, rows_[slot].get());
   }
-  return rows_[slot].data() + (y - first) * out_width * 3;
+  return rows_[slot].get() + (y - first) * out_width * 3;
 }
 
 std::array<double, 3> TorchBicubic::begin(const ImageView& source, const ResizedPart& part,

@@ -9,7 +9,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hwy/aligned_allocator.h>
+
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -68,7 +71,9 @@ class TorchBicubic {
   ImageView source_;
   Neighbours horizontal_;
   Neighbours vertical_;
-  std::vector<float> rows_[kHeld];
+  // Aligned to vectors, so that no load of one lies in two cache lines.
+  hwy::AlignedFreeUniquePtr<float[]> rows_[kHeld];
+  size_t capacity_ = 0;               // values of each
   int64_t held_[kHeld] = {-1, -1};    // which group each is
   std::vector<float> column_shares_;  // of each value of a source row in the mean
   std::vector<float> row_shares_;
