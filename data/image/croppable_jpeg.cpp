@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "data/image/huffman_decoder.h"
-#include "data/image/huffman_tables.h"
 #include "data/image/jpeg_coefficients.h"
 #include "data/image/jpeg_library.h"
 
@@ -44,13 +43,13 @@ std::vector<uint8_t> write_with_restarts(Decompressor& source, const JpegCoeffic
   const int64_t width = 8 * (in.num_components == 1 ? 1 : in.max_h_samp_factor);
   out.restart_interval = static_cast<unsigned>(
       nearest_divisor((in.image_width + width - 1) / width, kIntervalPixels / width));
-  if (!set_optimal_tables(coefficients, out)) return {};
+  out.optimize_coding = TRUE;
   try {
     source.guarded([&] {
       jpeg_write_coefficients(&out, coefficients.arrays());
       jpeg_finish_compress(&out);
     });
-  } catch (const DamagedImage&) {  // more blocks in a unit than a baseline scan has; too large
+  } catch (const DamagedImage&) {  // more than a baseline scan can hold; too large
     return {};
   }
   bytes.resize(destination.size());

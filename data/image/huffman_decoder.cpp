@@ -14,6 +14,19 @@
 namespace resnext {
 namespace {
 
+// Natural places of the 64 coefficients in zigzag order: T.81, figure 5.
+constexpr std::array<uint8_t, 64> kZigzag = [] {
+  std::array<uint8_t, 64> places{};
+  size_t k = 0;
+  for (int diagonal = 0; diagonal < 15; ++diagonal) {
+    for (int i = 0; i <= diagonal; ++i) {
+      const int row = diagonal % 2 == 0 ? diagonal - i : i, column = diagonal - row;
+      if (row < 8 && column < 8) places[k++] = static_cast<uint8_t>(8 * row + column);
+    }
+  }
+  return places;
+}();
+
 // A coefficient as its code says it.
 class CodedCoefficient {
  public:

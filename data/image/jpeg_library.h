@@ -10,7 +10,6 @@
 // jpeglib.h needs size_t and FILE from above.
 #include <jpeglib.h>
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -18,19 +17,6 @@
 #include "data/image/image_decoder.h"
 
 namespace resnext {
-
-// Natural places of the 64 coefficients in zigzag order: T.81, figure 5.
-inline constexpr std::array<uint8_t, 64> kZigzag = [] {
-  std::array<uint8_t, 64> places{};
-  size_t k = 0;
-  for (int diagonal = 0; diagonal < 15; ++diagonal) {
-    for (int i = 0; i <= diagonal; ++i) {
-      const int row = diagonal % 2 == 0 ? diagonal - i : i, column = diagonal - row;
-      if (row < 8 && column < 8) places[k++] = static_cast<uint8_t>(8 * row + column);
-    }
-  }
-  return places;
-}();
 
 // What a decompressor, and a compressor that works with it, do with errors and warnings.
 class JpegErrors {
